@@ -1,0 +1,45 @@
+# Everything runs in .venv, which the first target that needs it creates. PYTHON chooses the interpreter (3.11 to 3.13).
+PYTHON ?= python3
+VENV   := .venv
+ifeq ($(OS),Windows_NT)
+BIN    := $(VENV)/Scripts
+else
+BIN    := $(VENV)/bin
+endif
+READY  := $(VENV)/.ready
+
+.PHONY: help install demo start test lint format clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): requirements.txt requirements-dev.txt
+	@echo "Creating $(VENV) and installing (about half a minute the first time) ..."
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d. Name another one: make PYTHON=python3.12 ..." % v)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $(READY)
+
+install: $(READY) ## create .venv and install everything
+
+demo: $(READY) ## run an agent durably on this machine, without Azure
+	@$(BIN)/python -m local.demo
+
+start: $(READY) ## host and emulator in the foreground, Ctrl-C ends both
+	@$(BIN)/python -m local.start
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+
+format: $(READY) ## rewrite the sources in the project's format
+	@$(BIN)/python -m ruff check --fix-only --quiet .
+	@$(BIN)/python -m ruff format .
+
+clean: ## remove the environment, caches and local state
+	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,0 +1,1 @@
+"""Local development tools: the Functions host and the Foundry emulator. Never deployed."""
