@@ -1,0 +1,163 @@
+"""The activities that talk to Foundry: they translate a contract into a call, and what comes back into a contract.
+
+The platform may run any of them twice, and a request may have taken effect although its answer was lost. So what is created
+carries a stamp, and before creating, every activity looks for its stamp and adopts what is there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import azure.durable_functions as df
+import msgspec
+
+from contracts import (
+    ActivityResult,
+    Answer,
+    CancelRun,
+    CreateMessage,
+    CreateRun,
+    CreateThread,
+    Failure,
+    InvalidRequestError,
+    MessageRef,
+    PlanRun,
+    RunPolicy,
+    RunRef,
+    RunSnapshot,
+    ThreadRef,
+    from_wire,
+    to_wire,
+)
+from foundry.connection import agent_service
+from foundry.errors import FoundryError, ThreadBusyError
+from foundry.service import AgentService
+from policy import policy_for
+from settings import SettingsError, load_settings
+
+blueprint = df.Blueprint()
+_log = logging.getLogger("agent_run.activities")
+
+Input = TypeVar("Input")
+
+
+@blueprint.activity_trigger(input_name="payload")
+def plan_run(payload: dict[str, Any]) -> dict[str, Any]:
+    """Say what the settings make of a request (`PlanRun` to `RunPolicy`). Only runs that the webhook started need it."""
+    return _perform(
+        PlanRun, payload, lambda p: policy_for(load_settings(), agent_id=p.agent_id, timeout_seconds=p.timeout_seconds)
+    )
+
+
+@blueprint.activity_trigger(input_name="payload")
+def create_thread(payload: dict[str, Any]) -> dict[str, Any]:
+    """Create a thread (`CreateThread` to `ThreadRef`). A first one that nobody knows of stays behind empty, which is harmless."""
+    return _perform(CreateThread, payload, _create_thread)
+
+
+@blueprint.activity_trigger(input_name="payload")
+def create_message(payload: dict[str, Any]) -> dict[str, Any]:
+    """Post the user's message (`CreateMessage` to `MessageRef`)."""
+    return _perform(CreateMessage, payload, _create_message)
+
+
+@blueprint.activity_trigger(input_name="payload")
+def create_run(payload: dict[str, Any]) -> dict[str, Any]:
+    """Start the run (`CreateRun` to `RunSnapshot`)."""
+    return _perform(CreateRun, payload, _create_run)
+
+
+@blueprint.activity_trigger(input_name="payload")
+def get_run(payload: dict[str, Any]) -> dict[str, Any]:
+    """Look at the run (`RunRef` to `RunSnapshot`)."""
+    return _perform(RunRef, payload, lambda ref: _service().get_run(ref.thread_id, ref.run_id))
+
+
+@blueprint.activity_trigger(input_name="payload")
+def get_response(payload: dict[str, Any]) -> dict[str, Any]:
+    """Fetch what the run's agent answered (`RunRef` to `Answer`)."""
+    return _perform(RunRef, payload, lambda ref: _service().get_answer(ref.thread_id, ref.run_id))
+
+
+@blueprint.activity_trigger(input_name="payload")
+def cancel_run(payload: dict[str, Any]) -> dict[str, Any]:
+    """Cancel the run (`CancelRun` to `RunSnapshot`, or null where there is none)."""
+    return _perform(CancelRun, payload, _cancel_run)
+
+
+def _create_thread(wanted: CreateThread) -> ThreadRef:
+    service = _service()
+    known = service.find_thread(wanted.stamp) if wanted.repeated else None
+    return ThreadRef(thread_id=known or service.create_thread(wanted.stamp))
+
+
+def _create_message(wanted: CreateMessage) -> MessageRef:
+    service = _service()
+    known = service.find_message(wanted.thread_id, wanted.stamp)
+    return MessageRef(
+        message_id=known or service.create_message(wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp)
+    )
+
+
+def _create_run(wanted: CreateRun) -> RunSnapshot:
+    # Checked here too, since whoever holds the system key can start the orchestrator with an input of his own making.
+    policy_for(load_settings(), agent_id=wanted.agent_id, timeout_seconds=None)
+    service = _service()
+    if known := service.find_run(wanted.thread_id, wanted.stamp):
+        return known
+    options: dict[str, Any] = to_wire(wanted.options)
+    try:
+        return service.create_run(wanted.thread_id, wanted.agent_id, options, wanted.metadata, wanted.stamp)
+    except ThreadBusyError:
+        # It may be our own run that occupies the thread: one whose creation was on its way when we looked.
+        if known := service.find_run(wanted.thread_id, wanted.stamp):
+            return known
+        raise
+
+
+def _cancel_run(wanted: CancelRun) -> RunSnapshot | None:
+    service = _service()
+    run_id = wanted.run_id
+    if run_id is None:
+        known = service.find_run(wanted.thread_id, wanted.stamp)
+        if known is None:
+            return None
+        run_id = known.run_id
+    return service.cancel_run(wanted.thread_id, run_id)
+
+
+def _service() -> AgentService:
+    return agent_service(load_settings())
+
+
+Value = RunPolicy | ThreadRef | MessageRef | RunSnapshot | Answer | None
+
+
+def _perform(kind: type[Input], payload: dict[str, Any], action: Callable[[Input], Value]) -> dict[str, Any]:
+    """Run the action on the decoded payload; return its value, or the failure that was to be expected, as JSON types.
+
+    Anything else that is raised is a bug, and reaches the orchestrator as a failed activity.
+    """
+    try:
+        result = ActivityResult(value=action(from_wire(kind, payload)))
+    except FoundryError as error:
+        _log.warning("%s: %s", error.code, error.message)
+        result = ActivityResult(failure=_failure_of(error))
+    except SettingsError as error:
+        result = ActivityResult(failure=Failure(code="configuration_error", message=str(error)))
+    except InvalidRequestError as error:
+        result = ActivityResult(failure=Failure(code="invalid_request", message=str(error)))
+    wire: dict[str, Any] = msgspec.to_builtins(result)
+    return wire
+
+
+def _failure_of(error: FoundryError) -> Failure:
+    return Failure(
+        code=error.code,
+        message=error.message,
+        retryable=error.retryable,
+        retry_after_seconds=error.retry_after_seconds,
+        active_run_id=error.active_run_id if isinstance(error, ThreadBusyError) else None,
+    )

@@ -1,0 +1,19 @@
+"""The activity by which an orchestration ends itself as Terminated, which user code cannot do by returning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import azure.durable_functions as df
+
+from contracts import TerminateInstance, from_wire
+
+blueprint = df.Blueprint()
+
+
+@blueprint.activity_trigger(input_name="payload")
+@blueprint.durable_client_input(client_name="client")
+async def terminate_instance(payload: dict[str, Any], client: df.DurableOrchestrationClient) -> None:
+    """Terminate the instance (`TerminateInstance`); its output becomes the reason. Repeating it does no harm."""
+    wanted = from_wire(TerminateInstance, payload)
+    await client.terminate(wanted.instance_id, wanted.reason)

@@ -1,0 +1,410 @@
+"""Typed messages that cross a JSON boundary: the start request, activity inputs and results, run snapshots, the outcome.
+
+Everything here is a frozen `msgspec.Struct`. On the wire they are plain JSON: `to_wire` and `from_wire` convert. Fields may be
+added with a default; a field that histories in flight contain is never renamed or removed. This module imports nothing of
+the project, so that every layer may use it.
+
+Source of names and limits: ../shared/design.md, sections 2 to 4.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+T = TypeVar("T")
+
+MAX_MESSAGE_CHARACTERS = 256_000
+MAX_METADATA_PAIRS = 14
+"""Foundry takes 16 pairs; two are ours (`METADATA_INSTANCE`, `METADATA_OPERATION`)."""
+
+METADATA_INSTANCE = "durable_instance_id"
+METADATA_OPERATION = "durable_operation_id"
+
+ORCHESTRATOR = "agent_run"
+"""Name under which the orchestrator is registered."""
+
+CANCEL_EVENT = "cancel"
+"""External event that asks an instance to cancel its run."""
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every contract."""
+
+
+def to_wire(message: Wire) -> dict[str, Any]:
+    """Return the message as plain JSON types."""
+    wire: dict[str, Any] = msgspec.to_builtins(message)
+    return wire
+
+
+def from_wire(kind: type[T], wire: Any) -> T:
+    """Return `wire` (plain JSON types) as a message of type `kind`; raise `msgspec.ValidationError` if it is none."""
+    return msgspec.convert(wire, kind)
+
+
+# --- the start request -----------------------------------------------------------------------------------------------
+
+ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
+"""What an id looks like, whole. It can never change the path of a request."""
+
+AgentId = Annotated[str, Meta(pattern=rf"\A{ID_PATTERN}\Z")]
+ThreadId = AgentId
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+TokenLimit = Annotated[int, Meta(ge=256)]
+Instructions = Annotated[str, Meta(max_length=MAX_MESSAGE_CHARACTERS)]
+Metadata = Annotated[
+    dict[Annotated[str, Meta(min_length=1, max_length=64)], Annotated[str, Meta(max_length=512)]],
+    Meta(max_length=MAX_METADATA_PAIRS),
+]
+
+
+class RunOptions(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The part of Foundry's create-run body that a caller may set."""
+
+    additional_instructions: Instructions | None = None
+    instructions: Instructions | None = None
+    model: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    temperature: Temperature | None = None
+    top_p: Probability | None = None
+    max_prompt_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
+    truncation_strategy: dict[str, Any] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+
+
+class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a caller asks for; `request_validation` says what is wrong with one that does not fit."""
+
+    user_message: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
+    agent_id: AgentId | None = None
+    thread_id: ThreadId | None = None
+    timeout_seconds: Annotated[int, Meta(ge=1)] | None = None
+    run_options: RunOptions = RunOptions()
+    metadata: Metadata = {}
+
+
+class RunPolicy(Wire, frozen=True, kw_only=True):
+    """What the settings decide about one run; fixed when it starts, so that a change of settings breaks no replay."""
+
+    agent_id: str
+    timeout_seconds: int
+    rate_limit_retries: int = 3
+    monitor_url: str | None = None
+
+
+# --- runs as the orchestrator sees them ------------------------------------------------------------------------------
+
+
+class RunState(enum.StrEnum):
+    """Normalised state of a run, for every generation of the service."""
+
+    ACTIVE = "active"
+    """Queued, in progress, or a status that this code does not know: keep polling."""
+    REQUIRES_ACTION = "requires_action"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
+
+
+class PendingCall(Wire, frozen=True, kw_only=True):
+    """A tool call that waits for the caller: `kind` is `function` (wants an output) or `approval` (wants a yes or no)."""
+
+    id: str
+    kind: Literal["function", "approval"]
+    name: str
+    arguments: str = ""
+
+
+class RunSnapshot(Wire, frozen=True, kw_only=True):
+    """A run as the service showed it once. `raw_status` is the service's own word, times are Unix seconds."""
+
+    run_id: str
+    thread_id: str
+    state: RunState
+    raw_status: str
+    error_code: str | None = None
+    error_message: str | None = None
+    pending_calls: tuple[PendingCall, ...] = ()
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+    created_at: int | None = None
+    started_at: int | None = None
+    completed_at: int | None = None
+    expires_at: int | None = None
+
+
+class Attachment(Wire, frozen=True, kw_only=True):
+    """A part of the answer that is not text: `kind` is Foundry's block type, `id` a file id (or the URL of an image)."""
+
+    kind: str
+    id: str
+
+
+class Answer(Wire, frozen=True, kw_only=True):
+    """The newest message that the run's agent wrote. `found` is false where the run has no message (yet)."""
+
+    found: bool
+    text: str = ""
+    message_id: str | None = None
+    annotations: list[dict[str, Any]] = []
+    attachments: list[Attachment] = []
+
+
+class AgentSummary(Wire, frozen=True, kw_only=True):
+    """One agent of the project, as job discovery lists it."""
+
+    id: str
+    name: str | None
+    model: str | None
+
+
+# --- activities ------------------------------------------------------------------------------------------------------
+
+
+class Failure(Wire, frozen=True, kw_only=True):
+    """An expected failure, as data: the orchestrator decides what follows from it."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    retry_after_seconds: float | None = None
+    active_run_id: str | None = None
+    """With code `thread_busy`: the run that occupies the thread, where the service named it."""
+
+
+class ActivityResult(Wire, Generic[T], frozen=True, kw_only=True):
+    """What every activity returns: a value or a failure."""
+
+    value: T | None = None
+    failure: Failure | None = None
+
+
+class Stamp(Wire, frozen=True, kw_only=True):
+    """Identifies the instance and the operation that created something in Foundry; kept in its metadata."""
+
+    instance_id: str
+    operation_id: str
+
+    def as_metadata(self) -> dict[str, str]:
+        """Return the stamp as the metadata pairs that Foundry stores."""
+        return {METADATA_INSTANCE: self.instance_id, METADATA_OPERATION: self.operation_id}
+
+
+class PlanRun(Wire, frozen=True, kw_only=True):
+    """Input of `plan_run`, which returns a `RunPolicy`: what the settings say about a request that names no agent, say."""
+
+    agent_id: str | None
+    timeout_seconds: int | None
+
+
+class CreateThread(Wire, frozen=True, kw_only=True):
+    """Input of `create_thread`; it returns a `ThreadRef`. `repeated`: an earlier attempt may have created it already."""
+
+    stamp: Stamp
+    repeated: bool = False
+
+
+class ThreadRef(Wire, frozen=True, kw_only=True):
+    """A thread."""
+
+    thread_id: str
+
+
+class CreateMessage(Wire, frozen=True, kw_only=True):
+    """Input of `create_message`; it returns a `MessageRef`."""
+
+    thread_id: str
+    content: str
+    stamp: Stamp
+    metadata: dict[str, str] = {}
+
+
+class MessageRef(Wire, frozen=True, kw_only=True):
+    """A message on a thread."""
+
+    message_id: str
+
+
+class CreateRun(Wire, frozen=True, kw_only=True):
+    """Input of `create_run`; it returns a `RunSnapshot`."""
+
+    thread_id: str
+    agent_id: str
+    stamp: Stamp
+    options: RunOptions = RunOptions()
+    metadata: dict[str, str] = {}
+
+
+class RunRef(Wire, frozen=True, kw_only=True):
+    """Input of `get_run`, which returns a `RunSnapshot`, and of `get_response`, which returns an `Answer`."""
+
+    thread_id: str
+    run_id: str
+
+
+class CancelRun(Wire, frozen=True, kw_only=True):
+    """Input of `cancel_run`; it returns the run as it is then, or null where there is no run to cancel.
+
+    `run_id` is null where the answer to `create_run` was lost: the run is then looked for by its stamp.
+    """
+
+    thread_id: str
+    run_id: str | None
+    stamp: Stamp
+
+
+class TerminateInstance(Wire, frozen=True, kw_only=True):
+    """Input of `terminate_instance`; it returns nothing."""
+
+    instance_id: str
+    reason: str
+
+
+# --- what callers read -----------------------------------------------------------------------------------------------
+
+
+class Outcome(Wire, frozen=True, kw_only=True):
+    """Output of a successful run. Times are ISO 8601, UTC."""
+
+    status: Literal["Success"]
+    response: str
+    thread_id: str
+    run_id: str
+    composite_run_id: str
+    agent_id: str
+    run_status: str
+    message_id: str | None
+    annotations: list[dict[str, Any]]
+    attachments: list[Attachment]
+    usage: dict[str, Any] | None
+    model: str | None
+    monitor_url: str | None
+    started_at: str
+    completed_at: str
+
+
+def composite_run_id(thread_id: str, run_id: str) -> str:
+    """Return the one string that names a run completely."""
+    return f"agent#{thread_id}#{run_id}"
+
+
+# --- saying everything that is wrong with a request ------------------------------------------------------------------
+
+
+class FieldError(Wire, frozen=True, kw_only=True):
+    """One thing that is wrong with a request; `target` names the field."""
+
+    code: str
+    message: str
+    target: str
+
+
+class InvalidRequestError(ValueError):
+    """A start request that does not fit; `details` names everything that is wrong with it."""
+
+    def __init__(self, details: list[FieldError]) -> None:
+        super().__init__("; ".join(f"{d.target}: {d.message}" for d in details))
+        self.details = details
+
+
+_EXPECTED = {
+    "agent_id": "an agent's id such as asst_abc123 (GET /api/agents lists them): letters, digits, _ and -, at most 128",
+    "thread_id": "a thread's id such as thread_abc123: letters, digits, _ and -, at most 128",
+    "user_message": f"a text that is not blank, of at most {MAX_MESSAGE_CHARACTERS:,} characters",
+    "timeout_seconds": "a whole number of seconds, at least 1",
+    "run_options": f"an object with any of: {', '.join(RunOptions.__struct_fields__)}",
+    "metadata": f"an object of at most {MAX_METADATA_PAIRS} texts (keys up to 64 characters, values up to 512)",
+}
+
+_EMPTY_MEANS_ABSENT = ("agent_id", "thread_id")
+"""Polysync sends a parameter that is not set as an empty string."""
+
+_SDK_MARKERS = ("__class__", "__module__", "__data__", "$type")
+"""Keys that the Durable SDK or the host would take for an encoded object (durable-protocol.md, rule 11)."""
+
+
+def parse_request(given: Any) -> AgentRunRequest:
+    """Return the request, or raise `InvalidRequestError` that names every bad field at once."""
+    if not isinstance(given, Mapping):
+        raise InvalidRequestError(
+            [FieldError(code="invalid_type", message="must be a JSON object", target="body")]
+        )
+    fields = {k: v for k, v in given.items() if v is not None}
+    for name in _EMPTY_MEANS_ABSENT:
+        if fields.get(name) == "":
+            del fields[name]
+    errors = [_unknown(name, "", AgentRunRequest) for name in fields if name not in AgentRunRequest.__struct_fields__]
+    types = {f.name: f.type for f in msgspec.structs.fields(AgentRunRequest)}
+    for name, value in fields.items():
+        if name == "run_options" and isinstance(value, Mapping):
+            errors += _option_errors(value)
+        elif name in types:
+            errors += _field_errors(name, value, types[name])
+    if "user_message" not in fields:
+        errors.append(FieldError(code="required", message=f"is required: {_EXPECTED['user_message']}", target="user_message"))
+    if errors:
+        raise InvalidRequestError(sorted(errors, key=lambda e: e.target))
+    return msgspec.convert(fields, AgentRunRequest)
+
+
+def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:
+    if name == "user_message" and isinstance(value, str) and not value.strip():
+        return [FieldError(code="blank", message=f"must be {_EXPECTED[name]}", target=name)]
+    if name == "metadata" and isinstance(value, Mapping):
+        reserved = [k for k in value if k in (METADATA_INSTANCE, METADATA_OPERATION)]
+        if reserved:
+            return [FieldError(code="reserved", message="this key is the app's own", target=f"metadata.{k}") for k in reserved]
+    if marker := _sdk_marker(value):
+        return [FieldError(code="reserved", message=f"the key {marker!r} cannot be used inside a request", target=name)]
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        return [FieldError(code="invalid", message=f"must be {_EXPECTED[name]} ({error})", target=name)]
+    return []
+
+
+def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:
+    types = {f.name: f.type for f in msgspec.structs.fields(RunOptions)}
+    errors = []
+    for name, value in options.items():
+        target = f"run_options.{name}"
+        if name not in types:
+            errors.append(_unknown(name, "run_options.", RunOptions))
+        elif marker := _sdk_marker(value):
+            errors.append(FieldError(code="reserved", message=f"the key {marker!r} cannot be used here", target=target))
+        else:
+            try:
+                msgspec.convert(value, types[name])
+            except msgspec.ValidationError as error:
+                errors.append(FieldError(code="invalid", message=str(error), target=target))
+    return errors
+
+
+def _unknown(name: Any, prefix: str, kind: type[Wire]) -> FieldError:
+    known = ", ".join(kind.__struct_fields__)
+    return FieldError(code="unknown_field", message=f"is not a field; known fields: {known}", target=f"{prefix}{name}"[:200])
+
+
+def _sdk_marker(value: Any) -> str | None:
+    """Return a key, at any depth, that the Durable SDK would take for one of its own envelopes."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Mapping):
+            if marker := next((m for m in _SDK_MARKERS if m in item), None):
+                return marker
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return None

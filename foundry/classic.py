@@ -1,0 +1,230 @@
+"""Classic agents: assistants, threads, messages and runs. Microsoft retires them on 2027-03-31.
+
+Wire shapes and names of that service stay inside this module (foundry-api.md, section 1). A POST whose answer was lost may
+have happened and the service has no idempotency key: so what we create carries a stamp in its metadata, and can be found by it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from contracts import AgentSummary, Answer, Attachment, PendingCall, RunSnapshot, RunState, Stamp
+from foundry import errors
+from foundry.transport import Transport, path_id
+
+_PAGE = 100
+_MOST_PAGES = 1000
+_PAGES_SEARCHED = 10
+
+_STATES = {
+    "queued": RunState.ACTIVE,
+    "in_progress": RunState.ACTIVE,
+    "requires_action": RunState.REQUIRES_ACTION,
+    "cancelling": RunState.CANCELLING,
+    "completed": RunState.COMPLETED,
+    "failed": RunState.FAILED,
+    "expired": RunState.EXPIRED,
+    "incomplete": RunState.INCOMPLETE,
+    "cancelled": RunState.CANCELLED,
+}
+"""A status that is not listed is one that Foundry invented later: the run counts as active, until the deadline."""
+
+
+class ClassicAgentService:
+    """`AgentService` for the classic generation."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list_agents(self) -> Iterator[AgentSummary]:
+        """Yield every agent of the project, all pages followed."""
+        for item in self._pages("/assistants"):
+            yield AgentSummary(id=_text(item, "id"), name=item.get("name"), model=item.get("model"))
+
+    def check(self) -> None:
+        """Ask for one agent; return if the project answers."""
+        self._transport.get("/assistants", limit=1)
+
+    def create_thread(self, stamp: Stamp) -> str:
+        """Create a thread and return its id."""
+        return _text(self._transport.post("/threads", {"metadata": stamp.as_metadata()}), "id")
+
+    def find_thread(self, stamp: Stamp) -> str | None:
+        """Return the id of the thread that carries the stamp, if it is among the project's newest hundred."""
+        found = self._find("/threads", stamp, pages=1)
+        return _text(found, "id") if found else None
+
+    def create_message(self, thread_id: str, content: str, metadata: dict[str, str], stamp: Stamp) -> str:
+        """Add the user's message to the thread and return its id."""
+        body = {"role": "user", "content": content, "metadata": {**metadata, **stamp.as_metadata()}}
+        return _text(self._transport.post(f"{_thread(thread_id)}/messages", body), "id")
+
+    def find_message(self, thread_id: str, stamp: Stamp) -> str | None:
+        """Return the id of the message that carries the stamp, if it is among the thread's newest thousand."""
+        found = self._find(f"{_thread(thread_id)}/messages", stamp, pages=_PAGES_SEARCHED)
+        return _text(found, "id") if found else None
+
+    def create_run(
+        self, thread_id: str, agent_id: str, options: dict[str, Any], metadata: dict[str, str], stamp: Stamp
+    ) -> RunSnapshot:
+        """Start a run of the agent on the thread."""
+        body = {**options, "assistant_id": agent_id, "metadata": {**metadata, **stamp.as_metadata()}}
+        return _snapshot(self._transport.post(f"{_thread(thread_id)}/runs", body))
+
+    def get_run(self, thread_id: str, run_id: str) -> RunSnapshot:
+        """Return the run as it is now."""
+        return _snapshot(self._transport.get(_run(thread_id, run_id)))
+
+    def find_run(self, thread_id: str, stamp: Stamp) -> RunSnapshot | None:
+        """Return the run that carries the stamp, if it is among the thread's newest thousand."""
+        found = self._find(f"{_thread(thread_id)}/runs", stamp, pages=_PAGES_SEARCHED)
+        return _snapshot(found) if found else None
+
+    def cancel_run(self, thread_id: str, run_id: str) -> RunSnapshot:
+        """Ask for the run's cancellation; return the run as it is then.
+
+        Foundry refuses to cancel a run that has ended (400): then the run's real end is the answer.
+        """
+        try:
+            return _snapshot(self._transport.post(f"{_run(thread_id, run_id)}/cancel"))
+        except errors.InvalidInputError:
+            return self.get_run(thread_id, run_id)
+
+    def get_answer(self, thread_id: str, run_id: str) -> Answer:
+        """Return the newest message that the run's agent wrote, all its text parts joined by line ends."""
+        page = self._transport.get(
+            f"{_thread(thread_id)}/messages", run_id=path_id(run_id, "run"), order="desc", limit=_PAGE
+        )
+        for item in _items(page):
+            if item.get("role") == "assistant" and item.get("run_id") == run_id:
+                return _answer(item)
+        return Answer(found=False)
+
+    def _find(self, path: str, stamp: Stamp, *, pages: int) -> dict[str, Any] | None:
+        """Return the newest item whose metadata holds the stamp, among the newest `pages` pages."""
+        wanted = stamp.as_metadata().items()
+        return next((i for i in self._pages(path, pages) if wanted <= _object(i.get("metadata")).items()), None)
+
+    def _pages(self, path: str, most: int = _MOST_PAGES) -> Iterator[dict[str, Any]]:
+        """Yield the items of all pages, newest first; stop at a page that is empty, is the last, or does not lead on."""
+        params: dict[str, str | int] = {"limit": _PAGE, "order": "desc"}
+        cursors: set[str] = set()
+        for _ in range(most):
+            page = self._transport.get(path, **params)
+            items = _items(page)
+            yield from items
+            cursor = page.get("last_id") or (items[-1].get("id") if items else None)
+            if not items or not page.get("has_more") or not isinstance(cursor, str) or cursor in cursors:
+                return
+            cursors.add(cursor)
+            params["after"] = cursor
+
+
+def _thread(thread_id: str) -> str:
+    return f"/threads/{path_id(thread_id, 'thread')}"
+
+
+def _run(thread_id: str, run_id: str) -> str:
+    return f"{_thread(thread_id)}/runs/{path_id(run_id, 'run')}"
+
+
+def _text(item: dict[str, Any], key: str) -> str:
+    value = item.get(key)
+    if not isinstance(value, str) or not value:
+        raise errors.BadResponseError(f"Foundry's answer has no {key!r}")
+    return value
+
+
+def _items(page: dict[str, Any]) -> list[dict[str, Any]]:
+    data = page.get("data")
+    if not isinstance(data, list):
+        raise errors.BadResponseError("Foundry's answer has no list 'data'")
+    return [item for item in data if isinstance(item, dict)]
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _seconds(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _snapshot(run: dict[str, Any]) -> RunSnapshot:
+    raw = _text(run, "status")
+    state = _STATES.get(raw, RunState.ACTIVE)
+    error = _object(run.get("last_error"))
+    if state is RunState.INCOMPLETE:
+        reason = _object(run.get("incomplete_details")).get("reason") or "no reason given"
+        error = {"code": "incomplete", "message": f"the answer is not complete: {reason}"}
+    code, message, usage = error.get("code"), error.get("message"), run.get("usage")
+    return RunSnapshot(
+        run_id=_text(run, "id"),
+        thread_id=_text(run, "thread_id"),
+        state=state,
+        raw_status=raw[:64],
+        error_code=str(code)[:64] if code else None,
+        error_message=str(message)[:1000] if message else None,
+        pending_calls=tuple(_pending_calls(_object(run.get("required_action")))) if state is RunState.REQUIRES_ACTION else (),
+        model=run.get("model") if isinstance(run.get("model"), str) else None,
+        usage=usage if isinstance(usage, dict) else None,
+        created_at=_seconds(run.get("created_at")),
+        started_at=_seconds(run.get("started_at")),
+        completed_at=_seconds(run.get("completed_at")),
+        expires_at=_seconds(run.get("expires_at")),
+    )
+
+
+def _pending_calls(action: dict[str, Any]) -> Iterator[PendingCall]:
+    """Yield the calls of `submit_tool_outputs` and `submit_tool_approval` (foundry-api.md, section 1.3)."""
+    for kind, key in (("function", "submit_tool_outputs"), ("approval", "submit_tool_approval")):
+        for call in _object(action.get(key)).get("tool_calls") or []:
+            if isinstance(call, dict) and isinstance(call.get("id"), str):
+                function = _object(call.get("function")) or call
+                yield PendingCall(
+                    id=call["id"],
+                    kind=kind,  # type: ignore[arg-type]
+                    name=str(function.get("name") or ""),
+                    arguments=str(function.get("arguments") or ""),
+                )
+
+
+def _answer(message: dict[str, Any]) -> Answer:
+    texts: list[str] = []
+    annotations: list[dict[str, Any]] = []
+    attachments: list[Attachment] = []
+    for part in message.get("content") or []:
+        kind = part.get("type") if isinstance(part, dict) else None
+        body = _object(part.get(kind)) if isinstance(kind, str) else {}
+        match kind:
+            case "text":
+                found = [a for a in body.get("annotations") or [] if isinstance(a, dict)]
+                texts.append(_without_citation_marks(str(body.get("value") or ""), found))
+                annotations += found
+            case "image_file":
+                attachments.append(Attachment(kind=kind, id=str(body.get("file_id") or "")))
+            case "image_url":
+                attachments.append(Attachment(kind=kind, id=str(body.get("url") or "")))
+            case str():
+                attachments.append(Attachment(kind=kind, id=str(body.get("file_id") or body.get("id") or "")))
+    for attached in message.get("attachments") or []:
+        if isinstance(attached, dict) and isinstance(attached.get("file_id"), str):
+            attachments.append(Attachment(kind="file", id=attached["file_id"]))
+    return Answer(
+        found=True,
+        text="\n".join(texts),
+        message_id=_text(message, "id"),
+        annotations=annotations,
+        attachments=attachments,
+    )
+
+
+def _without_citation_marks(text: str, annotations: list[dict[str, Any]]) -> str:
+    """Leave out marks such as `【4:0†source】`: they mean nothing to a reader, and the annotations hold what they refer to."""
+    for annotation in annotations:
+        mark = annotation.get("text")
+        if isinstance(mark, str) and re.fullmatch(r"【[^】]*】", mark):
+            text = text.replace(mark, "")
+    return text

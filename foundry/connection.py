@@ -1,0 +1,18 @@
+"""The one agent service of the worker process: built at the first use, kept for as long as the settings are the same."""
+
+from __future__ import annotations
+
+import functools
+
+from foundry.classic import ClassicAgentService
+from foundry.credential import EntraToken, FixedToken
+from foundry.service import AgentService
+from foundry.transport import Transport
+from settings import Settings
+
+
+@functools.lru_cache(maxsize=1)
+def agent_service(settings: Settings) -> AgentService:
+    """Return the service that the settings name."""
+    tokens = FixedToken(settings.access_token) if settings.access_token else EntraToken(settings.client_id)
+    return ClassicAgentService(Transport(settings.project_endpoint, settings.api_version, tokens))

@@ -1,0 +1,93 @@
+"""Everything that can go wrong between this app and Foundry, as one small tree.
+
+    FoundryError                 code, message, retryable, retry_after_seconds
+    ├── InvalidInputError        refused here or by Foundry (400, 413, 422 ...): repeating it is no use
+    ├── AuthenticationError      no token, or Foundry does not take it (401)
+    ├── PermissionDeniedError    the identity lacks the role (403)
+    ├── NotFoundError            (404)
+    ├── ThreadBusyError          another run is active on the thread; names it where Foundry does
+    ├── RateLimitedError         (429)
+    ├── UnavailableError         Foundry is down or slow (408, 5xx)
+    ├── ConnectionFailedError    no answer, or none within the timeout: the request may have taken effect
+    └── BadResponseError         an answer that is none: the request may have taken effect
+
+Messages say what to do, and never contain a token or a body of ours.
+"""
+
+from __future__ import annotations
+
+
+class FoundryError(Exception):
+    """A call to Foundry failed. `retry_after_seconds` is the service's own hint, if it gave one."""
+
+    code = "foundry_error"
+    retryable = False
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_seconds = retry_after_seconds
+        if code is not None:
+            self.code = code
+
+
+class InvalidInputError(FoundryError, ValueError):
+    """The request itself is wrong."""
+
+    code = "invalid_request"
+
+
+class AuthenticationError(FoundryError, PermissionError):
+    """There is no token, or Foundry does not take it."""
+
+    code = "unauthorized"
+
+
+class PermissionDeniedError(FoundryError, PermissionError):
+    """The identity may not do this."""
+
+    code = "forbidden"
+
+
+class NotFoundError(FoundryError, LookupError):
+    """Something that the request names does not exist."""
+
+    code = "not_found"
+
+
+class ThreadBusyError(FoundryError):
+    """The thread takes no message and no run while another run is active on it."""
+
+    code = "thread_busy"
+
+    def __init__(self, message: str, *, active_run_id: str | None) -> None:
+        super().__init__(message)
+        self.active_run_id = active_run_id
+
+
+class RateLimitedError(FoundryError):
+    """Too many requests."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class UnavailableError(FoundryError):
+    """Foundry answers, but not with what was asked for."""
+
+    code = "service_unavailable"
+    retryable = True
+
+
+class ConnectionFailedError(FoundryError, ConnectionError):
+    """There was no answer."""
+
+    code = "connection_failed"
+    retryable = True
+
+
+class BadResponseError(FoundryError):
+    """The answer cannot be understood."""
+
+    code = "bad_response"
+    retryable = True

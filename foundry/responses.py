@@ -1,0 +1,122 @@
+"""What an HTTP answer of Foundry means: its JSON, or the error it stands for. Pure functions.
+
+Error bodies come as the service's JSON, a gateway's JSON or HTML, or empty (foundry-api.md, sections 1.5 and 2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from foundry import errors
+
+_BUSY_WITH_MESSAGE = re.compile(r"can't add messages to (\w+) while a run (\w+) is active", re.IGNORECASE)
+_BUSY_WITH_RUN = re.compile(r"(\w+) already has an active run (\w+?)\b", re.IGNORECASE)
+_TRY_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(milliseconds?|ms|seconds?|s|minutes?|m)?\b", re.IGNORECASE)
+_LONGEST_EXCERPT = 500
+
+_RETRYABLE_STATUS = {408, 425, 500, 502, 503, 504}
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the body's JSON, or None where it has none."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def error_of(status: int, headers: Mapping[str, str], body: bytes, *, what: str) -> errors.FoundryError:
+    """Return the error that an answer stands for. `what` names the call for the message, such as `POST /threads`."""
+    detail = _detail(body)
+    request_id = headers.get("x-request-id") or headers.get("apim-request-id")
+    where = f"{what} answered {status}" + (f" (request id {request_id[:80]})" if request_id else "")
+    text = f"{where}: {detail}" if detail else where
+    retry_after = retry_after_seconds(headers, detail)
+    if busy := _BUSY_WITH_MESSAGE.search(detail) or _BUSY_WITH_RUN.search(detail):
+        return errors.ThreadBusyError(text, active_run_id=busy[2])
+    match status:
+        case 401:
+            return errors.AuthenticationError(
+                f"{text}. Foundry's agent endpoints take Entra tokens of scope https://ai.azure.com/.default, never API keys: "
+                "check the app's identity (AZURE_CLIENT_ID), or FOUNDRY_ACCESS_TOKEN on a developer's machine"
+            )
+        case 403:
+            return errors.PermissionDeniedError(
+                f"{text}. The app's identity needs the role 'Foundry User' on the project; a new assignment takes some minutes"
+            )
+        case 404:
+            return errors.NotFoundError(text)
+        case 429:
+            return errors.RateLimitedError(text, retry_after_seconds=retry_after)
+        case _ if status in _RETRYABLE_STATUS or status > 504:
+            return errors.UnavailableError(text, retry_after_seconds=retry_after)
+        case _ if 300 <= status < 400:
+            return errors.InvalidInputError(f"{where}: a redirect, which is not followed: check FOUNDRY_PROJECT_ENDPOINT")
+        case _:
+            return errors.InvalidInputError(text, code=_code(body) or "invalid_request")
+
+
+def retry_after_seconds(headers: Mapping[str, str], message: str = "") -> float | None:
+    """Return how long the service asks to wait: from its headers, or from the text of its message."""
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        if (value := _number(headers.get(name))) is not None:
+            return value / 1000
+    header = headers.get("retry-after")
+    if (value := _number(header)) is not None:
+        return value
+    if header and (delay := _until(header, headers.get("date"))) is not None:
+        return delay
+    return hint_in_text(message)
+
+
+def hint_in_text(message: str) -> float | None:
+    """Return the seconds of a text such as `Rate limit is exceeded. Try again in 60 seconds.`."""
+    if not (hint := _TRY_AGAIN.search(message)):
+        return None
+    unit = (hint[2] or "s").lower()
+    factor = 0.001 if unit.startswith(("ms", "milli")) else 60 if unit.startswith("m") else 1
+    return float(hint[1]) * factor
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text and re.fullmatch(r"\s*\d{1,9}(\.\d+)?\s*", text) else None
+
+
+def _until(http_date: str, now: str | None) -> float | None:
+    """Seconds from the answer's own Date to an HTTP date; the difference of two of the service's clocks needs none of ours."""
+    try:
+        delay = parsedate_to_datetime(http_date) - parsedate_to_datetime(now or "")
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, delay.total_seconds())
+
+
+def _error_object(body: bytes) -> Mapping[str, Any]:
+    parsed = parse_json(body)
+    if isinstance(parsed, dict):
+        inner = parsed.get("error", parsed)
+        if isinstance(inner, dict):
+            return inner
+        if isinstance(inner, str):
+            return {"message": inner}
+    return {}
+
+
+def _code(body: bytes) -> str | None:
+    code = _error_object(body).get("code")
+    return code if isinstance(code, str) and re.fullmatch(r"\w{1,64}", code) else None
+
+
+def _detail(body: bytes) -> str:
+    message = _error_object(body).get("message")
+    if isinstance(message, str) and message.strip():
+        return " ".join(message.split())[:_LONGEST_EXCERPT]
+    if body.lstrip().startswith(b"{"):
+        return ""
+    text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", body[:20_000].decode("utf-8", "replace"), flags=re.S | re.I)
+    return " ".join(text.split())[:_LONGEST_EXCERPT]

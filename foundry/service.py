@@ -1,0 +1,61 @@
+"""What the app needs of the agent service, whichever generation of it answers.
+
+Every method raises `foundry.errors.FoundryError`, and nothing else, for what the service or the network does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from contracts import AgentSummary, Answer, RunSnapshot, Stamp
+
+
+class AgentService(Protocol):
+    """Threads, messages and runs of agents. Ids are opaque."""
+
+    def list_agents(self) -> Iterator[AgentSummary]:
+        """Yield every agent of the project, all pages followed."""
+        ...
+
+    def check(self) -> None:
+        """Ask the project for something small; return if it answers."""
+        ...
+
+    def create_thread(self, stamp: Stamp) -> str:
+        """Create a thread and return its id."""
+        ...
+
+    def find_thread(self, stamp: Stamp) -> str | None:
+        """Return the id of the thread that carries the stamp, if it is among the newest ones."""
+        ...
+
+    def create_message(self, thread_id: str, content: str, metadata: dict[str, str], stamp: Stamp) -> str:
+        """Add the user's message to the thread and return its id."""
+        ...
+
+    def find_message(self, thread_id: str, stamp: Stamp) -> str | None:
+        """Return the id of the message that carries the stamp, if it is among the thread's newest ones."""
+        ...
+
+    def create_run(
+        self, thread_id: str, agent_id: str, options: dict[str, Any], metadata: dict[str, str], stamp: Stamp
+    ) -> RunSnapshot:
+        """Start a run of the agent on the thread."""
+        ...
+
+    def get_run(self, thread_id: str, run_id: str) -> RunSnapshot:
+        """Return the run as it is now."""
+        ...
+
+    def find_run(self, thread_id: str, stamp: Stamp) -> RunSnapshot | None:
+        """Return the run that carries the stamp, if it is among the thread's newest ones."""
+        ...
+
+    def cancel_run(self, thread_id: str, run_id: str) -> RunSnapshot:
+        """Ask for the run's cancellation; return the run as it is then, which may have ended otherwise meanwhile."""
+        ...
+
+    def get_answer(self, thread_id: str, run_id: str) -> Answer:
+        """Return the newest message that the run's agent wrote."""
+        ...

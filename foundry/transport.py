@@ -1,0 +1,136 @@
+"""One HTTP request to Foundry, and its JSON answer or a `FoundryError`. Retries nothing but a refused token, once.
+
+Every thread of the worker has a pooled session of its own, since `requests.Session` is not thread-safe.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from contracts import ID_PATTERN
+from foundry import errors, responses
+from foundry.credential import TokenSource
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 30.0
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_USER_AGENT = "durable-foundry-agents/1"
+
+
+def path_id(value: str, what: str) -> str:
+    """Return the id, checked, for use as one segment of a path."""
+    if not re.fullmatch(ID_PATTERN, value):
+        raise errors.InvalidInputError(f"the {what} id is malformed: it may have letters, digits, _ and -, at most 128")
+    return value
+
+
+class _Bearer(AuthBase):
+    """Puts the token into the request. As `auth`, so that a .netrc of the machine cannot replace it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Transport:
+    """Sends requests below one project's endpoint. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        api_version: str,
+        tokens: TokenSource,
+        *,
+        timeouts: tuple[float, float] = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+        adapter: HTTPAdapter | None = None,
+    ) -> None:
+        """`timeouts` are for connecting and for each read, in seconds; `adapter` replaces the network in tests."""
+        parts = urlsplit(endpoint)
+        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+            raise errors.InvalidInputError("a bearer token is never sent over plain http: use an https:// endpoint")
+        self._endpoint = endpoint.rstrip("/")
+        self._api_version = api_version
+        self._tokens = tokens
+        self._timeouts = timeouts
+        self._adapter = adapter
+        self._local = threading.local()
+
+    def get(self, path: str, **params: str | int) -> dict[str, Any]:
+        """GET `path`; return the answer's JSON object."""
+        return self._request("GET", path, params, None)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """POST `body` as JSON; return the answer's JSON object."""
+        return self._request("POST", path, {}, body or {})
+
+    def _request(
+        self, method: str, path: str, params: Mapping[str, str | int], body: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        what = f"Foundry's {method} {path}"
+        token = self._tokens.token()
+        answer = self._send(method, path, params, body, token, what)
+        if answer.status_code == 401:
+            self._tokens.discard(token)
+            renewed = self._tokens.token()
+            if renewed != token:
+                answer = self._send(method, path, params, body, renewed, what)
+        if not 200 <= answer.status_code < 300:
+            raise responses.error_of(answer.status_code, answer.headers, answer.content, what=what)
+        parsed = responses.parse_json(answer.content)
+        if not isinstance(parsed, dict):
+            raise errors.BadResponseError(f"{what} answered {answer.status_code} without a JSON object")
+        return parsed
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int],
+        body: Mapping[str, Any] | None,
+        token: str,
+        what: str,
+    ) -> requests.Response:
+        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            return self._session().request(
+                method,
+                f"{self._endpoint}{path}",
+                params={**params, "api-version": self._api_version},
+                data=None if body is None else msgspec.json.encode(body),
+                headers=headers,
+                auth=_Bearer(token),
+                timeout=self._timeouts,
+                allow_redirects=False,
+            )
+        except requests.Timeout:
+            raise errors.ConnectionFailedError(f"{what} had no answer in time") from None
+        except requests.RequestException as error:
+            # The text of the library's exception holds the URL with its query; its type says enough.
+            raise errors.ConnectionFailedError(f"{what} failed: {type(error).__name__}") from None
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            # Proxies of the environment are for the network, never for what we send to this machine in plain text.
+            session.trust_env = self._endpoint.startswith("https://")
+            adapter = self._adapter or HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            self._local.session = session
+        return session

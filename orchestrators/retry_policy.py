@@ -1,0 +1,42 @@
+"""Whether and when a failed activity is tried again. Pure; the orchestrator does the waiting.
+
+What Foundry or the network does to a request is retried until the deadline, since a run that waits costs next to nothing;
+`Retry-After` wins over our own backoff. An activity whose worker process died is tried again a few times: it may be the
+activity that kills the worker. Everything else is final.
+"""
+
+from __future__ import annotations
+
+import re
+
+from contracts import Failure
+from orchestrators.poll_schedule import whole_and_half
+
+FIRST_DELAY_SECONDS = 1.5
+LONGEST_BACKOFF_SECONDS = 60.5
+MOST_WORKER_DEATHS = 5
+
+WORKER_DIED = "worker_died"
+THREAD_BUSY = "thread_busy"
+
+_DEAD_WORKER = re.compile(r"exited with code|worker process|Timeout value of .* was exceeded|worker.*(terminated|shutting down)", re.IGNORECASE)
+
+
+def retry_delay(failure: Failure, attempts: int) -> float | None:
+    """Return the seconds to wait after `attempts` failed attempts (1 or more), or None where trying again is no use."""
+    if not failure.retryable or (failure.code == WORKER_DIED and attempts >= MOST_WORKER_DEATHS):
+        return None
+    backoff = min(FIRST_DELAY_SECONDS * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF_SECONDS)
+    return whole_and_half(backoff if failure.retry_after_seconds is None else failure.retry_after_seconds)
+
+
+def failure_of_exception(text: str) -> Failure:
+    """Return the failure that a failed activity's exception stands for.
+
+    The platform reports a dead worker as an exception of the activity (durable-protocol.md, rule 10). Any other exception is
+    a bug in the activity. Only the first line is kept: kilobytes of .NET details follow.
+    """
+    head = " ".join(text.split("{\"$type\"", 1)[0].split("\n", 1)[0].split())[:500]
+    if _DEAD_WORKER.search(text[:4000]):
+        return Failure(code=WORKER_DIED, message=head, retryable=True)
+    return Failure(code="activity_failed", message=head)

@@ -1,0 +1,135 @@
+"""The orchestrator's only access to Durable Functions: calls with retries, waits, and what may interrupt them.
+
+What the platform demands (durable-protocol.md, rules 1 to 5), kept in this one place:
+- the `cancel` waiter is created first thing and raced in every wait; from then on it is looked at before every further step;
+- the losing timer of a race is cancelled, or the instance could not end;
+- every delay is k + 0.5 seconds, and a timer that fired is taken as due;
+- a generation ends only right after a timer fired, never in an episode in which an event won a race.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from contracts import CANCEL_EVENT, ActivityResult, Failure, Wire, from_wire, to_wire
+from orchestrators.poll_schedule import within_deadline
+from orchestrators.progress import Progress
+from orchestrators.retry_policy import failure_of_exception, retry_delay
+
+V = TypeVar("V")
+Step = Generator[Any, Any, V]
+"""A part of the orchestrator: yields Durable tasks, returns a value."""
+
+TIMERS_PER_GENERATION = 20
+"""Replay costs grow with the square of the history, so it starts anew after this many timers."""
+
+
+class CancelRequested(Exception):  # noqa: N818 - a signal, not an error
+    """Somebody raised the event `cancel`."""
+
+
+class DeadlinePassed(Exception):  # noqa: N818
+    """The orchestration's time is over; `failure` is what it was retrying, if anything."""
+
+    def __init__(self, failure: Failure | None) -> None:
+        super().__init__("the deadline has passed")
+        self.failure = failure
+
+
+class GenerationFull(Exception):  # noqa: N818
+    """The history is long enough: continue as new."""
+
+
+class StepFailed(Exception):  # noqa: N818
+    """A step failed for good."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Steps:
+    """One generation's access to the Durable context."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._cancel = context.wait_for_external_event(CANCEL_EVENT)
+        self._cancel_is_raced = False
+        self._timers = 0
+        self._interruptible = True
+
+    @property
+    def now(self) -> datetime:
+        """The time of this episode, UTC."""
+        moment: datetime = self._context.current_utc_datetime
+        return moment
+
+    def only_finish(self) -> None:
+        """From here on, neither a cancel nor the length of the history interrupts: the orchestration is about to end."""
+        self._interruptible = False
+
+    def call(self, activity: str, message: Wire, kind: type[V], progress: Progress) -> Step[V]:
+        """Call the activity until it succeeds; return its value.
+
+        Raises `StepFailed` where trying again is no use, and `DeadlinePassed`, `CancelRequested` or `GenerationFull` between
+        two attempts; `progress.failed_attempts` lets the next generation go on counting.
+        """
+        while True:
+            self._heed_cancel()
+            failure, value = yield from self.attempt(activity, message, kind)
+            if failure is None:
+                progress.failed_attempts = 0
+                return value
+            progress.failed_attempts += 1
+            delay = retry_delay(failure, progress.failed_attempts)
+            if delay is None:
+                raise StepFailed(failure)
+            yield from self.sleep(delay, progress, because=failure)
+
+    def attempt(self, activity: str, message: Wire, kind: type[V]) -> Step[tuple[Failure | None, V]]:
+        """Call the activity once; return its failure, or None and its value."""
+        task = self._context.call_activity(activity, to_wire(message))
+        if not self._cancel_is_raced:
+            # The SDK knows a waiter only once it has been yielded, so the first call of a generation is a race too.
+            self._cancel_is_raced = True
+            yield self._context.task_any([task, self._cancel])
+        try:
+            wire = yield task
+        except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions, and only their text tells them apart
+            return failure_of_exception(str(error)), msgspec.UNSET  # type: ignore[return-value]
+        result = from_wire(ActivityResult[kind], wire)  # type: ignore[valid-type]
+        return result.failure, result.value
+
+    def sleep(self, seconds: float, progress: Progress, because: Failure | None = None) -> Step[None]:
+        """Wait `seconds`, or until the deadline or a cancel, whichever comes first."""
+        delay = within_deadline(seconds, (progress.deadline - self.now).total_seconds())
+        if delay is None:
+            raise DeadlinePassed(because)
+        timer = self._context.create_timer(self.now + timedelta(seconds=delay))
+        self._timers += 1
+        if not self._interruptible:
+            yield timer
+            return
+        self._cancel_is_raced = True
+        yield self._context.task_any([timer, self._cancel])
+        if not timer.is_completed:
+            timer.cancel()
+        self._heed_cancel()
+        if self._timers >= TIMERS_PER_GENERATION:
+            raise GenerationFull
+
+    def show(self, custom_status: dict[str, Any]) -> None:
+        """Make this the custom status."""
+        self._context.set_custom_status(custom_status)
+
+    def wait_for_ever(self) -> Step[None]:
+        """Wait for an event that never comes."""
+        yield self._context.wait_for_external_event("never")
+
+    def _heed_cancel(self) -> None:
+        if self._interruptible and self._cancel.is_completed:
+            raise CancelRequested

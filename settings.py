@@ -1,0 +1,174 @@
+"""Settings of the app, read from the environment when they are needed, never while modules load.
+
+`HTTP_AUTH_LEVEL` is the one exception, because decorators need it: `http_auth_level`. A setting that is missing or malformed
+raises `SettingsError`, which names every one of them with its remedy; values are never shown, they may be secret.
+
+Source: ../shared/design.md, section 5.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from contracts import ID_PATTERN
+
+DEFAULTS: dict[str, str] = {
+    "FOUNDRY_PROJECT_ENDPOINT": "",
+    "FOUNDRY_API_VERSION": "v1",
+    "FOUNDRY_DEFAULT_AGENT_ID": "",
+    "FOUNDRY_ALLOWED_AGENT_IDS": "",
+    "FOUNDRY_RESOURCE_ID": "",
+    "FOUNDRY_ACCESS_TOKEN": "",
+    "AZURE_CLIENT_ID": "",
+    "RUN_TIMEOUT_SECONDS": "1800",
+    "RUN_MAX_TIMEOUT_SECONDS": "86400",
+    "RUN_RATE_LIMIT_RETRIES": "3",
+    "ORPHAN_SCAN_SCHEDULE": "0 */5 * * * *",
+    "HISTORY_RETENTION_DAYS": "30",
+    "HTTP_AUTH_LEVEL": "FUNCTION",
+}
+"""Every setting with its default; an empty setting counts as not set."""
+
+_ENDPOINT_EXAMPLE = "https://<account>.services.ai.azure.com/api/projects/<project>"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_LONGEST_TIMEOUT = 5 * 86_400
+"""Durable timers of more than six days are split and cannot be cancelled (durable-protocol.md, rule 17)."""
+
+
+@dataclass(frozen=True)
+class SettingProblem:
+    """One setting that is missing or malformed, and what to do about it."""
+
+    setting: str
+    message: str
+
+
+class SettingsError(RuntimeError):
+    """The app's settings do not allow what was asked for."""
+
+    def __init__(self, problems: list[SettingProblem]) -> None:
+        super().__init__("; ".join(f"{p.setting} {p.message}" for p in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, validated. Times in seconds."""
+
+    project_endpoint: str
+    api_version: str
+    default_agent_id: str | None
+    allowed_agent_ids: frozenset[str] | None
+    """None: any agent may be run."""
+    resource_id: str | None
+    access_token: str | None
+    client_id: str | None
+    timeout_seconds: int
+    max_timeout_seconds: int
+    rate_limit_retries: int
+    history_retention_days: int
+
+    def __repr__(self) -> str:
+        return f"Settings(project_endpoint={self.project_endpoint!r}, ...)"
+
+    @property
+    def monitor_url(self) -> str | None:
+        """Where an operator watches the Foundry account in the portal, if `FOUNDRY_RESOURCE_ID` is set."""
+        return f"https://portal.azure.com/#@/resource{self.resource_id}/overview" if self.resource_id else None
+
+    def allows(self, agent_id: str) -> bool:
+        """Say whether callers of this app may run the agent."""
+        return self.allowed_agent_ids is None or agent_id in self.allowed_agent_ids
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of the environment; raise `SettingsError` that names every one that is wrong."""
+    reader = _Reader(os.environ if environment is None else environment)
+    timeout = reader.whole_number("RUN_TIMEOUT_SECONDS", 1, _LONGEST_TIMEOUT)
+    longest = reader.whole_number("RUN_MAX_TIMEOUT_SECONDS", 1, _LONGEST_TIMEOUT)
+    if not reader.problems and timeout > longest:
+        reader.problem("RUN_TIMEOUT_SECONDS", f"is {timeout}, more than RUN_MAX_TIMEOUT_SECONDS ({longest}): lower it")
+    settings = Settings(
+        project_endpoint=reader.endpoint("FOUNDRY_PROJECT_ENDPOINT"),
+        api_version=reader.matching("FOUNDRY_API_VERSION", r"[A-Za-z0-9.-]{1,40}", "v1 or a date such as 2025-05-01") or "v1",
+        default_agent_id=reader.matching("FOUNDRY_DEFAULT_AGENT_ID", ID_PATTERN, "an agent's id such as asst_abc123"),
+        allowed_agent_ids=reader.ids("FOUNDRY_ALLOWED_AGENT_IDS"),
+        resource_id=reader.matching(
+            "FOUNDRY_RESOURCE_ID",
+            r"/subscriptions/[^/?#\s]+/resourceGroups/[^/?#\s]+/providers/[^?#\s]+",
+            "the ARM id of the Foundry account: /subscriptions/.../resourceGroups/.../providers/...",
+        ),
+        access_token=reader.matching("FOUNDRY_ACCESS_TOKEN", r"[\x21-\x7e]+", "a bearer token, without blanks or line ends"),
+        client_id=reader.matching("AZURE_CLIENT_ID", r"[0-9A-Za-z-]{1,64}", "the client id of the managed identity"),
+        timeout_seconds=timeout,
+        max_timeout_seconds=longest,
+        rate_limit_retries=reader.whole_number("RUN_RATE_LIMIT_RETRIES", 0, 100),
+        history_retention_days=reader.whole_number("HISTORY_RETENTION_DAYS", 0, 3650),
+    )
+    if reader.problems:
+        raise SettingsError(reader.problems)
+    return settings
+
+
+def http_auth_level(environment: Mapping[str, str] | None = None) -> str:
+    """Return `ANONYMOUS` only if `HTTP_AUTH_LEVEL` says just that; `FUNCTION` for anything else, so that a typo opens nothing."""
+    value = (os.environ if environment is None else environment).get("HTTP_AUTH_LEVEL", "")
+    return "ANONYMOUS" if value.strip().upper() == "ANONYMOUS" else "FUNCTION"
+
+
+class _Reader:
+    """Reads settings one by one and collects what is wrong with them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: list[SettingProblem] = []
+
+    def problem(self, name: str, message: str) -> None:
+        self.problems.append(SettingProblem(name, message))
+
+    def text(self, name: str) -> str:
+        return self._environment.get(name, "").strip() or DEFAULTS[name]
+
+    def matching(self, name: str, pattern: str, expected: str) -> str | None:
+        value = self.text(name)
+        if not value:
+            return None
+        if not re.fullmatch(pattern, value):
+            self.problem(name, f"is malformed: set it to {expected}")
+        return value
+
+    def ids(self, name: str) -> frozenset[str] | None:
+        ids = [part.strip() for part in self.text(name).split(",") if part.strip()]
+        if not all(re.fullmatch(ID_PATTERN, i) for i in ids):
+            self.problem(name, "is malformed: set it to agents' ids, separated by commas")
+        return frozenset(ids) or None
+
+    def whole_number(self, name: str, least: int, most: int) -> int:
+        value = self.text(name)
+        if not re.fullmatch(r"\d{1,9}", value) or not least <= int(value) <= most:
+            self.problem(name, f"is malformed: set it to a whole number from {least} to {most}")
+            return int(DEFAULTS[name])
+        return int(value)
+
+    def endpoint(self, name: str) -> str:
+        value = self.text(name).rstrip("/")
+        if not value:
+            self.problem(name, f"is not set: set it to the project's endpoint, {_ENDPOINT_EXAMPLE}")
+            return ""
+        try:
+            parts = urlsplit(value)
+            port_is_fine = parts.port is None or parts.port > 0
+        except ValueError:
+            self.problem(name, f"is not a URL: set it to {_ENDPOINT_EXAMPLE}")
+            return ""
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            self.problem(name, f"must begin with https:// (http:// only for this machine): set it to {_ENDPOINT_EXAMPLE}")
+        elif parts.query or parts.fragment or parts.username or parts.password or not parts.hostname or not port_is_fine:
+            self.problem(name, f"must be a plain URL without user, query or fragment: set it to {_ENDPOINT_EXAMPLE}")
+        elif not re.fullmatch(r"/api/projects/[A-Za-z0-9._~-]+", parts.path):
+            self.problem(name, f"must end in /api/projects/<project>: set it to {_ENDPOINT_EXAMPLE}")
+        return value
