@@ -1,0 +1,25 @@
+"""An honest emulator of the Azure AI Foundry agent service (classic: assistants, threads, messages, runs).
+
+It speaks the wire protocol, refuses what the service refuses in the service's words, and runs scripted agents
+on a clock of its own. Faults can be injected, and a ledger tells what really happened. It talks to no model
+and knows no network but loopback.
+
+    with FoundryEmulator(clock_speed=50) as emulator:
+        emulator.endpoint                                    # for FOUNDRY_PROJECT_ENDPOINT
+        emulator.faults.add("reset", operation="create_run", effect="first")
+        emulator.ledger().user_messages
+
+From a shell: `python -m local.foundry_emulator`. Other processes use the control API: see `control`.
+
+    scripts, agents   agents as data          runs       the life of a run, a pure function of the time
+    service, bodies   operations and checks   state      what the service remembers
+    wire, errors      JSON of the answers     faults     rules that spoil requests
+    server            HTTP and the faults     emulator   all of it in a thread of its own
+"""
+
+from local.foundry_emulator.agents import Agents
+from local.foundry_emulator.clock import ManualClock
+from local.foundry_emulator.emulator import EmulatorBug, FoundryEmulator
+from local.foundry_emulator.scripts import Agent, AgentsFileError
+
+__all__ = ["Agent", "Agents", "AgentsFileError", "EmulatorBug", "FoundryEmulator", "ManualClock"]

@@ -1,0 +1,130 @@
+"""Run the emulator in the foreground: `python -m local.foundry_emulator --help`."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from local.foundry_emulator.emulator import FoundryEmulator
+from local.foundry_emulator.scripts import AgentsFileError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        emulator = FoundryEmulator(
+            agents=options.agents or (),
+            clock_speed=options.clock_speed,
+            port=options.port,
+            token=options.token,
+            latency=options.latency,
+            filler_agents=options.filler_agents,
+        )
+    except AgentsFileError as error:
+        print(f"foundry emulator: {error}", file=sys.stderr)
+        return 2
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        emulator.start()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        print(f"foundry emulator: cannot listen on port {options.port}: {reason}", file=sys.stderr)
+        return 1
+    try:
+        _announce(emulator)
+        if options.ready_file is not None:
+            _write_ready_file(options.ready_file, emulator)
+        while not ended.wait(timeout=0.5):  # a timeout, so that Ctrl-C is noticed on Windows too
+            pass
+    except OSError as error:
+        print(f"foundry emulator: {error}", file=sys.stderr)
+        return 1
+    finally:
+        emulator.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.foundry_emulator",
+        description="An emulator of the Azure AI Foundry agent service on 127.0.0.1.",
+    )
+    parser.add_argument("--port", type=_port, default=0, help="0 (default): a free one")
+    parser.add_argument(
+        "--agents", type=Path, metavar="FILE", help="JSON file of agents, see agents.example.json"
+    )
+    parser.add_argument(
+        "--clock-speed",
+        type=_positive,
+        default=1.0,
+        metavar="X",
+        help="the service's time runs X times as fast",
+    )
+    parser.add_argument(
+        "--ready-file", type=Path, metavar="PATH", help="write url, endpoint and pid there once listening"
+    )
+    parser.add_argument(
+        "--latency", type=_not_negative, default=0.0, metavar="SECONDS", help="added to every answer"
+    )
+    parser.add_argument("--token", help="the only bearer token that is accepted; default: any")
+    parser.add_argument("--filler-agents", type=_count, default=0, metavar="N", help="so many more agents")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError
+    return port
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+def _announce(emulator: FoundryEmulator) -> None:
+    print(f"Foundry emulator: FOUNDRY_PROJECT_ENDPOINT={emulator.endpoint}")
+    print(f"Control and ledger: {emulator.url}/_emulator/\n\nAgents:")
+    agents = [one for one in emulator.agents() if not one["name"].startswith("filler")]
+    width = max((len(one["name"]) for one in agents), default=0)
+    for one in agents:
+        print(f"  {one['id']}  {one['name']:<{width}}  {one['does']}")
+    hidden = len(emulator.agents()) - len(agents)
+    if hidden:
+        print(f"  and {hidden} filler agents")
+    print("\nCtrl-C ends it.", flush=True)
+
+
+def _write_ready_file(path: Path, emulator: FoundryEmulator) -> None:
+    """Write atomically: whoever sees the file sees all of it."""
+    content = {"url": emulator.url, "endpoint": emulator.endpoint, "pid": os.getpid()}
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

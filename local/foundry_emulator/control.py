@@ -1,0 +1,157 @@
+"""The control API under `/_emulator/`, for tests in other processes. It needs no credential: loopback only.
+
+| Request | Answer |
+|---|---|
+| GET `/_emulator/` | these routes |
+| GET `/_emulator/agents` | every agent: id, name, what it does |
+| GET `/_emulator/ledger` | `requests`, `threads`, `connections_opened`; `?operation= ?thread_id= ?since=N` |
+| GET `/_emulator/connections` | `opened` since the last reset, `open` now |
+| GET, POST, DELETE `/_emulator/faults` | list; add a rule or an array of rules; remove all |
+| DELETE `/_emulator/faults/{id}` | remove one |
+| POST `/_emulator/runs/{id}/cancel` | somebody else cancels the run: cancelling, then cancelled |
+| POST `/_emulator/runs/{id}/end` | end it at once: `{"status": "failed", "code": "...", "message": "..."}` |
+| POST `/_emulator/outage` | `{"seconds": 2}`: nobody listens on the port so long, open connections break |
+| POST `/_emulator/reset` | forget threads, runs, requests, faults, created agents, the connection count |
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from local.foundry_emulator.scripts import End
+
+if TYPE_CHECKING:
+    from local.foundry_emulator.emulator import FoundryEmulator
+
+PREFIX = "/_emulator"
+
+
+@dataclass(frozen=True)
+class ControlReply:
+    """An answer; `outage_seconds` asks the server to go down after it is sent."""
+
+    status: int
+    body: Any
+    outage_seconds: float | None = None
+
+
+class ControlError(ValueError):
+    """The control request makes no sense."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def handle(
+    emulator: "FoundryEmulator", method: str, path: str, query: dict[str, str], body: bytes
+) -> ControlReply:
+    """Answer one control request; never raises for what a client sent."""
+    try:
+        return _handle(emulator, method, [part for part in path.split("/") if part][1:], query, body)
+    except ControlError as error:
+        return ControlReply(error.status, {"error": str(error)})
+
+
+def _handle(
+    emulator: "FoundryEmulator", method: str, parts: list[str], query: dict[str, str], body: bytes
+) -> ControlReply:
+    match method, parts:
+        case "GET", []:
+            return ControlReply(200, {"endpoint": emulator.endpoint, "routes": __doc__})
+        case "GET", ["agents"]:
+            return ControlReply(200, {"agents": emulator.agents()})
+        case "GET", ["ledger"]:
+            return ControlReply(200, _ledger(emulator, query))
+        case "GET", ["connections"]:
+            return ControlReply(200, emulator.connections())
+        case "POST", ["outage"]:
+            seconds = _object(body).get("seconds", 1)
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+                raise ControlError(400, "`seconds` must be a number of at least 0")
+            return ControlReply(202, {"seconds": seconds}, outage_seconds=float(seconds))
+        case "POST", ["reset"]:
+            emulator.reset()
+            return ControlReply(200, {})
+        case _, ["faults", *rest]:
+            return _faults(emulator, method, rest, body)
+        case "POST", ["runs", run_id, "cancel"]:
+            return _on_run(lambda: emulator.cancel_run(run_id))
+        case "POST", ["runs", run_id, "end"]:
+            try:
+                end = msgspec.convert(_object(body) or {"status": "cancelled"}, End)
+            except msgspec.ValidationError as error:
+                raise ControlError(400, str(error)) from error
+            return _on_run(lambda: emulator.end_run(run_id, end))
+    raise ControlError(404, f"no such control: {method} {PREFIX}/{'/'.join(parts)}")
+
+
+def _faults(emulator: "FoundryEmulator", method: str, rest: list[str], body: bytes) -> ControlReply:
+    match method, rest:
+        case "GET", []:
+            return ControlReply(200, {"faults": [fault.to_json() for fault in emulator.faults.all()]})
+        case "POST", []:
+            given = _json(body)
+            rules = given if isinstance(given, list) else [given]
+            added = []
+            for rule in rules:
+                if not isinstance(rule, dict):
+                    raise ControlError(400, "a fault rule is an object")
+                try:
+                    added.append(emulator.faults.add_rule(rule))
+                except ValueError as error:
+                    for fault in added:
+                        emulator.faults.remove(fault.id)
+                    raise ControlError(400, str(error)) from error
+            return ControlReply(201, {"faults": [fault.to_json() for fault in added]})
+        case "DELETE", []:
+            emulator.faults.clear()
+            return ControlReply(200, {})
+        case "DELETE", [fault_id]:
+            if not emulator.faults.remove(fault_id):
+                raise ControlError(404, f"no fault {fault_id}")
+            return ControlReply(200, {})
+    raise ControlError(404, f"no such control: {method} {PREFIX}/faults")
+
+
+def _on_run(action: Callable[[], dict[str, Any]]) -> ControlReply:
+    try:
+        return ControlReply(200, action())
+    except KeyError as error:
+        raise ControlError(404, f"no run {error.args[0]}") from error
+    except ValueError as error:
+        raise ControlError(409, str(error)) from error
+
+
+def _ledger(emulator: "FoundryEmulator", query: dict[str, str]) -> dict[str, Any]:
+    ledger = emulator.ledger()
+    since = query.get("since", "0")
+    if not since.isdigit():
+        raise ControlError(400, "`since` must be the number of a request")
+    thread_id = query.get("thread_id")
+    requests = [
+        entry
+        for entry in ledger.requests
+        if entry.number > int(since)
+        and query.get("operation", entry.operation) == entry.operation
+        and (thread_id is None or entry.thread_id == thread_id)
+    ]
+    threads = {key: one for key, one in ledger.threads.items() if thread_id in {None, key}}
+    return replace(ledger, requests=requests, threads=threads).to_json()
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body or b"{}")
+    except ValueError as error:
+        raise ControlError(400, f"not JSON: {error}") from error
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    given = _json(body)
+    if not isinstance(given, dict):
+        raise ControlError(400, "the body must be an object")
+    return given

@@ -1,0 +1,103 @@
+"""What the emulator received and what became of it: tests count effects instead of trusting answers."""
+
+import json
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+_KEPT_BODY_BYTES = 4096
+
+
+@dataclass
+class Entry:
+    """One request, in order of arrival.
+
+    `status` is what went out (None: nothing, the connection was reset); `service_status` is what the service
+    made of the request (None: it never reached the service). `took_effect` is True once the service has
+    carried it out with success.
+    """
+
+    number: int
+    at: float
+    method: str
+    path: str
+    operation: str | None
+    query: dict[str, str]
+    body: Any
+    status: int | None = None
+    service_status: int | None = None
+    took_effect: bool = False
+    fault: Json | None = None
+    thread_id: str | None = None
+    run_id: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A copy of the ledger at one moment. `threads` is `service.summary`, by thread id."""
+
+    requests: list[Entry]
+    threads: dict[str, Json]
+    connections_opened: int
+
+    def of(self, operation: str) -> list[Entry]:
+        """Return the requests for one operation."""
+        return [entry for entry in self.requests if entry.operation == operation]
+
+    @property
+    def user_messages(self) -> int:
+        """How many user messages all threads hold."""
+        return sum(thread["user_messages"] for thread in self.threads.values())
+
+    @property
+    def runs(self) -> list[Json]:
+        """All runs of all threads."""
+        return [run for thread in self.threads.values() for run in thread["runs"]]
+
+    def to_json(self) -> Json:
+        """Show it all."""
+        return asdict(self)
+
+
+@dataclass
+class Recorder:
+    """Keeps the entries."""
+
+    _entries: list[Entry] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _start: float = field(default_factory=time.monotonic)
+
+    def open(
+        self, *, method: str, path: str, operation: str | None, query: dict[str, str], body: bytes
+    ) -> Entry:
+        """Note a request that has arrived."""
+        with self._lock:
+            at = round(time.monotonic() - self._start, 4)
+            entry = Entry(len(self._entries) + 1, at, method, path, operation, query, _kept(body))
+            self._entries.append(entry)
+            return entry
+
+    def entries(self) -> list[Entry]:
+        """Copy the entries."""
+        with self._lock:
+            return [Entry(**vars(entry)) for entry in self._entries]
+
+    def clear(self) -> None:
+        """Forget them."""
+        with self._lock:
+            self._entries = []
+
+
+def _kept(body: bytes) -> Any:
+    if not body:
+        return None
+    if len(body) > _KEPT_BODY_BYTES:
+        return {"bytes": len(body)}
+    try:
+        return json.loads(body)
+    except ValueError:
+        return {"not_json": body.decode("utf-8", "replace")}

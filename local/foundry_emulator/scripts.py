@@ -1,0 +1,175 @@
+"""Agents as data: what each does with a run, phase by phase.
+
+A script is a list of phases and an end. A phase lasts so many seconds of the service's clock (`null`: for
+ever), or until its tool calls are answered. Two things cut it short: a cancel request, and the run's expiry.
+
+`load_agents` reads the same structures from a JSON file; `agents.example.json` shows every field:
+
+    {"include_builtin": true,
+     "agents": [{"name": "slow", "id": "asst_...", "description": "...", "script": {"phases": [...], ...}}]}
+
+Times are seconds. An agent with the id of a built-in one replaces it; without `id`, it is made from the name.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from local.foundry_emulator.ids import padded_id
+
+TERMINAL = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
+EXPIRY_SECONDS = 600.0  # a recorded run of the real service: expires_at = created_at + 600
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Immutable, and refuses fields it does not know."""
+
+
+class Call(_Data, frozen=True, kw_only=True):
+    """A tool call. `mcp` asks for an approval; `azure_function` is answered by the service itself."""
+
+    name: str
+    arguments: dict[str, Any] = {}
+    type: Literal["function", "mcp", "azure_function"] = "function"
+    server_label: str = "emulated-mcp-server"
+
+
+class Phase(_Data, frozen=True, kw_only=True):
+    """A stretch of a run's life: a status for some time, or tool calls that wait for their answers."""
+
+    status: str = "in_progress"
+    seconds: Seconds | msgspec.UnsetType | None = msgspec.UNSET
+    calls: tuple[Call, ...] = ()
+    says: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.calls:
+            if self.seconds is msgspec.UNSET:
+                raise ValueError("a phase needs `seconds` (null: for ever) or `calls`")
+            if not self.status or self.status in TERMINAL | {"requires_action"}:
+                raise ValueError(f"`status` of a phase cannot be {self.status!r}: use `end` or `calls`")
+            return
+        kinds = {call.type for call in self.calls}
+        if len(kinds) > 1:
+            raise ValueError("`calls` of one phase must be of one type")
+        if ("azure_function" in kinds) == (self.seconds is msgspec.UNSET):
+            raise ValueError("`seconds` beside `calls` is for azure_function calls, which need it")
+
+    @property
+    def waits_for_caller(self) -> bool:
+        """Whether only an answer of the caller ends this phase."""
+        return bool(self.calls) and self.seconds is msgspec.UNSET
+
+
+class End(_Data, frozen=True, kw_only=True):
+    """How a run ends. `code` and `message` make `last_error`, `reason` makes `incomplete_details`."""
+
+    status: Literal["completed", "failed", "cancelled", "expired", "incomplete"] = "completed"
+    code: str | None = None
+    message: str | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.status == "failed" and not (self.code and self.message):
+            raise ValueError("a failed `end` needs `code` and `message`")
+        if self.status == "incomplete" and not self.reason:
+            raise ValueError("an incomplete `end` needs `reason`")
+
+
+class Answer(_Data, frozen=True, kw_only=True):
+    """What the agent writes when its run completes (or ends incomplete).
+
+    `history` answers the message and tells what the thread held before; `text` is `text`; `tools` quotes the
+    tool outputs or approvals; `content` is written as given, in the service's wire shape; `none` writes no
+    message.
+    """
+
+    kind: Literal["history", "text", "tools", "content", "none"] = "history"
+    text: str = ""
+    content: tuple[dict[str, Any], ...] = ()
+
+
+class OnCancel(_Data, frozen=True, kw_only=True):
+    """What a cancel request does: `cancelling` for so long (`null`: until the run expires), then `end`."""
+
+    seconds: Seconds | None = 0.5
+    end: Literal["cancelled", "completed"] = "cancelled"
+
+
+class FirstRuns(_Data, frozen=True, kw_only=True):
+    """The first `count` runs of this agent on a thread go otherwise."""
+
+    count: Count
+    phases: tuple[Phase, ...] = (Phase(status="queued", seconds=0.5), Phase(seconds=1.0))
+    end: End
+
+
+class Script(_Data, frozen=True, kw_only=True):
+    """Everything an agent does with a run."""
+
+    phases: tuple[Phase, ...] = (Phase(status="queued", seconds=0.5), Phase(seconds=1.5))
+    end: End = End()
+    answer: Answer = Answer()
+    answer_lag_seconds: Seconds = 0.0
+    on_cancel: OnCancel = OnCancel()
+    expires_after_seconds: Annotated[float, msgspec.Meta(gt=0)] = EXPIRY_SECONDS
+    first_runs: FirstRuns | None = None
+
+    def for_run(self, earlier_runs: int) -> "Script":
+        """Return the script of a run that has so many earlier runs of this agent on its thread."""
+        if self.first_runs is None or earlier_runs >= self.first_runs.count:
+            return self
+        return msgspec.structs.replace(self, phases=self.first_runs.phases, end=self.first_runs.end)
+
+
+class Agent(_Data, frozen=True, kw_only=True):
+    """An agent that exists from the start. `description` says what it does."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    id: str = ""
+    description: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    model: str = "gpt-4o"
+    instructions: str = "Answer briefly."
+    tools: tuple[dict[str, Any], ...] = ()
+    metadata: dict[str, str] = {}
+    script: Script = Script()
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            msgspec.structs.force_setattr(self, "id", padded_id(self.name))
+        if not re.fullmatch(r"asst_[A-Za-z0-9]{24}", self.id):
+            raise ValueError(f"`id` must be asst_ and 24 letters or digits, not {self.id!r}")
+
+
+class AgentsFile(_Data, frozen=True, kw_only=True):
+    """The file behind `--agents`."""
+
+    agents: tuple[Agent, ...]
+    include_builtin: bool = True
+
+
+class AgentsFileError(ValueError):
+    """The agents file cannot be used; the message names the file and the field."""
+
+
+def load_agents(path: Path) -> AgentsFile:
+    """Read an agents file, or say what is wrong with it and where."""
+    try:
+        content = msgspec.json.decode(path.read_bytes(), type=AgentsFile)
+    except OSError as error:
+        raise AgentsFileError(f"{path}: {error.strerror}") from error
+    except msgspec.ValidationError as error:
+        raise AgentsFileError(f"{path}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise AgentsFileError(f"{path}: not JSON: {error}") from error
+    seen: set[str] = set()
+    for index, agent in enumerate(content.agents):
+        if agent.id in seen:
+            raise AgentsFileError(f"{path}: two agents have the id {agent.id!r} - at `$.agents[{index}].id`")
+        seen.add(agent.id)
+    return content

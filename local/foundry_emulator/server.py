@@ -1,0 +1,322 @@
+"""HTTP on a loopback port: connections, the application of faults, and outages of the whole port.
+
+One asyncio loop serves everything. The service itself is synchronous and quick; only faults and latency wait.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+
+from local.foundry_emulator import control
+from local.foundry_emulator.errors import server_error
+from local.foundry_emulator.faults import HTML_PAGE, Fault, default_body
+from local.foundry_emulator.ids import new_id
+from local.foundry_emulator.ledger import Entry
+from local.foundry_emulator.service import Reply, Request, operation_of
+
+if TYPE_CHECKING:
+    from local.foundry_emulator.emulator import FoundryEmulator
+
+HOST = "127.0.0.1"
+MAX_BODY_BYTES = 32 * 1024 * 1024
+_TRICKLE_PIECES = 20
+_Response = TypeVar("_Response", bound=web.StreamResponse)
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: closing sends RST
+
+
+class Server:
+    """Listens, and answers with the emulator's service."""
+
+    def __init__(self, emulator: "FoundryEmulator") -> None:
+        self._emulator = emulator
+        self._web = web.Server(self._handle, request_factory=_make_request, access_log=None)
+        self._listener: asyncio.Server | None = None
+        self._guard: socket.socket | None = None
+        self._reopening: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.opened = 0
+
+    @property
+    def open_connections(self) -> int:
+        """How many TCP connections are open now."""
+        return len(self._web.connections)
+
+    # Listening
+
+    async def start(self, port: int) -> None:
+        """Listen on `port` (0: a free one). Raises OSError where that is impossible."""
+        if sys.platform == "linux":
+            # A bound socket that never listens keeps the port ours during an outage; it refuses connections.
+            self._guard = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                self._guard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self._guard.bind((HOST, port))
+            except OSError:
+                self._guard.close()
+                raise
+            port = self._guard.getsockname()[1]
+        try:
+            await self._listen(port)
+        except OSError:
+            if self._guard is not None:
+                self._guard.close()
+            raise
+
+    async def _listen(self, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._connected, HOST, port, backlog=1024)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    def _connected(self) -> asyncio.BaseProtocol:
+        self.opened += 1
+        return self._web()
+
+    async def stop(self) -> None:
+        """Stop listening, break what is open, and wait until nothing is left."""
+        if self._reopening is not None:
+            self._reopening.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.close()
+        await self._web.shutdown(timeout=0.05)
+        for _ in range(5):
+            await asyncio.sleep(0)  # lets the transports call connection_lost and close their sockets
+        if self._guard is not None:
+            self._guard.close()
+
+    def go_down(self, seconds: float, *, sparing: web.BaseRequest | None = None) -> None:
+        """Let nobody listen for so many seconds, and break every open connection but that of `sparing`."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        spared = None if sparing is None else sparing.protocol
+        for connection in self._web.connections:
+            if connection is not spared and connection.transport is not None:
+                _abort(connection.transport)
+        if self._reopening is not None:
+            self._reopening.cancel()
+        self._reopening = asyncio.get_running_loop().call_later(seconds, self._reopen)
+
+    def _reopen(self) -> None:
+        self._reopening = None
+        task = asyncio.get_running_loop().create_task(self._listen_again())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _listen_again(self) -> None:
+        try:
+            await self._listen(self.port)
+        except OSError as error:
+            self._emulator.errors.append(error)
+
+    # Answering
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except web.HTTPRequestEntityTooLarge:
+            return _json_response(413, {"error": {"code": "413", "message": "Request entity too large"}})
+        except ConnectionError:
+            return web.Response()  # the client went away, or a fault broke the connection: nobody reads this
+        except Exception as error:  # noqa: BLE001  a bug of the emulator: shown by `FoundryEmulator.stop`
+            self._emulator.errors.append(error)
+            return _json_response(500, server_error().body)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.read()
+        path = request.rel_url.raw_path
+        query = dict(request.query)
+        if path == control.PREFIX or path.startswith(f"{control.PREFIX}/"):
+            return self._control(request, path, query, body)
+        emulator = self._emulator
+        below = path.removeprefix(emulator.service.prefix)
+        operation = operation_of(request.method, below)
+        entry = emulator.recorder.open(
+            method=request.method, path=below, operation=operation, query=query, body=body
+        )
+        fault = emulator.faults.pick(request.method, below, operation)
+        if emulator.latency:
+            await asyncio.sleep(emulator.latency)
+        call = Request(
+            request.method, path, query, {key.lower(): value for key, value in request.headers.items()}, body
+        )
+
+        def carry_out() -> Reply:
+            reply = emulator.service.handle(call)
+            entry.service_status = reply.status
+            entry.took_effect = reply.status < 400
+            entry.thread_id, entry.run_id = reply.thread_id, reply.run_id
+            entry.message_id = reply.message_id
+            return reply
+
+        if fault is None:
+            return _sent(entry, _reply_response(carry_out()))
+        entry.fault = {"id": fault.id, "kind": fault.rule.kind, "effect": fault.rule.takes_effect}
+        return await self._spoil(request, entry, fault, carry_out)
+
+    def _control(
+        self, request: web.BaseRequest, path: str, query: dict[str, str], body: bytes
+    ) -> web.StreamResponse:
+        reply = control.handle(self._emulator, request.method, path, query, body)
+        response = _json_response(reply.status, reply.body)
+        if reply.outage_seconds is not None:
+            response.force_close()
+            self.go_down(reply.outage_seconds, sparing=request)
+        return response
+
+    # Faults
+
+    async def _spoil(
+        self, request: web.BaseRequest, entry: Entry, fault: Fault, carry_out: Callable[[], Reply]
+    ) -> web.StreamResponse:
+        rule = fault.rule
+        reply = carry_out() if rule.takes_effect == "first" else None
+        normal = None if reply is None else _reply_response(reply)
+        spoil: dict[str, Callable[[], Awaitable[web.StreamResponse]]] = {
+            "delay": lambda: self._delay(request, entry, fault, normal, carry_out),
+            "refuse": lambda: self._refuse(request, entry, fault, normal),
+            "trickle": lambda: _trickle(request, entry, normal, rule.seconds),
+            "cut_body": lambda: _cut(request, entry, normal),
+        }
+        if rule.kind in spoil:
+            return await spoil[rule.kind]()
+        match rule.kind:
+            case "status":
+                status = 503 if rule.status is None else rule.status
+                shown = default_body(status) if rule.body is None else rule.body
+                return _sent(entry, _body_response(status, shown, rule.headers))
+            case "html":
+                status = 502 if rule.status is None else rule.status
+                page = HTML_PAGE if rule.body is None else str(rule.body)
+                return _sent(entry, web.Response(status=status, text=page, content_type="text/html"))
+            case "empty_body":
+                empty = web.Response(status=rule.status or 200, body=b"", content_type="application/json")
+                return _sent(entry, empty)
+            case "truncated_json":
+                assert normal is not None
+                whole = _bytes_of(normal)
+                cut = web.Response(
+                    status=normal.status, body=whole[: len(whole) // 2], content_type="application/json"
+                )
+                return _sent(entry, cut)
+            case _:
+                return _reset(request)
+
+    async def _delay(
+        self,
+        request: web.BaseRequest,
+        entry: Entry,
+        fault: Fault,
+        normal: web.Response | None,
+        carry_out: Callable[[], Reply],
+    ) -> web.StreamResponse:
+        await asyncio.sleep(fault.rule.seconds)
+        if fault.rule.takes_effect == "none":
+            return _reset(request)
+        return _sent(entry, normal or _reply_response(carry_out()))
+
+    async def _refuse(
+        self, request: web.BaseRequest, entry: Entry, fault: Fault, normal: web.Response | None
+    ) -> web.StreamResponse:
+        self.go_down(fault.rule.seconds, sparing=request)
+        if normal is None:
+            return _reset(request)
+        normal.force_close()
+        return _sent(entry, normal)
+
+
+def _make_request(
+    message: RawRequestMessage, payload: StreamReader, protocol: Any, writer: Any, task: "asyncio.Task[None]"
+) -> web.BaseRequest:
+    return web.BaseRequest(
+        message,
+        payload,
+        protocol,
+        writer,
+        task,
+        asyncio.get_running_loop(),
+        client_max_size=MAX_BODY_BYTES,
+    )
+
+
+def _sent(entry: Entry, response: _Response) -> _Response:
+    entry.status = response.status
+    return response
+
+
+def _reply_response(reply: Reply) -> web.Response:
+    return _body_response(reply.status, reply.body, dict(reply.headers))
+
+
+def _json_response(status: int, body: Any) -> web.Response:
+    return _body_response(status, body, {})
+
+
+def _body_response(status: int, body: Any, headers: dict[str, str]) -> web.Response:
+    text = body if isinstance(body, str) else json.dumps(body)
+    request_id = new_id("req")
+    ids = {"x-request-id": request_id, "apim-request-id": request_id}
+    if not any(name.lower() == "content-type" for name in headers):
+        ids["Content-Type"] = "application/json; charset=utf-8"
+    return web.Response(status=status, body=text.encode(), headers={**ids, **headers})
+
+
+def _bytes_of(response: web.Response) -> bytes:
+    assert isinstance(response.body, bytes)
+    return response.body
+
+
+def _abort(transport: asyncio.BaseTransport) -> None:
+    """Break a connection with RST, as a crashed peer or a firewall does."""
+    assert isinstance(transport, asyncio.Transport)
+    raw = transport.get_extra_info("socket")
+    if raw is not None and raw.fileno() != -1:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
+
+
+def _reset(request: web.BaseRequest) -> web.StreamResponse:
+    if request.transport is not None:
+        _abort(request.transport)
+    return web.Response()  # aiohttp wants one; the connection is gone
+
+
+async def _trickle(
+    request: web.BaseRequest, entry: Entry, normal: web.Response | None, seconds: float
+) -> web.StreamResponse:
+    assert normal is not None
+    body = _bytes_of(normal)
+    response = _sent(entry, web.StreamResponse(status=normal.status, headers=normal.headers))
+    response.content_length = len(body)
+    await response.prepare(request)
+    size = max(1, -(-len(body) // _TRICKLE_PIECES))
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    for piece in pieces:
+        await asyncio.sleep(seconds / len(pieces))
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+async def _cut(request: web.BaseRequest, entry: Entry, normal: web.Response | None) -> web.StreamResponse:
+    assert normal is not None
+    body = _bytes_of(normal)
+    response = _sent(entry, web.StreamResponse(status=normal.status, headers=normal.headers))
+    response.content_length = len(body)
+    response.force_close()
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()  # flushes what was written, then closes: fewer bytes than announced
+    return response

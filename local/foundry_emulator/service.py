@@ -1,0 +1,517 @@
+"""The operations of the agent service: a request in, an answer out, no HTTP server needed.
+
+Order of the checks, as a client meets them: project, credential, api-version, path, method, body, then the
+objects that the call names.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.foundry_emulator import bodies, errors, wire
+from local.foundry_emulator.answers import text_of
+from local.foundry_emulator.bodies import Body
+from local.foundry_emulator.clock import Clock
+from local.foundry_emulator.errors import ServiceError, invalid
+from local.foundry_emulator.ids import new_id
+from local.foundry_emulator.runs import Submission
+from local.foundry_emulator.scripts import Agent, Script
+from local.foundry_emulator.state import Assistant, Message, Run, State, Thread, user_texts
+
+Json = dict[str, Any]
+
+SCRIPT_KEY = "emulator_script"  # metadata of an agent that a client creates: whose script it follows
+RUN_INCLUDES = ("step_details.tool_calls[*].file_search.results[*].content",)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request; header names are lower-case, the query has the last value of each name."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the service answers, and the ids that the call made or named."""
+
+    status: int
+    body: Json
+    headers: Mapping[str, str] = field(default_factory=dict)
+    thread_id: str | None = None
+    run_id: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that passed the first checks: what its path names, its query and its checked body."""
+
+    ids: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Json
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation. Tests and fault rules know it by `name`."""
+
+    name: str
+    method: str
+    path: re.Pattern[str]
+    body: Body | None = None
+
+
+def _route(name: str, method: str, path: str, body: Body | None = None) -> Route:
+    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
+    return Route(name, method, re.compile(pattern), body)
+
+
+ROUTES = (
+    _route("create_agent", "POST", "/assistants", bodies.CREATE_AGENT),
+    _route("list_agents", "GET", "/assistants"),
+    _route("get_agent", "GET", "/assistants/{assistant}"),
+    _route("update_agent", "POST", "/assistants/{assistant}", bodies.UPDATE_AGENT),
+    _route("delete_agent", "DELETE", "/assistants/{assistant}"),
+    _route("create_thread", "POST", "/threads", bodies.CREATE_THREAD),
+    _route("list_threads", "GET", "/threads"),
+    _route("create_thread_and_run", "POST", "/threads/runs", bodies.CREATE_THREAD_AND_RUN),
+    _route("get_thread", "GET", "/threads/{thread}"),
+    _route("update_thread", "POST", "/threads/{thread}", bodies.UPDATE_THREAD),
+    _route("delete_thread", "DELETE", "/threads/{thread}"),
+    _route("create_message", "POST", "/threads/{thread}/messages", bodies.CREATE_MESSAGE),
+    _route("list_messages", "GET", "/threads/{thread}/messages"),
+    _route("get_message", "GET", "/threads/{thread}/messages/{message}"),
+    _route("update_message", "POST", "/threads/{thread}/messages/{message}", bodies.UPDATE_METADATA),
+    _route("create_run", "POST", "/threads/{thread}/runs", bodies.CREATE_RUN),
+    _route("list_runs", "GET", "/threads/{thread}/runs"),
+    _route("get_run", "GET", "/threads/{thread}/runs/{run}"),
+    _route("update_run", "POST", "/threads/{thread}/runs/{run}", bodies.UPDATE_METADATA),
+    _route("cancel_run", "POST", "/threads/{thread}/runs/{run}/cancel", Body({})),
+    _route(
+        "submit_tool_outputs",
+        "POST",
+        "/threads/{thread}/runs/{run}/submit_tool_outputs",
+        bodies.SUBMIT_TOOL_OUTPUTS,
+    ),
+    _route("list_steps", "GET", "/threads/{thread}/runs/{run}/steps"),
+    _route("get_step", "GET", "/threads/{thread}/runs/{run}/steps/{step}"),
+)
+OPERATIONS = tuple(route.name for route in ROUTES)
+_NOT_EMULATED = re.compile(r"/(files|vector_stores|agents|openai)(/.*)?")
+
+
+def operation_of(method: str, path: str) -> str | None:
+    """Name the operation behind a path below the project; None where there is none."""
+    for route in ROUTES:
+        if route.method == method and route.path.fullmatch(path):
+            return route.name
+    return None
+
+
+class Service:
+    """The agent service of one project."""
+
+    def __init__(
+        self,
+        agents: Sequence[Agent],
+        clock: Clock,
+        *,
+        project: str = "demo",
+        token: str | None = None,
+        message_limit: int = 100_000,
+    ) -> None:
+        self.state = State(agents, clock)
+        self.prefix = f"/api/projects/{project}"
+        self._token = token
+        self._message_limit = message_limit
+
+    def handle(self, request: Request) -> Reply:
+        """Answer one request. Never raises for what a client sent."""
+        with self.state.lock:
+            try:
+                return self._handle(request)
+            except ServiceError as error:
+                return Reply(error.status, error.body, error.headers)
+
+    def _handle(self, request: Request) -> Reply:
+        path = request.path.removeprefix(self.prefix)
+        if path == request.path or not path.startswith("/"):
+            in_project = request.path.startswith("/api/projects/")
+            raise errors.project_not_found() if in_project else errors.resource_not_found()
+        self._check_credential(request.headers)
+        _check_api_version(request.query)
+        route, ids = _find(request.method, path)
+        body = {} if route.body is None else route.body(bodies.parse_json(request.body))
+        operation: Callable[[Call], Reply] = getattr(self, f"_{route.name}")
+        return operation(Call(ids, request.query, body))
+
+    def _check_credential(self, headers: Mapping[str, str]) -> None:
+        if "api-key" in headers:
+            raise errors.api_key_refused()
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise errors.unauthorized()
+        if self._token is not None and token.strip() != self._token:
+            raise errors.unauthorized()
+
+    # Agents
+
+    def _create_agent(self, call: Call) -> Reply:
+        script = Script()
+        wanted = call.body.get("metadata", {}).get(SCRIPT_KEY)
+        if wanted is not None:
+            found = [one for one in self.state.assistants.values() if wanted in {one.id, one.fields["name"]}]
+            if not found:
+                raise invalid(f"No emulated agent is called {wanted!r}.", param=f"metadata.{SCRIPT_KEY}")
+            script = found[0].script
+        assistant = Assistant(new_id("asst"), self.state.clock.now(), call.body, script)
+        self.state.assistants[assistant.id] = assistant
+        return Reply(200, wire.assistant_json(assistant))
+
+    def _list_agents(self, call: Call) -> Reply:
+        found = sorted(self.state.assistants.values(), key=lambda one: one.created_at)
+        return _page(call.query, [wire.assistant_json(one) for one in found])
+
+    def _get_agent(self, call: Call) -> Reply:
+        return Reply(200, wire.assistant_json(self.state.assistant(call.ids["assistant"])))
+
+    def _update_agent(self, call: Call) -> Reply:
+        assistant = self.state.assistant(call.ids["assistant"])
+        assistant.fields = {**assistant.fields, **call.body}
+        return Reply(200, wire.assistant_json(assistant))
+
+    def _delete_agent(self, call: Call) -> Reply:
+        assistant = self.state.assistant(call.ids["assistant"])
+        del self.state.assistants[assistant.id]
+        return Reply(200, {"id": assistant.id, "object": "assistant.deleted", "deleted": True})
+
+    # Threads
+
+    def _create_thread(self, call: Call) -> Reply:
+        thread = self._new_thread(call.body)
+        return Reply(200, wire.thread_json(thread), thread_id=thread.id)
+
+    def _new_thread(self, body: Json) -> Thread:
+        if len(body.get("messages", [])) > self._message_limit:
+            raise _message_limit(self._message_limit)
+        thread = Thread(
+            new_id("thread"),
+            self.state.clock.now(),
+            metadata=body.get("metadata", {}),
+            tool_resources=body.get("tool_resources", {}),
+        )
+        self.state.threads[thread.id] = thread
+        for message in body.get("messages", []):
+            self._add_message(thread, message)
+        return thread
+
+    def _list_threads(self, call: Call) -> Reply:
+        threads = [wire.thread_json(one) for one in self.state.threads.values() if not one.deleted]
+        return _page(call.query, threads)
+
+    def _get_thread(self, call: Call) -> Reply:
+        thread = self.state.thread(call.ids["thread"])
+        return Reply(200, wire.thread_json(thread), thread_id=thread.id)
+
+    def _update_thread(self, call: Call) -> Reply:
+        thread = self.state.thread(call.ids["thread"])
+        thread.metadata = call.body.get("metadata", thread.metadata)
+        thread.tool_resources = call.body.get("tool_resources", thread.tool_resources)
+        return Reply(200, wire.thread_json(thread), thread_id=thread.id)
+
+    def _delete_thread(self, call: Call) -> Reply:
+        thread = self.state.thread(call.ids["thread"])
+        thread.deleted = True
+        body = {"id": thread.id, "object": "thread.deleted", "deleted": True}
+        return Reply(200, body, thread_id=thread.id)
+
+    # Messages
+
+    def _create_message(self, call: Call) -> Reply:
+        thread = self.state.thread(call.ids["thread"])
+        active = self.state.active_run(thread)
+        if active is not None:
+            raise errors.message_while_running(thread.id, active.id)
+        if len(thread.messages) >= self._message_limit:
+            raise _message_limit(self._message_limit)
+        return _message_reply(self._add_message(thread, call.body))
+
+    def _add_message(self, thread: Thread, body: Json, run_id: str | None = None) -> Message:
+        now = self.state.clock.now()
+        message = Message(
+            new_id("msg"),
+            thread.id,
+            created_at=now,
+            visible_at=now,
+            role=body["role"],
+            content=body["content"],
+            run_id=run_id,
+            attachments=body.get("attachments", []),
+            metadata=body.get("metadata", {}),
+        )
+        thread.messages.append(message)
+        return message
+
+    def _list_messages(self, call: Call) -> Reply:
+        thread = self.state.thread(call.ids["thread"])
+        run_id = call.query.get("run_id")
+        messages = [
+            wire.message_json(message)
+            for message in self.state.visible_messages(thread)
+            if run_id is None or message.run_id == run_id
+        ]
+        return _page(call.query, messages, thread_id=thread.id, run_id=run_id)
+
+    def _get_message(self, call: Call) -> Reply:
+        thread = self.state.thread(call.ids["thread"])
+        return _message_reply(self.state.message(thread, call.ids["message"]))
+
+    def _update_message(self, call: Call) -> Reply:
+        thread = self.state.thread(call.ids["thread"])
+        message = self.state.message(thread, call.ids["message"])
+        message.metadata = call.body.get("metadata", message.metadata)
+        return _message_reply(message)
+
+    # Runs
+
+    def _create_run(self, call: Call) -> Reply:
+        thread = self.state.thread(call.ids["thread"])
+        _check_include(call.query)
+        return self._start_run(thread, call.body)
+
+    def _create_thread_and_run(self, call: Call) -> Reply:
+        self._check_new_run(call.body)
+        return self._start_run(self._new_thread(call.body.get("thread", {})), call.body)
+
+    def _check_new_run(self, body: Json) -> Assistant:
+        if body.get("stream"):
+            raise errors.not_emulated("streaming; leave `stream` out or false")
+        return self.state.assistant(body["assistant_id"])
+
+    def _start_run(self, thread: Thread, body: Json) -> Reply:
+        assistant = self._check_new_run(body)
+        active = self.state.active_run(thread)
+        if active is not None:
+            raise errors.second_run(thread.id, active.id)
+        added = body.get("additional_messages", [])
+        if len(thread.messages) + len(added) > self._message_limit:
+            raise _message_limit(self._message_limit)
+        run_id = new_id("run")
+        for message in added:
+            self._add_message(thread, message, run_id)
+        earlier = sum(run.assistant_id == assistant.id for run in thread.runs)
+        run = Run(
+            run_id,
+            thread.id,
+            assistant.id,
+            created_at=self.state.clock.now(),
+            script=assistant.script.for_run(earlier),
+            options=body,
+            user_messages=user_texts(thread),
+            metadata=body.get("metadata", {}),
+        )
+        thread.runs.append(run)
+        thread.unsettled.append(run)
+        self.state.runs[run.id] = run
+        return self._run_reply(run)
+
+    def _run_reply(self, run: Run) -> Reply:
+        return Reply(200, wire.show_run(self.state, run), thread_id=run.thread_id, run_id=run.id)
+
+    def _named_run(self, call: Call) -> tuple[Thread, Run]:
+        thread = self.state.thread(call.ids["thread"])
+        return thread, self.state.run(thread, call.ids["run"])
+
+    def _list_runs(self, call: Call) -> Reply:
+        thread = self.state.thread(call.ids["thread"])
+        runs = [wire.show_run(self.state, run) for run in thread.runs]
+        return _page(call.query, runs, thread_id=thread.id)
+
+    def _get_run(self, call: Call) -> Reply:
+        return self._run_reply(self._named_run(call)[1])
+
+    def _update_run(self, call: Call) -> Reply:
+        run = self._named_run(call)[1]
+        run.metadata = call.body.get("metadata", run.metadata)
+        return self._run_reply(run)
+
+    def _cancel_run(self, call: Call) -> Reply:
+        run = self._named_run(call)[1]
+        now = self.state.clock.now()
+        status = run.look(now).status
+        if run.look(now).is_terminal or status == "cancelling":
+            raise errors.cannot_cancel(status)
+        run.cancel_at = now
+        return self._run_reply(run)
+
+    def _submit_tool_outputs(self, call: Call) -> Reply:
+        run = self._named_run(call)[1]
+        now = self.state.clock.now()
+        state = run.look(now)
+        pending = state.pending
+        if pending is None or not pending.phase.waits_for_caller:
+            raise errors.no_tool_outputs_wanted(state.status)
+        if call.body.get("stream"):
+            raise errors.not_emulated("streaming; leave `stream` out or false")
+        field_name, other = "tool_outputs", "tool_approvals"
+        if pending.phase.calls[0].type == "mcp":
+            field_name, other = other, field_name
+        if call.body.get(other):
+            raise invalid(f"The run asks for '{field_name}', not for '{other}'.", param=other)
+        given = call.body.get(field_name, [])
+        expected, got = wire.call_ids(run, pending), [one["tool_call_id"] for one in given]
+        if sorted(expected) != sorted(got):
+            raise errors.wrong_tool_outputs(expected, got)
+        if field_name == "tool_outputs":
+            outputs = {one["tool_call_id"]: one.get("output", "") for one in given}
+            run.submissions.append(Submission(now, outputs=outputs))
+        else:
+            approvals = {one["tool_call_id"]: one["approve"] for one in given}
+            run.submissions.append(Submission(now, approvals=approvals))
+        return self._run_reply(run)
+
+    # Run steps
+
+    def _steps(self, call: Call) -> tuple[Run, list[Json]]:
+        thread, run = self._named_run(call)
+        state = run.look(self.state.clock.now())
+        return run, wire.steps_json(run, state, self.state.visible_messages(thread))
+
+    def _list_steps(self, call: Call) -> Reply:
+        run, steps = self._steps(call)
+        return _page(call.query, steps, thread_id=run.thread_id, run_id=run.id)
+
+    def _get_step(self, call: Call) -> Reply:
+        run, steps = self._steps(call)
+        for step in steps:
+            if step["id"] == call.ids["step"]:
+                return Reply(200, step, thread_id=run.thread_id, run_id=run.id)
+        raise errors.not_found("run step", call.ids["step"])
+
+
+def _find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
+    known = False
+    for route in ROUTES:
+        match = route.path.fullmatch(path)
+        if match is not None and route.method == method:
+            return route, match.groupdict()
+        known = known or match is not None
+    if known:
+        raise errors.method_not_allowed()
+    if _NOT_EMULATED.fullmatch(path):
+        raise errors.not_emulated(f"{path.split('/')[1]}")
+    raise errors.resource_not_found()
+
+
+def _check_api_version(query: Mapping[str, str]) -> None:
+    version = query.get("api-version")
+    if not version:
+        raise errors.api_version_missing()
+    if version not in errors.API_VERSIONS:
+        raise errors.api_version_unsupported(version)
+
+
+def _check_include(query: Mapping[str, str]) -> None:
+    for one in filter(None, query.get("include[]", "").split(",")):
+        bodies.one_of(*RUN_INCLUDES)(one, "include[]")
+
+
+def _message_limit(limit: int) -> ServiceError:
+    return invalid(f"A thread holds at most {limit} messages.", code="message_limit_exceeded")
+
+
+def _message_reply(message: Message) -> Reply:
+    return Reply(
+        200,
+        wire.message_json(message),
+        thread_id=message.thread_id,
+        run_id=message.run_id,
+        message_id=message.id,
+    )
+
+
+def _page(
+    query: Mapping[str, str], items: list[Json], *, thread_id: str | None = None, run_id: str | None = None
+) -> Reply:
+    """Cut one page out of `items`, which come oldest first. An empty page has `last_id` null."""
+    raw_limit = query.get("limit", "20")
+    if not re.fullmatch(r"-?\d{1,9}", raw_limit):
+        raise invalid(
+            f"Invalid type for 'limit': expected an integer, but got {raw_limit[:50]!r} instead.",
+            param="limit",
+            code="invalid_type",
+        )
+    limit = bodies.integer(1)(int(raw_limit), "limit")
+    bodies.number(1, 100)(limit, "limit")
+    if bodies.one_of("asc", "desc")(query.get("order", "desc"), "order") == "desc":
+        items.reverse()
+    items = items[_cursor(items, query, "after", default=-1) + 1 :]
+    before = _cursor(items, query, "before", default=len(items))
+    backwards = bool(query.get("before"))
+    items = items[:before]
+    page = items[-limit:] if backwards else items[:limit]
+    body = {
+        "object": "list",
+        "data": page,
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
+        "has_more": len(items) > limit,
+    }
+    return Reply(200, body, thread_id=thread_id, run_id=run_id)
+
+
+def _cursor(items: list[Json], query: Mapping[str, str], name: str, *, default: int) -> int:
+    wanted = query.get(name)
+    if not wanted:
+        return default
+    for index, item in enumerate(items):
+        if item["id"] == wanted:
+            return index
+    raise invalid(
+        f"Invalid '{name}': no object with id '{wanted[:100]}' in this list.",
+        param=name,
+        code="invalid_value",
+    )
+
+
+def summary(state: State) -> dict[str, Json]:
+    """Tell, per thread, what tests count: user messages, and runs with their states and metadata."""
+    with state.lock:
+        now = state.clock.now()
+        result = {}
+        for thread in state.threads.values():
+            state.settle(thread)
+            users = [message for message in thread.messages if message.role == "user"]
+            result[thread.id] = {
+                "deleted": thread.deleted,
+                "metadata": thread.metadata,
+                "user_messages": len(users),
+                "messages": [
+                    {
+                        "id": message.id,
+                        "role": message.role,
+                        "run_id": message.run_id,
+                        "text": text_of(message.content)[:200],
+                        "metadata": message.metadata,
+                    }
+                    for message in sorted(thread.messages, key=lambda one: one.created_at)
+                ],
+                "runs": [
+                    {
+                        "id": run.id,
+                        "agent_id": run.assistant_id,
+                        "status": run.look(now).status,
+                        "cancel_requested": run.cancel_at is not None,
+                        "tool_rounds_answered": len(run.submissions),
+                        "metadata": run.metadata,
+                    }
+                    for run in thread.runs
+                ],
+            }
+        return result

@@ -1,0 +1,242 @@
+"""State to JSON: the objects of the service as a client receives them."""
+
+import json
+from typing import Any
+
+from local.foundry_emulator.answers import text_of
+from local.foundry_emulator.ids import derived_id
+from local.foundry_emulator.runs import Lived, Look
+from local.foundry_emulator.scripts import Call
+from local.foundry_emulator.state import Assistant, Message, Run, State, Thread
+
+Json = dict[str, Any]
+
+
+def _stamp(at: float | None) -> int | None:
+    return None if at is None else int(at)
+
+
+def assistant_json(assistant: Assistant) -> Json:
+    """Show an agent; its wire name is `assistant`."""
+    fields = assistant.fields
+    return {
+        "id": assistant.id,
+        "object": "assistant",
+        "created_at": _stamp(assistant.created_at),
+        "name": fields.get("name"),
+        "description": fields.get("description"),
+        "model": fields["model"],
+        "instructions": fields.get("instructions"),
+        "tools": fields.get("tools") or [],
+        "top_p": fields.get("top_p", 1.0),
+        "temperature": fields.get("temperature", 1.0),
+        "tool_resources": fields.get("tool_resources") or {},
+        "metadata": fields.get("metadata") or {},
+        "response_format": fields.get("response_format", "auto"),
+    }
+
+
+def thread_json(thread: Thread) -> Json:
+    """Show a thread."""
+    return {
+        "id": thread.id,
+        "object": "thread",
+        "created_at": _stamp(thread.created_at),
+        "metadata": thread.metadata,
+        "tool_resources": thread.tool_resources,
+    }
+
+
+def message_json(message: Message) -> Json:
+    """Show a message. Recorded ones have no `status`, `completed_at` and so on: neither has this."""
+    return {
+        "id": message.id,
+        "object": "thread.message",
+        "created_at": _stamp(message.created_at),
+        "assistant_id": message.assistant_id,
+        "thread_id": message.thread_id,
+        "run_id": message.run_id,
+        "role": message.role,
+        "content": message.content,
+        "attachments": message.attachments,
+        "metadata": message.metadata,
+    }
+
+
+def call_ids(run: Run, lived: Lived) -> list[str]:
+    """Return the ids of the tool calls of one phase of this run."""
+    return [derived_id("call", run.id, lived.index, number) for number in range(len(lived.phase.calls))]
+
+
+def run_json(run: Run, state: Look, assistant: Assistant | None) -> Json:
+    """Show a run. `assistant` gives what the caller did not override; None where it is deleted by now."""
+    options = run.options
+    fields = assistant.fields if assistant is not None else {}
+    status = state.status
+    ended = _stamp(state.ended_at)
+    end = state.end
+    return {
+        "id": run.id,
+        "object": "thread.run",
+        "created_at": _stamp(run.created_at),
+        "assistant_id": run.assistant_id,
+        "thread_id": run.thread_id,
+        "status": status,
+        "started_at": _stamp(state.started_at),
+        "expires_at": _stamp(run.happened().expires_at)
+        if not state.is_terminal or status == "expired"
+        else None,
+        "cancelled_at": ended if status == "cancelled" else None,
+        "failed_at": ended if status == "failed" else None,
+        "completed_at": ended if status == "completed" else None,
+        "required_action": _required_action(run, state.pending),
+        "last_error": {"code": end.code, "message": end.message} if end is not None and end.code else None,
+        "model": options.get("model") or fields.get("model"),
+        "instructions": _instructions(options, fields),
+        "tools": options["tools"] if "tools" in options else fields.get("tools") or [],
+        "tool_resources": options.get("tool_resources") or {},
+        "metadata": run.metadata,
+        "temperature": options.get("temperature", fields.get("temperature", 1.0)),
+        "top_p": options.get("top_p", fields.get("top_p", 1.0)),
+        "max_completion_tokens": options.get("max_completion_tokens"),
+        "max_prompt_tokens": options.get("max_prompt_tokens"),
+        "truncation_strategy": options.get("truncation_strategy", {"type": "auto", "last_messages": None}),
+        "incomplete_details": {"reason": end.reason} if end is not None and end.reason else None,
+        "usage": _usage(run, state),
+        "response_format": options.get("response_format", fields.get("response_format", "auto")),
+        "tool_choice": options.get("tool_choice", "auto"),
+        "parallel_tool_calls": options.get("parallel_tool_calls", True),
+    }
+
+
+def _instructions(options: Json, fields: Json) -> str | None:
+    instructions = options.get("instructions", fields.get("instructions"))
+    extra = options.get("additional_instructions")
+    return f"{instructions or ''} {extra}".strip() if extra else instructions
+
+
+def _usage(run: Run, state: Look) -> Json | None:
+    """Count words for tokens; null until the run has ended, zero where it did not answer."""
+    if not state.is_terminal:
+        return None
+    answered = state.status in {"completed", "incomplete"}
+    prompt = sum(len(text.split()) for text in run.user_messages) + 12 if answered else 0
+    completion = 25 if answered else 0
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_token_details": {"cached_tokens": 0},
+    }
+
+
+def _required_action(run: Run, pending: Lived | None) -> Json | None:
+    if pending is None:
+        return None
+    calls = [
+        _required_call(call, identifier)
+        for call, identifier in zip(pending.phase.calls, call_ids(run, pending), strict=True)
+    ]
+    kind = "submit_tool_approval" if pending.phase.calls[0].type == "mcp" else "submit_tool_outputs"
+    return {"type": kind, kind: {"tool_calls": calls}}
+
+
+def _required_call(call: Call, identifier: str) -> Json:
+    arguments = json.dumps(call.arguments)
+    if call.type == "mcp":
+        return {
+            "id": identifier,
+            "type": "mcp",
+            "name": call.name,
+            "arguments": arguments,
+            "server_label": call.server_label,
+        }
+    return {"id": identifier, "type": call.type, call.type: {"name": call.name, "arguments": arguments}}
+
+
+def steps_json(run: Run, state: Look, messages: list[Message]) -> list[Json]:
+    """Show what the run did, oldest first: a step per round of tool calls, and one per message."""
+    steps = [_tool_step(run, state, lived) for lived in state.lived if lived.phase.calls]
+    steps += [
+        _step(
+            run,
+            key=message.id,
+            kind="message_creation",
+            details={"type": "message_creation", "message_creation": {"message_id": message.id}},
+            status="completed",
+            created_at=message.created_at,
+            ended_at=message.created_at,
+            words=len(text_of(message.content).split()),
+        )
+        for message in messages
+        if message.run_id == run.id and message.role == "assistant"
+    ]
+    return sorted(steps, key=lambda step: int(step["created_at"]))
+
+
+def _tool_step(run: Run, state: Look, lived: Lived) -> Json:
+    answered = lived.round is None or lived.round < len(run.submissions)
+    outputs = run.submissions[lived.round].outputs if lived.round is not None and answered else {}
+    calls = []
+    for call, identifier in zip(lived.phase.calls, call_ids(run, lived), strict=True):
+        shown = _required_call(call, identifier)
+        if call.type == "function":
+            shown["function"]["output"] = outputs.get(identifier)
+        calls.append(shown)
+    status = "in_progress"
+    if lived.ended_at is not None and state.status != "cancelling":
+        status = "completed" if answered else state.status
+    return _step(
+        run,
+        key=f"phase{lived.index}",
+        kind="tool_calls",
+        details={"type": "tool_calls", "tool_calls": calls},
+        status=status
+        if status in {"in_progress", "completed", "cancelled", "failed", "expired"}
+        else "failed",
+        created_at=lived.began_at,
+        ended_at=lived.ended_at,
+        words=len(calls) * 10,
+    )
+
+
+def _step(
+    run: Run,
+    *,
+    key: str,
+    kind: str,
+    details: Json,
+    status: str,
+    created_at: float,
+    ended_at: float | None,
+    words: int,
+) -> Json:
+    def when(wanted: str) -> int | None:
+        return _stamp(ended_at) if status == wanted else None
+
+    done = status == "completed"
+    return {
+        "id": derived_id("step", run.id, key),
+        "object": "thread.run.step",
+        "created_at": _stamp(created_at),
+        "run_id": run.id,
+        "assistant_id": run.assistant_id,
+        "thread_id": run.thread_id,
+        "type": kind,
+        "status": status,
+        "cancelled_at": when("cancelled"),
+        "completed_at": when("completed"),
+        "expired_at": when("expired"),
+        "failed_at": when("failed"),
+        "last_error": None,
+        "step_details": details,
+        "usage": {"prompt_tokens": 12, "completion_tokens": words, "total_tokens": 12 + words}
+        if done
+        else None,
+        "metadata": {},
+    }
+
+
+def show_run(state: State, run: Run) -> Json:
+    """Show a run as it is now."""
+    return run_json(run, run.look(state.clock.now()), state.assistants.get(run.assistant_id))

@@ -1,0 +1,94 @@
+import time
+from dataclasses import dataclass
+
+import pytest
+import requests
+from azure.ai.agents import AgentsClient
+from azure.core.credentials import AccessToken
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+
+from local.foundry_emulator import FoundryEmulator
+
+SPEED = 40  # a service second lasts 25 ms
+
+
+class FakeCredential:
+    def get_token(self, *scopes, **options):
+        return AccessToken("fake", int(time.time()) + 3600)
+
+
+class AllowHttp(SansIOHTTPPolicy):
+    """The SDK refuses to send tokens over http; this runs before the policy that refuses."""
+
+    def on_request(self, request):
+        request.context.options["enforce_https"] = False
+
+
+def sdk_client(emulator, **options):
+    return AgentsClient(
+        emulator.endpoint,
+        FakeCredential(),
+        **{"per_call_policies": [AllowHttp()], "retry_total": 0, **options},
+    )
+
+
+@dataclass
+class Http:
+    """Raw requests, with the headers and the api-version that every call needs."""
+
+    emulator: FoundryEmulator
+    session: requests.Session
+
+    def __call__(self, method, path, body=None, *, query=None, headers=None, timeout=10, data=None):
+        return self.session.request(
+            method,
+            self.emulator.endpoint + path,
+            params={"api-version": "v1", **(query or {})},
+            headers={"Authorization": "Bearer t", **(headers or {})},
+            json=body,
+            data=data,
+            timeout=timeout,
+        )
+
+    def ok(self, method, path, body=None, **options):
+        answer = self(method, path, body, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def control(self, method, path, body=None):
+        return self.session.request(method, f"{self.emulator.url}/_emulator{path}", json=body, timeout=10)
+
+    def thread(self, *texts, **fields):
+        messages = [{"role": "user", "content": text} for text in texts]
+        return self.ok("POST", "/threads", {"messages": messages, **fields})["id"]
+
+    def say(self, thread_id, text, **fields):
+        body = {"role": "user", "content": text, **fields}
+        return self.ok("POST", f"/threads/{thread_id}/messages", body)
+
+    def run(self, thread_id, agent_id, **fields):
+        return self.ok("POST", f"/threads/{thread_id}/runs", {"assistant_id": agent_id, **fields})
+
+    def get_run(self, run):
+        return self.ok("GET", f"/threads/{run['thread_id']}/runs/{run['id']}")
+
+    def messages(self, thread_id, **query):
+        return self.ok("GET", f"/threads/{thread_id}/messages", query=query)["data"]
+
+
+@pytest.fixture
+def emulator():
+    with FoundryEmulator(clock_speed=SPEED) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def http(emulator):
+    with requests.Session() as session:
+        yield Http(emulator, session)
+
+
+@pytest.fixture
+def sdk(emulator):
+    with sdk_client(emulator) as client:
+        yield client
