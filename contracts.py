@@ -1,7 +1,10 @@
-"""Typed messages that cross a JSON boundary: the start request, activity inputs and results, run snapshots, the outcome.
+"""Typed messages that cross a JSON boundary: the start request, activity inputs and results, run snapshots, the
+outcome.
 
-Everything here is a frozen `msgspec.Struct`. On the wire they are plain JSON: `to_wire` and `from_wire` convert. Fields may be
-added with a default; a field that histories in flight contain is never renamed or removed. This module imports nothing of
+Everything here is a frozen `msgspec.Struct`. On the wire they are plain JSON: `to_wire` and `from_wire` convert.
+Fields may be
+added with a default; a field that histories in flight contain is never renamed or removed. This module imports nothing
+of
 the project, so that every layer may use it.
 
 Source of names and limits: ../shared/design.md, sections 2 to 4.
@@ -100,6 +103,11 @@ class RunPolicy(Wire, frozen=True, kw_only=True):
     monitor_url: str | None = None
 
 
+def start_input(request: AgentRunRequest, policy: RunPolicy) -> dict[str, Any]:
+    """Return the orchestrator's input for a request whose policy the starter has made already."""
+    return {"request": to_wire(request), "policy": to_wire(policy)}
+
+
 # --- runs as the orchestrator sees them ------------------------------------------------------------------------------
 
 
@@ -118,7 +126,9 @@ class RunState(enum.StrEnum):
 
 
 class PendingCall(Wire, frozen=True, kw_only=True):
-    """A tool call that waits for the caller: `kind` is `function` (wants an output) or `approval` (wants a yes or no)."""
+    """A tool call that waits for the caller: `kind` is `function` (wants an output) or `approval` (wants a yes or
+    no).
+    """
 
     id: str
     kind: Literal["function", "approval"]
@@ -145,7 +155,9 @@ class RunSnapshot(Wire, frozen=True, kw_only=True):
 
 
 class Attachment(Wire, frozen=True, kw_only=True):
-    """A part of the answer that is not text: `kind` is Foundry's block type, `id` a file id (or the URL of an image)."""
+    """A part of the answer that is not text: `kind` is Foundry's block type, `id` a file id (or the URL of an
+    image).
+    """
 
     kind: str
     id: str
@@ -202,14 +214,18 @@ class Stamp(Wire, frozen=True, kw_only=True):
 
 
 class PlanRun(Wire, frozen=True, kw_only=True):
-    """Input of `plan_run`, which returns a `RunPolicy`: what the settings say about a request that names no agent, say."""
+    """Input of `plan_run`, which returns a `RunPolicy`: what the settings say about a request that names no agent,
+    say.
+    """
 
     agent_id: str | None
     timeout_seconds: int | None
 
 
 class CreateThread(Wire, frozen=True, kw_only=True):
-    """Input of `create_thread`; it returns a `ThreadRef`. `repeated`: an earlier attempt may have created it already."""
+    """Input of `create_thread`; it returns a `ThreadRef`. `repeated`: an earlier attempt may have created it
+    already.
+    """
 
     stamp: Stamp
     repeated: bool = False
@@ -254,7 +270,7 @@ class RunRef(Wire, frozen=True, kw_only=True):
 
 
 class CancelRun(Wire, frozen=True, kw_only=True):
-    """Input of `cancel_run`; it returns the run as it is then, or null where there is no run to cancel.
+    """Input of `cancel_run`; it returns a `CancelledRun`.
 
     `run_id` is null where the answer to `create_run` was lost: the run is then looked for by its stamp.
     """
@@ -262,6 +278,12 @@ class CancelRun(Wire, frozen=True, kw_only=True):
     thread_id: str
     run_id: str | None
     stamp: Stamp
+
+
+class CancelledRun(Wire, frozen=True, kw_only=True):
+    """The run as it is after the request to cancel it, which may have ended otherwise; null where there is no run."""
+
+    run: RunSnapshot | None
 
 
 class TerminateInstance(Wire, frozen=True, kw_only=True):
@@ -337,9 +359,7 @@ _SDK_MARKERS = ("__class__", "__module__", "__data__", "$type")
 def parse_request(given: Any) -> AgentRunRequest:
     """Return the request, or raise `InvalidRequestError` that names every bad field at once."""
     if not isinstance(given, Mapping):
-        raise InvalidRequestError(
-            [FieldError(code="invalid_type", message="must be a JSON object", target="body")]
-        )
+        raise InvalidRequestError([FieldError(code="invalid_type", message="must be a JSON object", target="body")])
     fields = {k: v for k, v in given.items() if v is not None}
     for name in _EMPTY_MEANS_ABSENT:
         if fields.get(name) == "":
@@ -352,7 +372,9 @@ def parse_request(given: Any) -> AgentRunRequest:
         elif name in types:
             errors += _field_errors(name, value, types[name])
     if "user_message" not in fields:
-        errors.append(FieldError(code="required", message=f"is required: {_EXPECTED['user_message']}", target="user_message"))
+        errors.append(
+            FieldError(code="required", message=f"is required: {_EXPECTED['user_message']}", target="user_message")
+        )
     if errors:
         raise InvalidRequestError(sorted(errors, key=lambda e: e.target))
     return msgspec.convert(fields, AgentRunRequest)
@@ -364,7 +386,10 @@ def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:
     if name == "metadata" and isinstance(value, Mapping):
         reserved = [k for k in value if k in (METADATA_INSTANCE, METADATA_OPERATION)]
         if reserved:
-            return [FieldError(code="reserved", message="this key is the app's own", target=f"metadata.{k}") for k in reserved]
+            return [
+                FieldError(code="reserved", message="this key is the app's own", target=f"metadata.{k}")
+                for k in reserved
+            ]
     if marker := _sdk_marker(value):
         return [FieldError(code="reserved", message=f"the key {marker!r} cannot be used inside a request", target=name)]
     try:
@@ -393,7 +418,9 @@ def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:
 
 def _unknown(name: Any, prefix: str, kind: type[Wire]) -> FieldError:
     known = ", ".join(kind.__struct_fields__)
-    return FieldError(code="unknown_field", message=f"is not a field; known fields: {known}", target=f"{prefix}{name}"[:200])
+    return FieldError(
+        code="unknown_field", message=f"is not a field; known fields: {known}", target=f"{prefix}{name}"[:200]
+    )
 
 
 def _sdk_marker(value: Any) -> str | None:

@@ -1,4 +1,6 @@
-"""What the settings make of a request: which agent, how long, how often. A pure decision, shared by every way to start a run."""
+"""What the settings make of a request: which agent, how long, how often. A pure decision, shared by every way to
+start a run.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,11 @@ def policy_for(settings: Settings, *, agent_id: str | None, timeout_seconds: int
         )
     elif not settings.allows(agent):
         errors.append(
-            FieldError(code="not_allowed", message="is not among the agents of FOUNDRY_ALLOWED_AGENT_IDS", target="agent_id")
+            FieldError(
+                code="not_allowed",
+                message="is not among the agents of FOUNDRY_ALLOWED_AGENT_IDS",
+                target="agent_id",
+            )
         )
     if timeout_seconds is not None and timeout_seconds > settings.max_timeout_seconds:
         errors.append(

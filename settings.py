@@ -1,6 +1,7 @@
 """Settings of the app, read from the environment when they are needed, never while modules load.
 
-`HTTP_AUTH_LEVEL` is the one exception, because decorators need it: `http_auth_level`. A setting that is missing or malformed
+`HTTP_AUTH_LEVEL` is the one exception, because decorators need it: `http_auth_level`. A setting that is missing or
+malformed
 raises `SettingsError`, which names every one of them with its remedy; values are never shown, they may be secret.
 
 Source: ../shared/design.md, section 5.
@@ -94,7 +95,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         reader.problem("RUN_TIMEOUT_SECONDS", f"is {timeout}, more than RUN_MAX_TIMEOUT_SECONDS ({longest}): lower it")
     settings = Settings(
         project_endpoint=reader.endpoint("FOUNDRY_PROJECT_ENDPOINT"),
-        api_version=reader.matching("FOUNDRY_API_VERSION", r"[A-Za-z0-9.-]{1,40}", "v1 or a date such as 2025-05-01") or "v1",
+        api_version=reader.matching("FOUNDRY_API_VERSION", r"[A-Za-z0-9.-]{1,40}", "v1 or a date such as 2025-05-01")
+        or "v1",
         default_agent_id=reader.matching("FOUNDRY_DEFAULT_AGENT_ID", ID_PATTERN, "an agent's id such as asst_abc123"),
         allowed_agent_ids=reader.ids("FOUNDRY_ALLOWED_AGENT_IDS"),
         resource_id=reader.matching(
@@ -102,7 +104,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
             r"/subscriptions/[^/?#\s]+/resourceGroups/[^/?#\s]+/providers/[^?#\s]+",
             "the ARM id of the Foundry account: /subscriptions/.../resourceGroups/.../providers/...",
         ),
-        access_token=reader.matching("FOUNDRY_ACCESS_TOKEN", r"[\x21-\x7e]+", "a bearer token, without blanks or line ends"),
+        access_token=reader.matching(
+            "FOUNDRY_ACCESS_TOKEN", r"[\x21-\x7e]+", "a bearer token, without blanks or line ends"
+        ),
         client_id=reader.matching("AZURE_CLIENT_ID", r"[0-9A-Za-z-]{1,64}", "the client id of the managed identity"),
         timeout_seconds=timeout,
         max_timeout_seconds=longest,
@@ -115,7 +119,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def http_auth_level(environment: Mapping[str, str] | None = None) -> str:
-    """Return `ANONYMOUS` only if `HTTP_AUTH_LEVEL` says just that; `FUNCTION` for anything else, so that a typo opens nothing."""
+    """Return `ANONYMOUS` only if `HTTP_AUTH_LEVEL` says just that; `FUNCTION` for anything else, so that a typo opens
+    nothing.
+    """
     value = (os.environ if environment is None else environment).get("HTTP_AUTH_LEVEL", "")
     return "ANONYMOUS" if value.strip().upper() == "ANONYMOUS" else "FUNCTION"
 
@@ -166,8 +172,13 @@ class _Reader:
             self.problem(name, f"is not a URL: set it to {_ENDPOINT_EXAMPLE}")
             return ""
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            self.problem(name, f"must begin with https:// (http:// only for this machine): set it to {_ENDPOINT_EXAMPLE}")
-        elif parts.query or parts.fragment or parts.username or parts.password or not parts.hostname or not port_is_fine:
+            self.problem(
+                name,
+                f"must begin with https:// (http:// only for this machine): set it to {_ENDPOINT_EXAMPLE}",
+            )
+        elif (
+            parts.query or parts.fragment or parts.username or parts.password or not parts.hostname or not port_is_fine
+        ):
             self.problem(name, f"must be a plain URL without user, query or fragment: set it to {_ENDPOINT_EXAMPLE}")
         elif not re.fullmatch(r"/api/projects/[A-Za-z0-9._~-]+", parts.path):
             self.problem(name, f"must end in /api/projects/<project>: set it to {_ENDPOINT_EXAMPLE}")

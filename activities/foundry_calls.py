@@ -1,6 +1,7 @@
 """The activities that talk to Foundry: they translate a contract into a call, and what comes back into a contract.
 
-The platform may run any of them twice, and a request may have taken effect although its answer was lost. So what is created
+The platform may run any of them twice, and a request may have taken effect although its answer was lost. So what is
+created
 carries a stamp, and before creating, every activity looks for its stamp and adopts what is there.
 """
 
@@ -16,6 +17,7 @@ import msgspec
 from contracts import (
     ActivityResult,
     Answer,
+    CancelledRun,
     CancelRun,
     CreateMessage,
     CreateRun,
@@ -45,15 +47,21 @@ Input = TypeVar("Input")
 
 @blueprint.activity_trigger(input_name="payload")
 def plan_run(payload: dict[str, Any]) -> dict[str, Any]:
-    """Say what the settings make of a request (`PlanRun` to `RunPolicy`). Only runs that the webhook started need it."""
+    """Say what the settings make of a request (`PlanRun` to `RunPolicy`). Only runs that the webhook started need
+    it.
+    """
     return _perform(
-        PlanRun, payload, lambda p: policy_for(load_settings(), agent_id=p.agent_id, timeout_seconds=p.timeout_seconds)
+        PlanRun,
+        payload,
+        lambda p: policy_for(load_settings(), agent_id=p.agent_id, timeout_seconds=p.timeout_seconds),
     )
 
 
 @blueprint.activity_trigger(input_name="payload")
 def create_thread(payload: dict[str, Any]) -> dict[str, Any]:
-    """Create a thread (`CreateThread` to `ThreadRef`). A first one that nobody knows of stays behind empty, which is harmless."""
+    """Create a thread (`CreateThread` to `ThreadRef`). A first one that nobody knows of stays behind empty, which is
+    harmless.
+    """
     return _perform(CreateThread, payload, _create_thread)
 
 
@@ -83,7 +91,7 @@ def get_response(payload: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.activity_trigger(input_name="payload")
 def cancel_run(payload: dict[str, Any]) -> dict[str, Any]:
-    """Cancel the run (`CancelRun` to `RunSnapshot`, or null where there is none)."""
+    """Cancel the run (`CancelRun` to `CancelledRun`)."""
     return _perform(CancelRun, payload, _cancel_run)
 
 
@@ -117,22 +125,22 @@ def _create_run(wanted: CreateRun) -> RunSnapshot:
         raise
 
 
-def _cancel_run(wanted: CancelRun) -> RunSnapshot | None:
+def _cancel_run(wanted: CancelRun) -> CancelledRun:
     service = _service()
     run_id = wanted.run_id
     if run_id is None:
         known = service.find_run(wanted.thread_id, wanted.stamp)
         if known is None:
-            return None
+            return CancelledRun(run=None)
         run_id = known.run_id
-    return service.cancel_run(wanted.thread_id, run_id)
+    return CancelledRun(run=service.cancel_run(wanted.thread_id, run_id))
 
 
 def _service() -> AgentService:
     return agent_service(load_settings())
 
 
-Value = RunPolicy | ThreadRef | MessageRef | RunSnapshot | Answer | None
+Value = RunPolicy | ThreadRef | MessageRef | RunSnapshot | CancelledRun | Answer
 
 
 def _perform(kind: type[Input], payload: dict[str, Any], action: Callable[[Input], Value]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Classic agents: assistants, threads, messages and runs. Microsoft retires them on 2027-03-31.
 
-Wire shapes and names of that service stay inside this module (foundry-api.md, section 1). A POST whose answer was lost may
-have happened and the service has no idempotency key: so what we create carries a stamp in its metadata, and can be found by it.
+Wire shapes and names of that service stay inside this module (foundry-api.md, section 1). A POST whose answer was lost
+may
+have happened and the service has no idempotency key: so what we create carries a stamp in its metadata, and can be
+found by it.
 """
 
 from __future__ import annotations
@@ -108,7 +110,9 @@ class ClassicAgentService:
         return next((i for i in self._pages(path, pages) if wanted <= _object(i.get("metadata")).items()), None)
 
     def _pages(self, path: str, most: int = _MOST_PAGES) -> Iterator[dict[str, Any]]:
-        """Yield the items of all pages, newest first; stop at a page that is empty, is the last, or does not lead on."""
+        """Yield the items of all pages, newest first; stop at a page that is empty, is the last, or does not lead
+        on.
+        """
         params: dict[str, str | int] = {"limit": _PAGE, "order": "desc"}
         cursors: set[str] = set()
         for _ in range(most):
@@ -167,7 +171,9 @@ def _snapshot(run: dict[str, Any]) -> RunSnapshot:
         raw_status=raw[:64],
         error_code=str(code)[:64] if code else None,
         error_message=str(message)[:1000] if message else None,
-        pending_calls=tuple(_pending_calls(_object(run.get("required_action")))) if state is RunState.REQUIRES_ACTION else (),
+        pending_calls=tuple(_pending_calls(_object(run.get("required_action"))))
+        if state is RunState.REQUIRES_ACTION
+        else (),
         model=run.get("model") if isinstance(run.get("model"), str) else None,
         usage=usage if isinstance(usage, dict) else None,
         created_at=_seconds(run.get("created_at")),
@@ -209,9 +215,8 @@ def _answer(message: dict[str, Any]) -> Answer:
                 attachments.append(Attachment(kind=kind, id=str(body.get("url") or "")))
             case str():
                 attachments.append(Attachment(kind=kind, id=str(body.get("file_id") or body.get("id") or "")))
-    for attached in message.get("attachments") or []:
-        if isinstance(attached, dict) and isinstance(attached.get("file_id"), str):
-            attachments.append(Attachment(kind="file", id=attached["file_id"]))
+    attached = [a.get("file_id") for a in message.get("attachments") or [] if isinstance(a, dict)]
+    attachments += [Attachment(kind="file", id=file_id) for file_id in attached if isinstance(file_id, str)]
     return Answer(
         found=True,
         text="\n".join(texts),
@@ -222,7 +227,9 @@ def _answer(message: dict[str, Any]) -> Answer:
 
 
 def _without_citation_marks(text: str, annotations: list[dict[str, Any]]) -> str:
-    """Leave out marks such as `【4:0†source】`: they mean nothing to a reader, and the annotations hold what they refer to."""
+    """Leave out marks such as `【4:0†source】`: they mean nothing to a reader, and the annotations hold what they refer
+    to.
+    """
     for annotation in annotations:
         mark = annotation.get("text")
         if isinstance(mark, str) and re.fullmatch(r"【[^】]*】", mark):

@@ -1,4 +1,6 @@
-"""The one agent service of the worker process: built at the first use, kept for as long as the settings are the same."""
+"""The one agent service of the worker process: built at the first use, kept for as long as the settings are the
+same.
+"""
 
 from __future__ import annotations
 

@@ -84,11 +84,11 @@ class EntraToken:
         try:
             got = self._credential.get_token(SCOPE)  # type: ignore[attr-defined]
         except (AzureError, CredentialUnavailableError, ValueError) as error:
-            # The library's message lists every credential it tried, over many lines; its first line tells enough for one.
+            # The library lists every credential it tried, over many lines; its first line tells enough.
             reason = str(error).strip().split("\n", 1)[0][:300]
             raise AuthenticationError(
-                f"no Entra token for {SCOPE}: {reason}. On Azure give the app a managed identity and set AZURE_CLIENT_ID; "
-                "on a developer's machine run 'az login' or set FOUNDRY_ACCESS_TOKEN",
+                f"no Entra token for {SCOPE}: {reason}. On Azure give the app a managed identity and set "
+                "AZURE_CLIENT_ID; on a developer's machine run 'az login' or set FOUNDRY_ACCESS_TOKEN",
                 code="no_token",
             ) from None
         return got.token, float(got.expires_on)

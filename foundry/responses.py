@@ -16,7 +16,10 @@ from foundry import errors
 
 _BUSY_WITH_MESSAGE = re.compile(r"can't add messages to (\w+) while a run (\w+) is active", re.IGNORECASE)
 _BUSY_WITH_RUN = re.compile(r"(\w+) already has an active run (\w+?)\b", re.IGNORECASE)
-_TRY_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(milliseconds?|ms|seconds?|s|minutes?|m)?\b", re.IGNORECASE)
+_TRY_AGAIN = re.compile(
+    r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(milliseconds?|ms|seconds?|s|minutes?|m)?\b",
+    re.IGNORECASE,
+)
 _LONGEST_EXCERPT = 500
 
 _RETRYABLE_STATUS = {408, 425, 500, 502, 503, 504}
@@ -42,12 +45,14 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, *, what: str)
     match status:
         case 401:
             return errors.AuthenticationError(
-                f"{text}. Foundry's agent endpoints take Entra tokens of scope https://ai.azure.com/.default, never API keys: "
-                "check the app's identity (AZURE_CLIENT_ID), or FOUNDRY_ACCESS_TOKEN on a developer's machine"
+                f"{text}. Foundry's agent endpoints take Entra tokens of scope "
+                "https://ai.azure.com/.default, never API keys: check the app's identity "
+                "(AZURE_CLIENT_ID), or FOUNDRY_ACCESS_TOKEN on a developer's machine"
             )
         case 403:
             return errors.PermissionDeniedError(
-                f"{text}. The app's identity needs the role 'Foundry User' on the project; a new assignment takes some minutes"
+                f"{text}. The app's identity needs the role 'Foundry User' on the project; "
+                "a new assignment takes some minutes"
             )
         case 404:
             return errors.NotFoundError(text)
@@ -56,7 +61,9 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, *, what: str)
         case _ if status in _RETRYABLE_STATUS or status > 504:
             return errors.UnavailableError(text, retry_after_seconds=retry_after)
         case _ if 300 <= status < 400:
-            return errors.InvalidInputError(f"{where}: a redirect, which is not followed: check FOUNDRY_PROJECT_ENDPOINT")
+            return errors.InvalidInputError(
+                f"{where}: a redirect, which is not followed: check FOUNDRY_PROJECT_ENDPOINT"
+            )
         case _:
             return errors.InvalidInputError(text, code=_code(body) or "invalid_request")
 
@@ -88,7 +95,9 @@ def _number(text: str | None) -> float | None:
 
 
 def _until(http_date: str, now: str | None) -> float | None:
-    """Seconds from the answer's own Date to an HTTP date; the difference of two of the service's clocks needs none of ours."""
+    """Seconds from the answer's own Date to an HTTP date; the difference of two of the service's clocks needs none of
+    ours.
+    """
     try:
         delay = parsedate_to_datetime(http_date) - parsedate_to_datetime(now or "")
     except (TypeError, ValueError):
@@ -118,5 +127,10 @@ def _detail(body: bytes) -> str:
         return " ".join(message.split())[:_LONGEST_EXCERPT]
     if body.lstrip().startswith(b"{"):
         return ""
-    text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", body[:20_000].decode("utf-8", "replace"), flags=re.S | re.I)
+    text = re.sub(
+        r"<(script|style).*?</\1>|<[^>]*>",
+        " ",
+        body[:20_000].decode("utf-8", "replace"),
+        flags=re.DOTALL | re.IGNORECASE,
+    )
     return " ".join(text.split())[:_LONGEST_EXCERPT]

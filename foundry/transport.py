@@ -80,13 +80,20 @@ class Transport:
         self, method: str, path: str, params: Mapping[str, str | int], body: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         what = f"Foundry's {method} {path}"
+        request = requests.Request(
+            method,
+            f"{self._endpoint}{path}",
+            params={**params, "api-version": self._api_version},
+            data=None if body is None else msgspec.json.encode(body),
+            headers={"Accept": "application/json", "User-Agent": _USER_AGENT, "Content-Type": "application/json"},
+        )
         token = self._tokens.token()
-        answer = self._send(method, path, params, body, token, what)
+        answer = self._send(request, token, what)
         if answer.status_code == 401:
             self._tokens.discard(token)
             renewed = self._tokens.token()
             if renewed != token:
-                answer = self._send(method, path, params, body, renewed, what)
+                answer = self._send(request, renewed, what)
         if not 200 <= answer.status_code < 300:
             raise responses.error_of(answer.status_code, answer.headers, answer.content, what=what)
         parsed = responses.parse_json(answer.content)
@@ -94,29 +101,13 @@ class Transport:
             raise errors.BadResponseError(f"{what} answered {answer.status_code} without a JSON object")
         return parsed
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, str | int],
-        body: Mapping[str, Any] | None,
-        token: str,
-        what: str,
-    ) -> requests.Response:
-        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
+    def _send(self, request: requests.Request, token: str, what: str) -> requests.Response:
+        session = self._session()
+        request.auth = _Bearer(token)
         try:
-            return self._session().request(
-                method,
-                f"{self._endpoint}{path}",
-                params={**params, "api-version": self._api_version},
-                data=None if body is None else msgspec.json.encode(body),
-                headers=headers,
-                auth=_Bearer(token),
-                timeout=self._timeouts,
-                allow_redirects=False,
-            )
+            prepared = session.prepare_request(request)
+            settings = session.merge_environment_settings(prepared.url, {}, None, None, None)
+            return session.send(prepared, timeout=self._timeouts, allow_redirects=False, **settings)
         except requests.Timeout:
             raise errors.ConnectionFailedError(f"{what} had no answer in time") from None
         except requests.RequestException as error:

@@ -8,8 +8,10 @@
 6. fetch the response
 7. return the outcome
 
-A cancel, the deadline or a final failure may interrupt it between any two steps; then the Foundry run, if there is one, is
-cancelled before the orchestration ends. Every step records what it achieved in the progress before the next one begins, and a
+A cancel, the deadline or a final failure may interrupt it between any two steps; then the Foundry run, if there is
+one, is
+cancelled before the orchestration ends. Every step records what it achieved in the progress before the next one
+begins, and a
 new generation goes on from there.
 
 A change here must replay the histories in `tests/histories`, or be versioned (README, "Changing the orchestrator").
@@ -27,6 +29,7 @@ import msgspec
 from contracts import (
     ORCHESTRATOR,
     Answer,
+    CancelledRun,
     CancelRun,
     CreateMessage,
     CreateRun,
@@ -38,7 +41,6 @@ from contracts import (
     RunPolicy,
     RunRef,
     RunSnapshot,
-    RunState,
     TerminateInstance,
     ThreadRef,
     parse_request,
@@ -54,11 +56,16 @@ blueprint = df.Blueprint()
 LOOKS_FOR_THE_ANSWER = 4
 """The message list can lag behind the run: an empty one is asked again this often."""
 
-STOPPING_SECONDS = 60
+STOPPING_SECONDS = 60.0
 """How long, beyond the deadline if need be, an orchestration that ends goes on trying to stop its Foundry run."""
 
+ANSWERING_SECONDS = 3600
+"""How long a completed run's answer is asked for at most, where Foundry does not give it out."""
+
 CANCELLING_SECONDS = 900
-"""A run stuck in `cancelling` is waited for at most this long: Foundry itself expires it ten minutes after its creation."""
+"""A run stuck in `cancelling` is waited for at most this long: Foundry itself expires it ten minutes after its
+creation.
+"""
 
 
 class AgentRunFailedError(Exception):
@@ -70,7 +77,9 @@ class AgentRunFailedError(Exception):
 
 @blueprint.orchestration_trigger(context_name="context", orchestration=ORCHESTRATOR)
 def agent_run(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
-    """Run an agent; see the module's docstring. Input: a start request, or what `start_input` or an earlier generation made."""
+    """Run an agent; see the module's docstring. Input: a start request, or what `contracts.start_input` or an earlier
+    generation made.
+    """
     steps = Steps(context)
     progress = yield from _progress(context, steps)
     try:
@@ -84,11 +93,6 @@ def agent_run(context: df.DurableOrchestrationContext) -> Generator[Any, Any, An
         return (yield from _end_timed_out(steps, progress, signal.failure))
     except StepFailed as signal:
         return (yield from _end_failed(steps, progress, signal.failure))
-
-
-def start_input(request: dict[str, Any], policy: RunPolicy) -> dict[str, Any]:
-    """Return the orchestrator's input for a request whose policy the starter has made already."""
-    return {"request": request, "policy": to_wire(policy)}
 
 
 def _progress(context: Any, steps: Steps) -> Step[Progress]:
@@ -107,25 +111,42 @@ def _progress(context: Any, steps: Steps) -> Step[Progress]:
                 request, policy = parse_request(wire), msgspec.convert(made, RunPolicy)
             case _:
                 request = parse_request(given)
-                policy = yield from _plan(steps, PlanRun(agent_id=request.agent_id, timeout_seconds=request.timeout_seconds))
+                policy = yield from _plan(
+                    steps, PlanRun(agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
+                )
     except (InvalidRequestError, msgspec.ValidationError) as error:
         failure = Failure(code="invalid_request", message=str(error))
-        steps.show({"status": "Failed", "step": "validate_input", "error": {"code": failure.code, "message": str(error)[:500]}})
+        steps.show(
+            {
+                "status": "Failed",
+                "step": "validate_input",
+                "error": {"code": failure.code, "message": str(error)[:500]},
+            }
+        )
         raise AgentRunFailedError(failure) from None
     return begin(
-        request, policy, instance_id=context.instance_id, operation_id=str(context.new_uuid()), now=context.current_utc_datetime
+        request,
+        policy,
+        instance_id=context.instance_id,
+        operation_id=str(context.new_uuid()),
+        now=context.current_utc_datetime,
     )
 
 
 def _plan(steps: Steps, question: PlanRun) -> Step[RunPolicy]:
-    """Ask the settings for the policy. There is no deadline yet, so a worker that dies meanwhile is tried again only twice."""
+    """Ask the settings for the policy. There is no deadline yet, so a worker that dies meanwhile is tried again only
+    twice.
+    """
     for _ in range(3):
-        failure, policy = yield from steps.attempt("plan_run", question, RunPolicy)
-        if failure is None:
-            return policy
+        result = yield from steps.attempt("plan_run", question, RunPolicy)
+        if result.value is not None:
+            return result.value
+        failure = result.failure or Failure(code="activity_failed", message="plan_run returned nothing")
         if not failure.retryable:
             break
-    steps.show({"status": "Failed", "step": "plan_run", "error": {"code": failure.code, "message": failure.message[:500]}})
+    steps.show(
+        {"status": "Failed", "step": "plan_run", "error": {"code": failure.code, "message": failure.message[:500]}}
+    )
     raise AgentRunFailedError(failure)
 
 
@@ -174,14 +195,18 @@ def _conclude(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[dict[s
         case Verdict.SUCCEEDED:
             return (yield from _end_succeeded(steps, progress, run))
         case Verdict.CANCELLED:
-            return (yield from _end_terminated(steps, progress, f"cancelled: the Foundry run {run.run_id} was cancelled"))
+            return (
+                yield from _end_terminated(steps, progress, f"cancelled: the Foundry run {run.run_id} was cancelled")
+            )
         case _:
             raise _failed(steps, progress, Failure(code=failure_code(run), message=failure_message(run)))
 
 
 def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[dict[str, Any]]:
-    """Fetch the answer and return the outcome. The run is paid for, so neither a cancel nor a short deadline drops it."""
-    _finish(steps, progress)
+    """Fetch the answer and return the outcome. The run is paid for, so neither a cancel nor a short deadline drops
+    it.
+    """
+    _finish(steps, progress, ANSWERING_SECONDS)
     _show(steps, progress, "get_response")
     try:
         for look in range(LOOKS_FOR_THE_ANSWER):
@@ -200,8 +225,10 @@ def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[d
 
 
 def _end_cancelled(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
-    """Cancel the Foundry run, wait for its end, and end as Terminated. A run that completes meanwhile counts as completed."""
-    _finish(steps, progress)
+    """Cancel the Foundry run, wait for its end, and end as Terminated. A run that completes meanwhile counts as
+    completed.
+    """
+    _finish(steps, progress, CANCELLING_SECONDS)
     _show(steps, progress, "cancel_run", "Cancelling")
     run, failure = yield from _stop_run(steps, progress, "Cancelling")
     if run is not None and verdict_of(run) is not Verdict.GOES_ON:
@@ -218,7 +245,9 @@ def _end_cancelled(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
 
 
 def _end_timed_out(steps: Steps, progress: Progress, retrying: Failure | None) -> Step[dict[str, Any]]:
-    """Cancel the Foundry run and end as Failed with code `timeout`. A run that completes meanwhile counts as completed."""
+    """Cancel the Foundry run and end as Failed with code `timeout`. A run that completes meanwhile counts as
+    completed.
+    """
     failure = _timeout(progress, retrying)
     _finish(steps, progress)
     _show(steps, progress, "cancel_run", failure=failure)
@@ -246,7 +275,11 @@ def _end_terminated(steps: Steps, progress: Progress, reason: str) -> Step[dict[
         yield from steps.call("terminate_instance", wanted, type(None), progress)
     except (DeadlinePassed, StepFailed) as signal:
         why = f" ({signal.failure.message})" if signal.failure else ""
-        raise _failed(steps, progress, Failure(code="cancelled", message=f"{reason}; it could not end as Terminated{why}")) from None
+        raise _failed(
+            steps,
+            progress,
+            Failure(code="cancelled", message=f"{reason}; it could not end as Terminated{why}"),
+        ) from None
     yield from steps.wait_for_ever()
     raise AssertionError("an event that never comes has come")
 
@@ -257,10 +290,11 @@ def _stop_run(
     """Cancel the run and wait until it has ended; return it as it was last seen, and what kept us from stopping it."""
     if not progress.run_requested or progress.thread_id is None:
         return None, None
-    asked_at, run = steps.now, None
+    asked_at = steps.now
+    run: RunSnapshot | None = None
     wanted = CancelRun(thread_id=progress.thread_id, run_id=progress.run_id, stamp=progress.run_stamp())
     try:
-        run = yield from steps.call("cancel_run", wanted, RunSnapshot | None, progress)
+        run = (yield from steps.call("cancel_run", wanted, CancelledRun, progress)).run
         while run is not None and verdict_of(run) is Verdict.GOES_ON:
             progress.saw(run)
             _show(steps, progress, "cancel_run", status, failure)
@@ -275,13 +309,14 @@ def _stop_run(
     return run, None
 
 
-def _finish(steps: Steps, progress: Progress) -> None:
-    """From here on the orchestration only ends; give it the time for that, should the deadline be near or past."""
+def _finish(steps: Steps, progress: Progress, longest: float = STOPPING_SECONDS) -> None:
+    """From here on the orchestration only ends: it has until its deadline, but at least a minute and at most
+    `longest` seconds.
+    """
     steps.only_finish()
     progress.failed_attempts = 0
-    longest = CANCELLING_SECONDS if progress.run_state is RunState.CANCELLING else STOPPING_SECONDS
-    progress.deadline = max(progress.deadline, steps.now + timedelta(seconds=STOPPING_SECONDS))
-    progress.deadline = min(progress.deadline, steps.now + timedelta(seconds=max(longest, STOPPING_SECONDS)))
+    latest, soonest = (steps.now + timedelta(seconds=s) for s in (longest, STOPPING_SECONDS))
+    progress.deadline = min(max(progress.deadline, soonest), latest)
 
 
 def _failed(steps: Steps, progress: Progress, failure: Failure) -> AgentRunFailedError:
@@ -294,12 +329,13 @@ def _timeout(progress: Progress, retrying: Failure | None) -> Failure:
     seconds = progress.policy.timeout_seconds
     state = f"the run {progress.run_id} was '{progress.run_status}'" if progress.run_id else f"at step {progress.step}"
     because = f"; last error: {retrying.code}: {retrying.message}" if retrying else ""
-    return Failure(code="timeout", message=f"not done after {seconds} seconds, {state}{because}. Give it a longer timeout_seconds")
+    return Failure(
+        code="timeout",
+        message=f"not done after {seconds} seconds, {state}{because}. Give it a longer timeout_seconds",
+    )
 
 
-def _show(
-    steps: Steps, progress: Progress, step: str, status: str = "Running", failure: Failure | None = None
-) -> None:
+def _show(steps: Steps, progress: Progress, step: str, status: str = "Running", failure: Failure | None = None) -> None:
     progress.step = step
     steps.show(progress.custom_status(status, failure))
 
@@ -311,7 +347,10 @@ def _age(steps: Steps, progress: Progress) -> float:
 def _message(progress: Progress, content: str) -> CreateMessage:
     assert progress.thread_id is not None
     return CreateMessage(
-        thread_id=progress.thread_id, content=content, stamp=progress.message_stamp(), metadata=progress.metadata
+        thread_id=progress.thread_id,
+        content=content,
+        stamp=progress.message_stamp(),
+        metadata=progress.metadata,
     )
 
 

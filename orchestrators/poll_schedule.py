@@ -1,10 +1,13 @@
 """When to look at a run again: a pure function of how long it has taken so far.
 
-Assumes that most runs answer within seconds and some take minutes. At first the run is looked at as often as timers allow on
-every backend, later in proportion to its age, so that a caller waits at most some five percent longer than the run took, and a
+Assumes that most runs answer within seconds and some take minutes. At first the run is looked at as often as timers
+allow on
+every backend, later in proportion to its age, so that a caller waits at most some five percent longer than the run
+took, and a
 run of ten minutes costs less than sixty polls.
 
-Every delay is k + 0.5 seconds, k >= 1: Azure Storage cuts a timer's delay to whole seconds and fires early, the Durable Task
+Every delay is k + 0.5 seconds, k >= 1: Azure Storage cuts a timer's delay to whole seconds and fires early, the
+Durable Task
 Scheduler is exact, and this is more than a second on both (durable-protocol.md, rule 2).
 """
 
@@ -32,7 +35,9 @@ def next_poll_delay(age_seconds: float) -> float:
 
 
 def within_deadline(delay_seconds: float, remaining_seconds: float) -> float | None:
-    """Return the delay cut so that it ends less than a second after the deadline; None where the deadline has passed."""
+    """Return the delay cut so that it ends less than a second after the deadline; None where the deadline has
+    passed.
+    """
     if remaining_seconds <= DEADLINE_TOLERANCE_SECONDS:
         return None
     return min(delay_seconds, whole_and_half(remaining_seconds))

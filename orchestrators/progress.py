@@ -67,7 +67,9 @@ class Progress(msgspec.Struct, kw_only=True):
         self.run_id, self.run_state, self.run_status = run.run_id, run.state, run.raw_status
 
     def custom_status(self, status: str, failure: Failure | None = None) -> dict[str, Any]:
-        """Return the custom status: under 2 KB whatever the messages are, and all that a later look at a failed run needs."""
+        """Return the custom status: under 2 KB whatever the messages are, and all that a later look at a failed run
+        needs.
+        """
         both = self.thread_id is not None and self.run_id is not None
         return {
             "status": status,
@@ -83,7 +85,9 @@ class Progress(msgspec.Struct, kw_only=True):
         }
 
 
-def begin(request: AgentRunRequest, policy: RunPolicy, *, instance_id: str, operation_id: str, now: datetime) -> Progress:
+def begin(
+    request: AgentRunRequest, policy: RunPolicy, *, instance_id: str, operation_id: str, now: datetime
+) -> Progress:
     """Return the progress of an orchestration that starts now. The deadline is fixed here, once."""
     return Progress(
         instance_id=instance_id,

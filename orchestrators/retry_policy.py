@@ -1,6 +1,7 @@
 """Whether and when a failed activity is tried again. Pure; the orchestrator does the waiting.
 
-What Foundry or the network does to a request is retried until the deadline, since a run that waits costs next to nothing;
+What Foundry or the network does to a request is retried until the deadline, since a run that waits costs next to
+nothing;
 `Retry-After` wins over our own backoff. An activity whose worker process died is tried again a few times: it may be the
 activity that kills the worker. Everything else is final.
 """
@@ -19,7 +20,10 @@ MOST_WORKER_DEATHS = 5
 WORKER_DIED = "worker_died"
 THREAD_BUSY = "thread_busy"
 
-_DEAD_WORKER = re.compile(r"exited with code|worker process|Timeout value of .* was exceeded|worker.*(terminated|shutting down)", re.IGNORECASE)
+_DEAD_WORKER = re.compile(
+    r"exited with code|worker process|Timeout value of .* was exceeded|worker.*(terminated|shutting down)",
+    re.IGNORECASE,
+)
 
 
 def retry_delay(failure: Failure, attempts: int) -> float | None:
@@ -33,10 +37,11 @@ def retry_delay(failure: Failure, attempts: int) -> float | None:
 def failure_of_exception(text: str) -> Failure:
     """Return the failure that a failed activity's exception stands for.
 
-    The platform reports a dead worker as an exception of the activity (durable-protocol.md, rule 10). Any other exception is
+    The platform reports a dead worker as an exception of the activity (durable-protocol.md, rule 10). Any other
+    exception is
     a bug in the activity. Only the first line is kept: kilobytes of .NET details follow.
     """
-    head = " ".join(text.split("{\"$type\"", 1)[0].split("\n", 1)[0].split())[:500]
+    head = " ".join(text.split('{"$type"', 1)[0].split("\n", 1)[0].split())[:500]
     if _DEAD_WORKER.search(text[:4000]):
         return Failure(code=WORKER_DIED, message=head, retryable=True)
     return Failure(code="activity_failed", message=head)

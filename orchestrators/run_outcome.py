@@ -42,7 +42,7 @@ def failure_code(run: RunSnapshot) -> str:
 def failure_message(run: RunSnapshot) -> str:
     """Return one readable line on why the run failed."""
     defaults = {
-        RunState.EXPIRED: "Foundry ended the run because it took too long (runs expire ten minutes after their creation)",
+        RunState.EXPIRED: "Foundry ended the run because it took too long (runs expire after ten minutes)",
         RunState.INCOMPLETE: "the answer is not complete",
     }
     reason = run.error_message or defaults.get(run.state, "Foundry gave no reason")

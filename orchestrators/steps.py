@@ -1,7 +1,8 @@
 """The orchestrator's only access to Durable Functions: calls with retries, waits, and what may interrupt them.
 
 What the platform demands (durable-protocol.md, rules 1 to 5), kept in this one place:
-- the `cancel` waiter is created first thing and raced in every wait; from then on it is looked at before every further step;
+- the `cancel` waiter is created first thing and raced in every wait; from then on it is looked at before every further
+step;
 - the losing timer of a race is cancelled, or the instance could not end;
 - every delay is k + 0.5 seconds, and a timer that fired is taken as due;
 - a generation ends only right after a timer fired, never in an episode in which an event won a race.
@@ -11,9 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any, TypeVar, cast
 
 from contracts import CANCEL_EVENT, ActivityResult, Failure, Wire, from_wire, to_wire
 from orchestrators.poll_schedule import within_deadline
@@ -69,29 +68,33 @@ class Steps:
         return moment
 
     def only_finish(self) -> None:
-        """From here on, neither a cancel nor the length of the history interrupts: the orchestration is about to end."""
+        """From here on, neither a cancel nor the length of the history interrupts: the orchestration is about to
+        end.
+        """
         self._interruptible = False
 
     def call(self, activity: str, message: Wire, kind: type[V], progress: Progress) -> Step[V]:
         """Call the activity until it succeeds; return its value.
 
-        Raises `StepFailed` where trying again is no use, and `DeadlinePassed`, `CancelRequested` or `GenerationFull` between
+        Raises `StepFailed` where trying again is no use, and `DeadlinePassed`, `CancelRequested` or `GenerationFull`
+        between
         two attempts; `progress.failed_attempts` lets the next generation go on counting.
         """
         while True:
             self._heed_cancel()
-            failure, value = yield from self.attempt(activity, message, kind)
+            result = yield from self.attempt(activity, message, kind)
+            failure = result.failure
             if failure is None:
                 progress.failed_attempts = 0
-                return value
+                return cast("V", result.value)
             progress.failed_attempts += 1
             delay = retry_delay(failure, progress.failed_attempts)
             if delay is None:
                 raise StepFailed(failure)
             yield from self.sleep(delay, progress, because=failure)
 
-    def attempt(self, activity: str, message: Wire, kind: type[V]) -> Step[tuple[Failure | None, V]]:
-        """Call the activity once; return its failure, or None and its value."""
+    def attempt(self, activity: str, message: Wire, kind: type[V]) -> Step[ActivityResult[V]]:
+        """Call the activity once; return its value or its failure."""
         task = self._context.call_activity(activity, to_wire(message))
         if not self._cancel_is_raced:
             # The SDK knows a waiter only once it has been yielded, so the first call of a generation is a race too.
@@ -100,9 +103,8 @@ class Steps:
         try:
             wire = yield task
         except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions, and only their text tells them apart
-            return failure_of_exception(str(error)), msgspec.UNSET  # type: ignore[return-value]
-        result = from_wire(ActivityResult[kind], wire)  # type: ignore[valid-type]
-        return result.failure, result.value
+            return ActivityResult(failure=failure_of_exception(str(error)))
+        return from_wire(ActivityResult[kind], wire)  # type: ignore[valid-type]
 
     def sleep(self, seconds: float, progress: Progress, because: Failure | None = None) -> Step[None]:
         """Wait `seconds`, or until the deadline or a cancel, whichever comes first."""

@@ -1,0 +1,12 @@
+"""Composition root: one Durable Functions app, and the blueprints that make it up. No logic here."""
+
+import azure.durable_functions as df
+
+from activities import foundry_calls, instance_control
+from http_api import agents, health, run_status, runs
+from orchestrators import agent_run
+
+app = df.DFApp()
+
+for module in (runs, run_status, agents, health, agent_run, foundry_calls, instance_control):
+    app.register_functions(module.blueprint)

@@ -1,0 +1,1 @@
+"""HTTP triggers, one module per resource, and the pure parsers and documents beside them."""

@@ -1,0 +1,34 @@
+"""`GET /api/agents`: job discovery. Also the one place of the HTTP API that talks to Foundry."""
+
+from __future__ import annotations
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from foundry.connection import agent_service
+from foundry.errors import FoundryError
+from http_api.answers import ApiError, answering, json_answer
+from settings import Settings, http_auth_level, load_settings
+
+blueprint = df.Blueprint(http_auth_level=func.AuthLevel[http_auth_level()])
+
+
+@blueprint.route(route="agents", methods=["GET"])
+@answering
+def list_agents(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
+    """List every agent that callers may run: `id`, `name`, `model`, ordered by name."""
+    settings = load_settings()
+    try:
+        agents = [a for a in agent_service(settings).list_agents() if settings.allows(a.id)]
+    except FoundryError as error:
+        raise ApiError(502, error.code, error.message) from None
+    return json_answer({"agents": sorted(agents, key=lambda a: ((a.name or "").lower(), a.id))})
+
+
+def foundry_problem(settings: Settings) -> tuple[str, str] | None:
+    """Ask the project for something small; return the code and message of what is wrong, if anything is."""
+    try:
+        agent_service(settings).check()
+    except FoundryError as error:
+        return error.code, error.message
+    return None

@@ -1,0 +1,120 @@
+"""How this API answers: JSON, and one shape for every error."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import azure.functions as func
+import msgspec
+
+from contracts import FieldError, InvalidRequestError
+from settings import SettingsError
+
+_log = logging.getLogger("agent_run.http")
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+class ApiError(Exception):
+    """Ends a request with an error answer; `details` is for several things that are wrong at once."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        target: str | None = None,
+        details: Sequence[FieldError] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.target = target
+        self.details = details
+
+
+def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """Return `body` as JSON. Answers are about one moment, so nothing may keep them."""
+    return func.HttpResponse(
+        msgspec.json.encode(body),
+        status_code=status,
+        mimetype="application/json",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
+    )
+
+
+def error_answer(error: ApiError) -> func.HttpResponse:
+    """Return the error in the one shape that every error of this API has."""
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.target is not None:
+        body["target"] = error.target
+    if error.details:
+        body["details"] = error.details
+    return json_answer({"error": body}, error.status)
+
+
+def answering(handler: Handler) -> Handler:
+    """Decorate an HTTP function so that whatever it raises becomes an answer: a caller never sees a stack trace."""
+    if inspect.iscoroutinefunction(handler):
+
+        @functools.wraps(handler)
+        async def answer_async(*args: Any, **kwargs: Any) -> func.HttpResponse:
+            try:
+                answer: func.HttpResponse = await handler(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - this is the last frame of ours
+                return error_answer(_as_api_error(error, handler.__name__))
+            return answer
+
+        return answer_async  # type: ignore[return-value]
+
+    @functools.wraps(handler)
+    def answer_sync(*args: Any, **kwargs: Any) -> func.HttpResponse:
+        try:
+            answer: func.HttpResponse = handler(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - this is the last frame of ours
+            return error_answer(_as_api_error(error, handler.__name__))
+        return answer
+
+    return answer_sync  # type: ignore[return-value]
+
+
+def _as_api_error(error: Exception, function: str) -> ApiError:
+    match error:
+        case ApiError():
+            return error
+        case InvalidRequestError():
+            return invalid_request(error.details)
+        case SettingsError():
+            details = [
+                FieldError(code="configuration_error", message=p.message, target=p.setting) for p in error.problems
+            ]
+            _log.error("%s: the app is not configured: %s", function, error)
+            return ApiError(
+                500,
+                "configuration_error",
+                f"the app is not configured: {error}",
+                target=details[0].target,
+                details=details,
+            )
+        case _:
+            # The text of an unknown exception may quote the request, so only its type and place are logged.
+            place = error.__traceback__
+            while place is not None and place.tb_next is not None:
+                place = place.tb_next
+            where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "unknown place"
+            _log.error("%s failed: %s at %s", function, type(error).__name__, where)
+            return ApiError(500, "internal_error", "the app failed to answer; its log says where")
+
+
+def invalid_request(details: Sequence[FieldError]) -> ApiError:
+    """Return the 400 that names everything that is wrong with a request."""
+    first = details[0]
+    more = f" (and {len(details) - 1} more, see details)" if len(details) > 1 else ""
+    return ApiError(
+        400, "invalid_request", f"{first.target} {first.message}{more}", target=first.target, details=details
+    )

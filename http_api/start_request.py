@@ -1,0 +1,126 @@
+"""Reads a start request from route, body and query. Pure.
+
+Parameters may come from any of them (Polysync puts into the query what does not fit the body); the same one given
+twice with
+different values is an error. `code` and `clientId` in the query are the platform's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from contracts import AgentRunRequest, FieldError, InvalidRequestError, parse_request
+from http_api.answers import ApiError, invalid_request
+
+MAX_BODY_BYTES = 1_000_000
+
+_PLATFORM_PARAMETERS = {"code", "clientid"}
+_JSON_IN_QUERY = {"run_options", "metadata"}
+_MISSING = object()
+
+
+def read_start_request(
+    *, route: Mapping[str, str], query: Mapping[str, str], content_type: str | None, body: bytes
+) -> AgentRunRequest:
+    """Return the request; raise `ApiError` (400, 413, 415) that says everything that is wrong with it."""
+    sources = {
+        "route": dict(route),
+        "body": _fields_of_body(content_type, body),
+        "query": _fields_of_query(query),
+    }
+    given, conflicts = _merge(sources)
+    try:
+        request = parse_request(given)
+    except InvalidRequestError as error:
+        clashing = {c.target for c in conflicts}
+        raise invalid_request([*conflicts, *(d for d in error.details if d.target not in clashing)]) from None
+    if conflicts:
+        raise invalid_request(conflicts)
+    return request
+
+
+def _fields_of_body(content_type: str | None, body: bytes) -> dict[str, Any]:
+    if len(body) > MAX_BODY_BYTES:
+        raise ApiError(
+            413,
+            "too_large",
+            f"the body has {len(body):,} bytes, at most {MAX_BODY_BYTES:,} are taken",
+            target="body",
+        )
+    if not body:
+        return {}
+    kind, charset = _media_type(content_type)
+    if kind == "text/plain":
+        return {"user_message": _decoded(body, charset)}
+    if kind not in ("", "application/json") and not kind.endswith("+json"):
+        raise ApiError(
+            415,
+            "unsupported_media_type",
+            "send application/json, or text/plain with the message",
+            target="Content-Type",
+        )
+    try:
+        parsed = msgspec.json.decode(_decoded(body, charset))
+    except msgspec.DecodeError as error:
+        raise ApiError(400, "invalid_json", f"the body is not JSON: {error}", target="body") from None
+    except RecursionError:
+        raise ApiError(400, "invalid_json", "the body's JSON is nested too deeply", target="body") from None
+    if not isinstance(parsed, dict):
+        raise ApiError(400, "invalid_json", "the body must be a JSON object", target="body")
+    return parsed
+
+
+def _media_type(content_type: str | None) -> tuple[str, str]:
+    kind, _, parameters = (content_type or "").partition(";")
+    charset = "utf-8"
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            charset = value.strip().strip('"').lower()
+    return kind.strip().lower(), charset
+
+
+def _decoded(body: bytes, charset: str) -> str:
+    if charset not in ("utf-8", "utf8", "us-ascii"):
+        raise ApiError(415, "unsupported_media_type", "send the body as UTF-8", target="Content-Type")
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ApiError(400, "invalid_encoding", "the body is not UTF-8", target="body") from None
+
+
+def _fields_of_query(query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the query's parameters, numbers and objects read as such where the field is one."""
+    fields: dict[str, Any] = {}
+    for name, text in query.items():
+        if name.lower() in _PLATFORM_PARAMETERS:
+            continue
+        fields[name] = text
+        if name == "timeout_seconds" and text.strip().isascii() and text.strip().isdigit():
+            fields[name] = int(text[:20])
+        elif name in _JSON_IN_QUERY:
+            try:
+                fields[name] = msgspec.json.decode(text)
+            except (msgspec.DecodeError, RecursionError):
+                fields[name] = text  # refused later, with what is expected there
+    return fields
+
+
+def _merge(sources: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], list[FieldError]]:
+    given: dict[str, Any] = {}
+    conflicts: list[FieldError] = []
+    came_from: dict[str, str] = {}
+    for source, fields in sources.items():
+        for name, value in fields.items():
+            if value in ("", None) and name in given:
+                continue
+            known = given.get(name, _MISSING)
+            if known is _MISSING or known in ("", None):
+                given[name], came_from[name] = value, source
+            elif known != value:
+                message = f"is given in the {came_from[name]} and, with another value, in the {source}: give it once"
+                conflicts.append(FieldError(code="conflict", message=message, target=name))
+    return given, conflicts

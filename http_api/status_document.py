@@ -1,0 +1,67 @@
+"""The flat status document of one instance (design.md, section 4). Pure.
+
+A caller that maps top-level properties to output parameters, as Polysync does, finds them by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+STATUS_BY_RUNTIME_STATUS = {
+    "Pending": "Running",
+    "Running": "Running",
+    "ContinuedAsNew": "Running",
+    "Suspended": "Running",
+    "Completed": "Success",
+    "Failed": "Failed",
+    "Terminated": "Cancelled",
+    "Canceled": "Cancelled",
+}
+
+_FROM_RUN = ("thread_id", "run_id", "composite_run_id", "run_status", "agent_id", "monitor_url")
+_FAILURE = re.compile(
+    r"Orchestrator function '[^']*' failed: (?:(?P<code>[a-z][a-z0-9_]*): )?(?P<message>.*)", re.DOTALL
+)
+
+
+def is_ended(runtime_status: str) -> bool:
+    """Say whether an instance of this status has ended."""
+    return STATUS_BY_RUNTIME_STATUS.get(runtime_status, "Running") != "Running"
+
+
+def status_document(durable: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document for the Durable status payload `durable`. `input` is left out: it holds the user's
+    message.
+    """
+    status = STATUS_BY_RUNTIME_STATUS.get(str(durable.get("runtimeStatus")), "Running")
+    custom, output = _object(durable.get("customStatus")), durable.get("output")
+    outcome = _object(output)
+    shown = custom.get("status")
+    document: dict[str, Any] = {k: v for k, v in durable.items() if k not in ("input", "historyEvents")}
+    document["status"] = shown if status == "Running" and shown == "Cancelling" else status
+    document["response"] = outcome.get("response") if status == "Success" else None
+    for name in _FROM_RUN:
+        document[name] = outcome.get(name, custom.get(name)) if status == "Success" else custom.get(name)
+    document["error"] = _error(status, custom, output)
+    return document
+
+
+def _error(status: str, custom: Mapping[str, Any], output: Any) -> dict[str, str] | None:
+    if status == "Cancelled":
+        return {
+            "code": "cancelled",
+            "message": output if isinstance(output, str) else "the instance was terminated",
+        }
+    if status != "Failed":
+        return None
+    text = output if isinstance(output, str) else "the instance failed"
+    if found := _FAILURE.fullmatch(text):
+        return {"code": found["code"] or "failed", "message": found["message"].strip()}
+    shown = _object(custom.get("error"))
+    return {"code": str(shown.get("code") or "failed"), "message": str(shown.get("message") or text)}
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,19 @@
+"""The absolute URLs of our own routes, as a caller of this request can reach them. Pure.
+
+They carry no key: a caller sends the one it has, as a header.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, urlsplit
+
+_ROUTES = re.compile(r"/(run_agent|agents/[^/]+/runs|runs/[^/]+(/\w+)?)/?$", re.IGNORECASE)
+
+
+def own_urls(request_url: str, instance_id: str) -> dict[str, str]:
+    """Return `runUri` (status document) of the instance, below the same origin and route prefix as the request."""
+    parts = urlsplit(request_url)
+    prefix = _ROUTES.sub("", parts.path)
+    run = f"{parts.scheme}://{parts.netloc}{prefix}/runs/{quote(instance_id, safe='')}"
+    return {"runUri": run}

@@ -1,0 +1,3 @@
+"""The version of the app, as `GET /api/health` tells it."""
+
+VERSION = "0.1.0"
