@@ -1,0 +1,195 @@
+"""Command line: ``python -m local.functions_host``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from local.functions_host import reload
+from local.functions_host.clock import Clock
+from local.functions_host.console import NORMAL, QUIET, VERBOSE, Console, ConsoleHandler
+from local.functions_host.errors import AppError, HostError
+from local.functions_host.hooks import Hooks
+from local.functions_host.keys import Keys, load_keys, masked
+from local.functions_host.loader import App, load_app
+from local.functions_host.server import WEBHOOK, Host, HostOptions
+from local.functions_host.settings import HostConfig, load_host_config, load_local_settings
+from local.functions_host.speedup import install_fast_timestamps
+from local.functions_host.store import Store
+
+# Set in the environment of the process that takes over after an edit: from then on a broken app does not end the
+# host, it answers 404 as the real one does.
+_RELOADED = "LOCAL_FUNCTIONS_HOST_RELOADED"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's definition."""
+    p = argparse.ArgumentParser(
+        prog="python -m local.functions_host",
+        description="Run an Azure Functions app locally: HTTP and timer triggers and Durable Functions, state in one "
+        "SQLite file. Listens on 127.0.0.1 only. For one developer's machine, never for production.",
+    )
+    p.add_argument("--app-root", type=Path, default=Path(), help="folder with function_app.py and host.json")
+    p.add_argument("--port", type=int, default=7071, help="0 takes a free one (default 7071)")
+    p.add_argument("--db", help="state file, or :memory: (default <app-root>/.local/state.db)")
+    p.add_argument(
+        "--timers",
+        choices=("azure-storage", "exact"),
+        default="azure-storage",
+        help="durable timers as Azure Storage fires them, cut to whole seconds (default), or exact",
+    )
+    p.add_argument("--clock-speed", type=float, default=1.0, metavar="X", help="run the host's clock X times faster")
+    p.add_argument("--auth", action="store_true", help="ask for keys, as on Azure")
+    p.add_argument("--ready-file", type=Path, help="write URL, process id and functions here once listening")
+    p.add_argument("--reload", action="store_true", help="restart when a file of the app changes")
+    volume = p.add_mutually_exclusive_group()
+    volume.add_argument("--verbose", action="store_true", help="stack traces too")
+    volume.add_argument("--quiet", action="store_true", help="warnings and errors only")
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the host until a signal ends it; returns the exit code."""
+    given = parser().parse_args(arguments)
+    console = Console(level=QUIET if given.quiet else VERBOSE if given.verbose else NORMAL)
+    try:
+        again = asyncio.run(_run(given, console))
+    except HostError as error:
+        sys.stderr.write(f"ERROR {error}\n")
+        return 1
+    if again:
+        _become_anew(arguments)
+    return 0
+
+
+def _become_anew(arguments: list[str] | None) -> None:
+    """Replace the process by a fresh one: Python cannot un-import an app."""
+    sys.stdout.flush()
+    os.environ[_RELOADED] = "1"
+    command = [sys.executable, "-m", "local.functions_host", *(sys.argv[1:] if arguments is None else arguments)]
+    os.execv(sys.executable, command)  # noqa: S606 - the same program with the same arguments
+
+
+async def _run(given: argparse.Namespace, console: Console) -> bool:
+    """Run one host; True where it is to start again because the app has changed."""
+    app_root = given.app_root.resolve()
+    ready = given.ready_file.resolve() if given.ready_file else None
+    if not app_root.is_dir():
+        raise HostError(f"there is no folder {app_root}")
+    state = app_root / ".local" / "state.db" if given.db is None else Path(given.db)
+    database = ":memory:" if given.db == ":memory:" else str(state.resolve())
+    if not given.clock_speed > 0:
+        raise HostError(f"--clock-speed must be above 0, not {given.clock_speed}")
+    for warning in load_local_settings(app_root, os.environ):
+        console.warn(warning)
+    config = load_host_config(app_root)
+    for warning in config.warnings:
+        console.warn(warning)
+    store = Store(database)
+    try:
+        clock = Clock(speed=given.clock_speed, not_before=store.latest_timestamp())
+        keys = load_keys(None if database == ":memory:" else Path(database).parent / "keys.json")
+        os.chdir(app_root)
+        _log_to(console)
+        install_fast_timestamps()
+        app = _load(app_root, console)
+        options = HostOptions(app_root=app_root, port=given.port, exact_timers=given.timers == "exact", auth=given.auth)
+        host = Host(options, config, app, store=store, clock=clock, console=console, keys=keys, hooks=Hooks())
+        await host.start()
+        try:
+            _greet(host, config, app, keys, console, auth=given.auth)
+            if ready:
+                _write_ready(ready, host, app, keys, auth=given.auth)
+            return await _until_stopped(app_root, console, watch=given.reload)
+        finally:
+            await host.stop()
+    finally:
+        store.close()
+
+
+def _load(app_root: Path, console: Console) -> App:
+    try:
+        app = load_app(app_root)
+    except AppError as error:
+        if _RELOADED not in os.environ:
+            raise
+        app = App(fault=str(error))
+        console.warn(f"{error}. The host stays up without functions: every route is 404 until the file is mended")
+    for warning in app.warnings:
+        console.warn(warning)
+    return app
+
+
+def _log_to(console: Console) -> None:
+    root = logging.getLogger()
+    root.handlers[:] = [ConsoleHandler(console)]
+    root.setLevel(logging.INFO)
+
+
+async def _until_stopped(app_root: Path, console: Console, *, watch: bool) -> bool:
+    """Wait for a signal or, with ``watch``, for a change of the app; True for a change."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    waits: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
+    if watch:
+        waits.append(asyncio.create_task(reload.changed(app_root)))
+    done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    if stop.is_set():
+        console.info("stopping")
+        return False
+    console.info(f"{next(iter(done)).result()} has changed: starting again")
+    return True
+
+
+def _greet(host: Host, config: HostConfig, app: App, keys: Keys, console: Console, *, auth: bool) -> None:
+    console.info(f"task hub {config.hub}, {len(app.functions)} functions")
+    for function in sorted(app.of("httpTrigger").values(), key=lambda f: f.name):
+        assert function.route is not None
+        methods = function.methods or ("GET", "POST")
+        prefix = f"/{config.route_prefix}" if config.route_prefix else ""
+        url = f"{host.url}{prefix}/{function.route.template}"
+        console.info(f"  {function.name}: [{','.join(function.methods or ('any',))}] {url}")
+        method = "" if "GET" in methods else f"-X {methods[0]} "
+        body = "" if methods[0] in ("GET", "DELETE") else "-H 'Content-Type: application/json' -d '{}' "
+        key = "-H 'x-functions-key: KEY' " if auth and function.auth_level != "anonymous" else ""
+        console.info(f"    curl {method}{key}{body}'{url}'")
+    for kind in ("timerTrigger", "orchestrationTrigger", "activityTrigger"):
+        names = ", ".join(sorted(app.of(kind)))
+        if names:
+            console.info(f"  {kind.removesuffix('Trigger')}: {names}")
+    if auth:
+        console.info(f"  keys: host {masked(keys.host)}, system {masked(keys.system)}, master {masked(keys.master)}")
+    console.info(f"Listening on {host.url} (management API below {WEBHOOK}); Ctrl-C ends the host")
+
+
+def _write_ready(path: Path, host: Host, app: App, keys: Keys, *, auth: bool) -> None:
+    """Write the ready file in one step, so that a reader never sees half of it."""
+    document: dict[str, object] = {
+        "url": host.url,
+        "pid": os.getpid(),
+        "functions": sorted(f.name for f in app.functions),
+    }
+    if auth:
+        document |= {"system_key": keys.system, "master_key": keys.master, "host_key": keys.host}
+        document |= {"function_key": keys.function}
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(document), encoding="utf-8")
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What the user sees: one readable line per request, episode and activity."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+from datetime import datetime
+from typing import TextIO
+
+from local.functions_host.store import Instance
+
+QUIET, NORMAL, VERBOSE = 0, 1, 2
+
+
+class Console:
+    """Writes lines to a stream from any thread."""
+
+    def __init__(self, *, level: int = NORMAL, stream: TextIO | None = None) -> None:
+        """Write to ``stream``, standard output by default; ``level`` is QUIET, NORMAL or VERBOSE."""
+        self.level = level
+        self._stream = stream if stream is not None else sys.stdout
+        self._lock = threading.Lock()
+
+    def line(self, text: str) -> None:
+        """Write a line as it is."""
+        with self._lock:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+
+    def info(self, text: str) -> None:
+        """Write something worth knowing, unless quiet."""
+        if self.level >= NORMAL:
+            self._stamped(text)
+
+    def detail(self, text: str) -> None:
+        """Write something only the curious want."""
+        if self.level >= VERBOSE:
+            self._stamped(text)
+
+    def warn(self, text: str) -> None:
+        """Write a warning, also when quiet."""
+        self._stamped(f"WARNING {text}")
+
+    def error(self, text: str, error: BaseException) -> None:
+        """Write an error: one line, and the stack where the user wants details."""
+        self._stamped(f"ERROR {text}: {type(error).__name__}: {error}")
+        if self.level >= VERBOSE:
+            self.line("".join(traceback.format_exception(error)).rstrip())
+
+    def request(self, method: str, path: str, status: int, seconds: float, function: str) -> None:
+        """Report an HTTP request that has been answered."""
+        self.info(f"{method} {path} -> {status} {function} {_ms(seconds)}".replace("  ", " "))
+
+    def episode(self, row: Instance, seconds: float) -> None:
+        """Report an episode of an orchestrator."""
+        self.info(f"orchestrator {row.name} '{row.instance_id}' {row.status} {_ms(seconds)}")
+
+    def activity(self, name: str, instance_id: str, seconds: float, failure: str | None) -> None:
+        """Report an activity that has ended."""
+        outcome = "failed" if failure else "succeeded"
+        self.info(f"  activity {name} '{instance_id}' {outcome} {_ms(seconds)}")
+
+    def timer(self, name: str, seconds: float, *, past_due: bool, failed: bool) -> None:
+        """Report a run of a timer trigger."""
+        late = " (past due)" if past_due else ""
+        self.info(f"timer {name} {'failed' if failed else 'succeeded'}{late} {_ms(seconds)}")
+
+    def _stamped(self, text: str) -> None:
+        self.line(f"[{datetime.now().astimezone():%H:%M:%S.%f}".rstrip()[:13] + f"] {text}")
+
+
+class ConsoleHandler(logging.Handler):
+    """Sends what the app logs to the console."""
+
+    def __init__(self, console: Console) -> None:
+        """Write through ``console``."""
+        super().__init__()
+        self._console = console
+        self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        self._console.info(self.format(record))
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"

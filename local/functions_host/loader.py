@@ -1,0 +1,201 @@
+"""Finds the functions of an app and checks them as the real host does while it indexes.
+
+A fault of the whole app (it does not import, two functions of one name, a parameter that fits no binding) raises
+AppError. A fault of one function leaves that function out, with a warning that says why.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from azure.functions.decorators.function_app import Function as SdkFunction
+from azure.functions.decorators.function_app import FunctionRegister
+
+from local.functions_host.errors import AppError
+from local.functions_host.routing import Route, RouteError, parse_route
+
+SCRIPT = "function_app.py"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,126}")
+_SUPPORTED_TRIGGERS = {"httpTrigger", "timerTrigger", "orchestrationTrigger", "activityTrigger"}
+_SUPPORTED_BINDINGS = _SUPPORTED_TRIGGERS | {"durableClient", "http"}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the app. ``bindings`` are the dictionaries of function.json, plain JSON."""
+
+    name: str
+    call: Callable[..., Any]
+    trigger: str
+    trigger_name: str
+    bindings: tuple[dict[str, Any], ...]
+    client_names: tuple[str, ...]
+    wants_context: bool
+    route: Route | None = None
+    methods: tuple[str, ...] = ()
+    auth_level: str = "function"
+    schedule: str = ""
+    run_on_startup: bool = False
+    use_monitor: bool = True
+    durable_name: str = ""
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function runs on the event loop of async functions."""
+        return inspect.iscoroutinefunction(self.call)
+
+
+@dataclass(slots=True)
+class App:
+    """The functions that were found and, for those left out, why. ``fault`` is set where nothing loaded."""
+
+    functions: list[Function] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    fault: str | None = None
+
+    def of(self, trigger: str) -> dict[str, Function]:
+        """Functions with a trigger of this type, by the name they are called by."""
+        return {f.durable_name or f.name: f for f in self.functions if f.trigger == trigger}
+
+
+def load_app(app_root: Path) -> App:
+    """Import ``function_app.py`` and index its functions; raises AppError where the whole app is unusable."""
+    module = _import(app_root)
+    apps = [v for v in vars(module).values() if isinstance(v, FunctionRegister)]
+    unique = list({id(a): a for a in apps}.values())
+    if len(unique) != 1:
+        raise AppError(f"{app_root / SCRIPT}: {len(unique)} function apps at the top level, there must be exactly one")
+    try:
+        found = unique[0].get_functions()
+    except Exception as error:
+        raise AppError(f"{app_root / SCRIPT}: {type(error).__name__}: {error}") from error
+    app = App()
+    for function in found:
+        _add(app, function)
+    return app
+
+
+def _import(app_root: Path) -> Any:
+    script = app_root / SCRIPT
+    if not script.is_file():
+        raise AppError(f"there is no {SCRIPT} in {app_root}")
+    if str(app_root) not in sys.path:
+        sys.path.insert(0, str(app_root))
+    try:
+        module = importlib.import_module("function_app")
+    except SyntaxError as error:
+        raise AppError(f"{error.filename}, line {error.lineno}: SyntaxError: {error.msg}") from error
+    except Exception as error:
+        raise AppError(f"{_place(error, app_root, script)}: {type(error).__name__}: {_one_line(error)}") from error
+    loaded = Path(module.__file__ or "").resolve()
+    if loaded != script.resolve():
+        raise AppError(f"another function_app is in the way: {loaded} was imported instead of {script}")
+    return module
+
+
+def _place(error: BaseException, app_root: Path, script: Path) -> str:
+    """File and line of the app where an exception came from, the innermost frame of the app's own code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if Path(f.filename).is_relative_to(app_root) and "site-packages" not in f.filename]
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else str(script)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _add(app: App, function: SdkFunction) -> None:
+    name = str(function.get_function_name())
+    bindings = tuple(_plain(b.get_dict_repr()) for b in function.get_bindings())
+    sdk_trigger = function.get_trigger()
+    assert sdk_trigger is not None  # the SDK refuses a function without one
+    trigger = _plain(sdk_trigger.get_dict_repr())
+    call = function.get_user_function()
+    _check_parameters(name, call, bindings)
+    try:
+        built = _build(name, call, trigger, bindings)
+        _check_route(app, built)
+    except (ValueError, RouteError) as error:
+        app.warnings.append(f"function '{name}' is left out: {error}")
+        return
+    app.functions.append(built)
+
+
+def _check_parameters(name: str, call: Callable[..., Any], bindings: tuple[dict[str, Any], ...]) -> None:
+    """A mismatch breaks the indexing of the whole app on the real host, so it does here."""
+    parameters = set(inspect.signature(call).parameters)
+    bound = {b["name"] for b in bindings if b["name"] != "$return"}
+    missing = bound - parameters
+    if missing:
+        raise AppError(f"function '{name}' has the binding {_quoted(missing)} but no parameter of that name")
+    extra = parameters - bound - {"context"}
+    if extra:
+        raise AppError(f"function '{name}' has the parameter {_quoted(extra)} but no binding of that name")
+
+
+def _build(
+    name: str, call: Callable[..., Any], trigger: dict[str, Any], bindings: tuple[dict[str, Any], ...]
+) -> Function:
+    kind = trigger["type"]
+    if not _NAME.fullmatch(name):
+        raise ValueError("its name must begin with a letter and hold letters, digits, _ and - only")
+    for binding in bindings:
+        if binding["type"] not in _SUPPORTED_BINDINGS:
+            raise ValueError(f"{binding['type']} is not supported by the local host")
+    route = None
+    if kind == "httpTrigger":
+        route = parse_route(str(trigger.get("route") or name))
+    return Function(
+        name=name,
+        call=call,
+        trigger=kind,
+        trigger_name=trigger["name"],
+        bindings=bindings,
+        client_names=tuple(b["name"] for b in bindings if b["type"] == "durableClient"),
+        wants_context=kind != "orchestrationTrigger"
+        and "context" in inspect.signature(call).parameters
+        and all(b["name"] != "context" for b in bindings),
+        route=route,
+        methods=tuple(str(m).upper() for m in trigger.get("methods") or ()),
+        auth_level=str(trigger.get("authLevel") or "function").lower(),
+        schedule=str(trigger.get("schedule") or ""),
+        run_on_startup=bool(trigger.get("runOnStartup")),
+        use_monitor=trigger.get("useMonitor") is not False,
+        durable_name=str(trigger.get("orchestration") or trigger.get("activity") or name),
+    )
+
+
+def _check_route(app: App, function: Function) -> None:
+    if function.route is None:
+        return
+    if function.route.first in ("admin", "runtime"):
+        raise ValueError(f"its route '{function.route.template}' begins with a reserved word")
+    for other in app.functions:
+        if other.route is None or other.route.shape != function.route.shape:
+            continue
+        if not other.methods or not function.methods or set(other.methods) & set(function.methods):
+            raise ValueError(f"its route '{function.route.template}' is that of '{other.name}' too")
+
+
+def _plain(value: Any) -> Any:
+    """Turn the SDK's enums into the words of function.json."""
+    if isinstance(value, Enum):
+        return value.name if value.name in ("IN", "OUT", "INOUT") else value.value
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _quoted(names: set[str]) -> str:
+    return ", ".join(f"'{n}'" for n in sorted(names))

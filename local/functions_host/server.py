@@ -1,0 +1,174 @@
+"""Puts the parts together behind one loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from local.functions_host import protocol
+from local.functions_host.admin import Admin
+from local.functions_host.clock import Clock
+from local.functions_host.console import Console
+from local.functions_host.engine import Engine, EngineOptions
+from local.functions_host.errors import HostError
+from local.functions_host.hooks import Hooks
+from local.functions_host.http import HttpHost
+from local.functions_host.invoker import Invoker
+from local.functions_host.keys import Keys, given_key
+from local.functions_host.loader import App
+from local.functions_host.management import Management
+from local.functions_host.operations import Operations
+from local.functions_host.protocol import ClientBinding
+from local.functions_host.settings import HostConfig
+from local.functions_host.store import Store
+
+HOST = "127.0.0.1"
+WEBHOOK = "/runtime/webhooks/durabletask"
+URL_LIMIT = 8 * 1024
+HEADER_LIMIT = 32 * 1024
+# Which keys open the host's own APIs. The second set knows the key but not the right: 403 instead of 401.
+_SYSTEM = ({"system", "master"}, {"host"})
+_ADMIN = ({"master"}, {"host"})
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """How a host is run."""
+
+    app_root: Path
+    port: int = 7071
+    exact_timers: bool = False
+    auth: bool = False
+
+
+class Host:
+    """A running host."""
+
+    def __init__(
+        self,
+        options: HostOptions,
+        config: HostConfig,
+        app: App,
+        *,
+        store: Store,
+        clock: Clock,
+        console: Console,
+        keys: Keys,
+        hooks: Hooks,
+    ) -> None:
+        """Wire the parts; ``start`` opens the port."""
+        self._options = options
+        self._config = config
+        self._console = console
+        self._keys = keys
+        self._rpc_path = f"/{secrets.token_hex(16)}/"
+        self._port = options.port
+        self._invoker = Invoker(app, options.app_root, lambda: protocol.client_binding(self._binding(self.url)))
+        self.engine = Engine(
+            store,
+            self._invoker,
+            clock=clock,
+            console=console,
+            options=EngineOptions(
+                exact_timers=options.exact_timers,
+                max_orchestrators=config.max_orchestrators,
+                max_activities=config.max_activities,
+                default_version=config.default_version,
+            ),
+            hooks=hooks,
+        )
+        self._management = Management(Operations(self.engine), clock)
+        http_functions = app.of("httpTrigger").values()
+        asked = keys if options.auth else None
+        self._http = HttpHost(http_functions, config.route_prefix, self._invoker, console, asked)
+        self._admin = Admin(app, config.route_prefix)
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the host listens."""
+        return f"http://{HOST}:{self._port}"
+
+    async def start(self) -> None:
+        """Open the port, then take up the work in the database."""
+        # Longer lines than are allowed must reach the handler, which answers them as the real host does.
+        server = web.Server(
+            self._handle,
+            max_line_size=4 * URL_LIMIT,
+            max_field_size=4 * HEADER_LIMIT,
+            access_log=None,
+            auto_decompress=False,
+            request_factory=_request,
+        )
+        self._runner = web.ServerRunner(server, handle_signals=False)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, HOST, self._options.port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise HostError(
+                f"port {self._options.port} cannot be opened ({error.strerror or error}): stop what uses it or give "
+                "another --port (0 takes a free one)"
+            ) from error
+        self._port = int(self._runner.addresses[0][1])
+        self.engine.start()
+
+    async def stop(self) -> None:
+        """Close the port, let what runs end for a while, then leave."""
+        if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
+        await self.engine.stop(grace=10)
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._invoker.close(grace=2)
+
+    def _binding(self, base: str) -> ClientBinding:
+        return ClientBinding(
+            base_url=base,
+            rpc_url=f"{self.url}{self._rpc_path}",
+            hub=self._config.hub,
+            connection=self._config.connection,
+            code=self._keys.system,
+        )
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        lower = path.lower()
+        if len(request.raw_path) > URL_LIMIT:
+            return web.Response(status=414)
+        if sum(len(k) + len(v) for k, v in request.raw_headers) > HEADER_LIMIT:
+            return web.Response(status=431)
+        if path.startswith(self._rpc_path):
+            return await self._management.handle(request, path.removeprefix(self._rpc_path), self._binding(self.url))
+        if lower == WEBHOOK or lower.startswith(WEBHOOK + "/"):
+            refused = self._refused(request, *_SYSTEM)
+            base = f"{request.scheme}://{request.host}"
+            return refused or await self._management.handle(request, path[len(WEBHOOK) :], self._binding(base))
+        if lower == "/admin" or lower.startswith("/admin/"):
+            open_to_all = lower.rstrip("/") == "/admin/host/ping"
+            refused = None if open_to_all else self._refused(request, *_ADMIN)
+            return refused or self._admin.handle(request, lower.removeprefix("/admin"))
+        return await self._http.handle(request, path)
+
+    def _refused(self, request: web.BaseRequest, opens: set[str], knows: set[str]) -> web.Response | None:
+        if not self._options.auth:
+            return None
+        level = self._keys.level(given_key(request.headers, request.query.get("code")))
+        if level in opens:
+            return None
+        if level in knows:
+            return web.Response(status=403)
+        return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _request(message: Any, payload: Any, protocol_: Any, writer: Any, task: Any) -> web.BaseRequest:
+    """Make requests that take a body of any size: the limits are the host's own."""
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol_, writer, task, loop, client_max_size=0)
