@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import azure.durable_functions as df
 import msgspec
 
+from app_log import log_event
 from contracts import (
     ActivityResult,
     Answer,
@@ -51,6 +52,7 @@ def plan_run(payload: dict[str, Any]) -> dict[str, Any]:
     it.
     """
     return _perform(
+        "plan_run",
         PlanRun,
         payload,
         lambda p: policy_for(load_settings(), agent_id=p.agent_id, timeout_seconds=p.timeout_seconds),
@@ -62,37 +64,37 @@ def create_thread(payload: dict[str, Any]) -> dict[str, Any]:
     """Create a thread (`CreateThread` to `ThreadRef`). A first one that nobody knows of stays behind empty, which is
     harmless.
     """
-    return _perform(CreateThread, payload, _create_thread)
+    return _perform("create_thread", CreateThread, payload, _create_thread)
 
 
 @blueprint.activity_trigger(input_name="payload")
 def create_message(payload: dict[str, Any]) -> dict[str, Any]:
     """Post the user's message (`CreateMessage` to `MessageRef`)."""
-    return _perform(CreateMessage, payload, _create_message)
+    return _perform("create_message", CreateMessage, payload, _create_message)
 
 
 @blueprint.activity_trigger(input_name="payload")
 def create_run(payload: dict[str, Any]) -> dict[str, Any]:
     """Start the run (`CreateRun` to `RunSnapshot`)."""
-    return _perform(CreateRun, payload, _create_run)
+    return _perform("create_run", CreateRun, payload, _create_run)
 
 
 @blueprint.activity_trigger(input_name="payload")
 def get_run(payload: dict[str, Any]) -> dict[str, Any]:
     """Look at the run (`RunRef` to `RunSnapshot`)."""
-    return _perform(RunRef, payload, lambda ref: _service().get_run(ref.thread_id, ref.run_id))
+    return _perform("get_run", RunRef, payload, lambda ref: _service().get_run(ref.thread_id, ref.run_id))
 
 
 @blueprint.activity_trigger(input_name="payload")
 def get_response(payload: dict[str, Any]) -> dict[str, Any]:
     """Fetch what the run's agent answered (`RunRef` to `Answer`)."""
-    return _perform(RunRef, payload, lambda ref: _service().get_answer(ref.thread_id, ref.run_id))
+    return _perform("get_response", RunRef, payload, lambda ref: _service().get_answer(ref.thread_id, ref.run_id))
 
 
 @blueprint.activity_trigger(input_name="payload")
 def cancel_run(payload: dict[str, Any]) -> dict[str, Any]:
     """Cancel the run (`CancelRun` to `CancelledRun`)."""
-    return _perform(CancelRun, payload, _cancel_run)
+    return _perform("cancel_run", CancelRun, payload, _cancel_run)
 
 
 def _create_thread(wanted: CreateThread) -> ThreadRef:
@@ -143,7 +145,9 @@ def _service() -> AgentService:
 Value = RunPolicy | ThreadRef | MessageRef | RunSnapshot | CancelledRun | Answer
 
 
-def _perform(kind: type[Input], payload: dict[str, Any], action: Callable[[Input], Value]) -> dict[str, Any]:
+def _perform(
+    activity: str, kind: type[Input], payload: dict[str, Any], action: Callable[[Input], Value]
+) -> dict[str, Any]:
     """Run the action on the decoded payload; return its value, or the failure that was to be expected, as JSON types.
 
     Anything else that is raised is a bug, and reaches the orchestrator as a failed activity.
@@ -151,7 +155,14 @@ def _perform(kind: type[Input], payload: dict[str, Any], action: Callable[[Input
     try:
         result = ActivityResult(value=action(from_wire(kind, payload)))
     except FoundryError as error:
-        _log.warning("%s: %s", error.code, error.message)
+        log_event(
+            _log,
+            "agent_run.foundry_error",
+            activity=activity,
+            code=error.code,
+            message=error.summary,
+            retryable=error.retryable,
+        )
         result = ActivityResult(failure=_failure_of(error))
     except SettingsError as error:
         result = ActivityResult(failure=Failure(code="configuration_error", message=str(error)))

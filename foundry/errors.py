@@ -23,9 +23,20 @@ class FoundryError(Exception):
     code = "foundry_error"
     retryable = False
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        code: str | None = None,
+        summary: str | None = None,
+    ) -> None:
+        """`summary` is the message without the service's own words, which may quote a prompt: it is what may be
+        logged.
+        """
         super().__init__(message)
         self.message = message
+        self.summary = summary or message
         self.retry_after_seconds = retry_after_seconds
         if code is not None:
             self.code = code
@@ -60,8 +71,8 @@ class ThreadBusyError(FoundryError):
 
     code = "thread_busy"
 
-    def __init__(self, message: str, *, active_run_id: str | None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, active_run_id: str | None, summary: str | None = None) -> None:
+        super().__init__(message, summary=summary)
         self.active_run_id = active_run_id
 
 

@@ -41,31 +41,33 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, *, what: str)
     text = f"{where}: {detail}" if detail else where
     retry_after = retry_after_seconds(headers, detail)
     if busy := _BUSY_WITH_MESSAGE.search(detail) or _BUSY_WITH_RUN.search(detail):
-        return errors.ThreadBusyError(text, active_run_id=busy[2])
+        return errors.ThreadBusyError(text, active_run_id=busy[2], summary=where)
     match status:
         case 401:
             return errors.AuthenticationError(
                 f"{text}. Foundry's agent endpoints take Entra tokens of scope "
                 "https://ai.azure.com/.default, never API keys: check the app's identity "
-                "(AZURE_CLIENT_ID), or FOUNDRY_ACCESS_TOKEN on a developer's machine"
+                "(AZURE_CLIENT_ID), or FOUNDRY_ACCESS_TOKEN on a developer's machine",
+                summary=where,
             )
         case 403:
             return errors.PermissionDeniedError(
                 f"{text}. The app's identity needs the role 'Foundry User' on the project; "
-                "a new assignment takes some minutes"
+                "a new assignment takes some minutes",
+                summary=where,
             )
         case 404:
-            return errors.NotFoundError(text)
+            return errors.NotFoundError(text, summary=where)
         case 429:
-            return errors.RateLimitedError(text, retry_after_seconds=retry_after)
+            return errors.RateLimitedError(text, retry_after_seconds=retry_after, summary=where)
         case _ if status in _RETRYABLE_STATUS or status > 504:
-            return errors.UnavailableError(text, retry_after_seconds=retry_after)
+            return errors.UnavailableError(text, retry_after_seconds=retry_after, summary=where)
         case _ if 300 <= status < 400:
             return errors.InvalidInputError(
                 f"{where}: a redirect, which is not followed: check FOUNDRY_PROJECT_ENDPOINT"
             )
         case _:
-            return errors.InvalidInputError(text, code=_code(body) or "invalid_request")
+            return errors.InvalidInputError(text, code=_code(body) or "invalid_request", summary=where)
 
 
 def retry_after_seconds(headers: Mapping[str, str], message: str = "") -> float | None:

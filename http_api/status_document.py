@@ -20,6 +20,15 @@ STATUS_BY_RUNTIME_STATUS = {
     "Canceled": "Cancelled",
 }
 
+_FROM_DURABLE = (
+    "name",
+    "instanceId",
+    "runtimeStatus",
+    "customStatus",
+    "output",
+    "createdTime",
+    "lastUpdatedTime",
+)
 _FROM_RUN = ("thread_id", "run_id", "composite_run_id", "run_status", "agent_id", "monitor_url")
 _FAILURE = re.compile(
     r"Orchestrator function '[^']*' failed: (?:(?P<code>[a-z][a-z0-9_]*): )?(?P<message>.*)", re.DOTALL
@@ -39,7 +48,7 @@ def status_document(durable: Mapping[str, Any]) -> dict[str, Any]:
     custom, output = _object(durable.get("customStatus")), durable.get("output")
     outcome = _object(output)
     shown = custom.get("status")
-    document: dict[str, Any] = {k: v for k, v in durable.items() if k not in ("input", "historyEvents")}
+    document: dict[str, Any] = {name: durable.get(name) for name in _FROM_DURABLE}
     document["status"] = shown if status == "Running" and shown == "Cancelling" else status
     document["response"] = outcome.get("response") if status == "Success" else None
     for name in _FROM_RUN:

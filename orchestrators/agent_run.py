@@ -221,6 +221,7 @@ def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[d
         raise _failed(steps, progress, signal.failure) from None
     outcome = outcome_of(run, answer, progress.policy, started=progress.started, now=steps.now)
     _show(steps, progress, "done", "Success")
+    _log_end(steps, progress, "Success")
     return to_wire(outcome)
 
 
@@ -251,9 +252,12 @@ def _end_timed_out(steps: Steps, progress: Progress, retrying: Failure | None) -
     failure = _timeout(progress, retrying)
     _finish(steps, progress)
     _show(steps, progress, "cancel_run", failure=failure)
-    run, _ = yield from _stop_run(steps, progress, "Running", failure)
+    run, obstacle = yield from _stop_run(steps, progress, "Running", failure)
     if run is not None and verdict_of(run) is Verdict.SUCCEEDED:
         return (yield from _end_succeeded(steps, progress, run))
+    if obstacle is not None or (run is not None and verdict_of(run) is Verdict.GOES_ON):
+        why = f": {obstacle.message}" if obstacle else ""
+        failure = msgspec.structs.replace(failure, message=f"{failure.message}. The run could not be stopped{why}")
     raise _failed(steps, progress, failure)
 
 
@@ -270,6 +274,7 @@ def _end_terminated(steps: Steps, progress: Progress, reason: str) -> Step[dict[
     """End as Terminated. After the termination nothing may follow but a wait for an event that never comes."""
     _finish(steps, progress)
     _show(steps, progress, "terminate_instance", "Cancelled")
+    _log_end(steps, progress, "Cancelled")
     wanted = TerminateInstance(instance_id=progress.instance_id, reason=" ".join(reason.split())[:1000])
     try:
         yield from steps.call("terminate_instance", wanted, type(None), progress)
@@ -322,7 +327,12 @@ def _finish(steps: Steps, progress: Progress, longest: float = STOPPING_SECONDS)
 def _failed(steps: Steps, progress: Progress, failure: Failure) -> AgentRunFailedError:
     """Show the failure in the custom status and return the error that ends the instance."""
     steps.show(progress.custom_status("Failed", failure))
+    _log_end(steps, progress, "Failed", failure.code)
     return AgentRunFailedError(failure)
+
+
+def _log_end(steps: Steps, progress: Progress, status: str, code: str | None = None) -> None:
+    steps.log("agent_run.ended", **progress.ended_event(status, code, steps.now))
 
 
 def _timeout(progress: Progress, retrying: Failure | None) -> Failure:

@@ -42,6 +42,7 @@ class Progress(msgspec.Struct, kw_only=True):
     run_requested_at: datetime | None = None
     run_state: RunState | None = None
     run_status: str | None = None
+    usage: dict[str, Any] | None = None
     polls: int = 0
     failed_attempts: int = 0
     """Attempts at the present step that failed in a row."""
@@ -65,6 +66,23 @@ class Progress(msgspec.Struct, kw_only=True):
     def saw(self, run: RunSnapshot) -> None:
         """Take over what a look at the run showed."""
         self.run_id, self.run_state, self.run_status = run.run_id, run.state, run.raw_status
+        self.usage = run.usage or self.usage
+
+    def ended_event(self, status: str, code: str | None, now: datetime) -> dict[str, Any]:
+        """Return the fields of the log event `agent_run.ended`."""
+        usage = self.usage or {}
+        return {
+            "instance_id": self.instance_id,
+            "agent_id": self.policy.agent_id,
+            "thread_id": self.thread_id,
+            "run_id": self.run_id,
+            "status": status,
+            "code": code,
+            "run_status": self.run_status,
+            "seconds": round((now - self.started).total_seconds(), 1),
+            "polls": self.polls,
+            **{name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")},
+        }
 
     def custom_status(self, status: str, failure: Failure | None = None) -> dict[str, Any]:
         """Return the custom status: under 2 KB whatever the messages are, and all that a later look at a failed run

@@ -10,14 +10,18 @@ step;
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
+from app_log import log_event
 from contracts import CANCEL_EVENT, ActivityResult, Failure, Wire, from_wire, to_wire
 from orchestrators.poll_schedule import within_deadline
 from orchestrators.progress import Progress
 from orchestrators.retry_policy import failure_of_exception, retry_delay
+
+_log = logging.getLogger("agent_run.orchestrator")
 
 V = TypeVar("V")
 Step = Generator[Any, Any, V]
@@ -127,6 +131,11 @@ class Steps:
     def show(self, custom_status: dict[str, Any]) -> None:
         """Make this the custom status."""
         self._context.set_custom_status(custom_status)
+
+    def log(self, event: str, **fields: Any) -> None:
+        """Log an event once, not in every replay."""
+        if not self._context.is_replaying:
+            log_event(_log, event, **fields)
 
     def wait_for_ever(self) -> Step[None]:
         """Wait for an event that never comes."""

@@ -1,0 +1,235 @@
+"""Drives an orchestrator through the Durable SDK's own `Orchestrator`, in virtual time, with activities that are functions.
+
+It plays the extension's part just far enough for one orchestration (durable-protocol.md): it makes the history, fires timers,
+delivers events, continues as new, and holds the end back while tasks are open. After every episode it replays the whole
+history once more and demands the same answer, and that the actions of the episode before are a prefix of the new ones.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from azure.durable_functions.orchestrator import Orchestrator
+
+START = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
+LABEL = "\n\n$OutOfProcData$:"
+MOST_EPISODES = 5_000
+
+
+class ActivityCrash(Exception):
+    """An activity that raises this fails as the platform reports it; the text is the platform's."""
+
+
+@dataclass
+class Call:
+    """One execution of an activity."""
+
+    name: str
+    payload: Any
+    at: float
+    """Seconds since the start."""
+
+
+@dataclass
+class Ended:
+    """How the orchestration ended. `status` is Completed, Failed, Terminated, or Stuck if it waits for nothing that comes."""
+
+    status: str
+    output: Any
+    custom_status: Any
+    seconds: float
+    generations: int
+    episodes: int
+    timers: list[tuple[float, float]] = field(default_factory=list)
+    """When each timer was made, and its delay."""
+    custom_statuses: list[Any] = field(default_factory=list)
+    histories: list[dict[str, Any]] = field(default_factory=list)
+    """The last orchestrator input of every generation."""
+
+
+class Simulation:
+    """One orchestration of `generator` with `activities`, a function of the payload (and the seconds so far) for each name."""
+
+    def __init__(
+        self,
+        generator: Callable[..., Any],
+        activities: dict[str, Callable[[Any, float], Any]],
+        *,
+        exact_timers: bool = False,
+        activity_seconds: float = 0.1,
+        instance_id: str = "i1",
+    ) -> None:
+        self.handle = Orchestrator.create(generator)
+        self.activities = activities
+        self.exact_timers = exact_timers
+        self.activity_seconds = activity_seconds
+        self.instance_id = instance_id
+        self.calls: list[Call] = []
+        self.events: list[tuple[float, str, Any]] = []
+        self.now = START
+        self.terminated: str | None = None
+
+    def raise_event(self, at: float, name: str, data: Any = None) -> None:
+        """Deliver an event `at` seconds after the start."""
+        self.events.append((at, name, data))
+
+    def seconds(self) -> float:
+        return (self.now - START).total_seconds()
+
+    def terminate(self, reason: str) -> None:
+        """What the activity `terminate_instance` asks the platform for."""
+        self.terminated = reason
+
+    def run(self, given: Any) -> Ended:
+        """Run to the end and say how it ended."""
+        ended = Ended("Running", None, None, 0, 0, 0)
+        while True:
+            ended.generations += 1
+            again = self._generation(given, ended)
+            ended.seconds = self.seconds()
+            if again is None:
+                return ended
+            given = again[0]
+
+    def _generation(self, given: Any, ended: Ended) -> tuple[Any] | None:
+        history: list[dict[str, Any]] = []
+        queue: list[tuple[datetime, int, dict[str, Any]]] = []
+        open_ids: set[int] = set()
+        answer: dict[str, Any] = {"actions": [[]]}
+        sequence = 0
+        new: list[dict[str, Any]] = [
+            {"EventType": 0, "Name": "agent_run", "Version": None, "Input": json.dumps(given), "Tags": None}
+        ]
+        while True:
+            ended.episodes += 1
+            assert ended.episodes < MOST_EPISODES, "the orchestration does not end"
+            history.append(self._event({"EventType": 12}))
+            history += [self._event(e) for e in new]
+            before, (answer, error) = answer, self._episode(history, given, ended)
+            taken = before["actions"][0]
+            leaves, known = list(_leaves(answer["actions"][0])), len(list(_leaves(taken)))
+            assert [_kind(a) for a in leaves[:known]] == [_kind(a) for a in _leaves(taken)], "earlier actions changed"
+            for index, action in enumerate(a for a in leaves if a["actionType"] in (0, 5)):
+                if action["actionType"] == 5 and action.get("isCanceled") and index in open_ids:
+                    open_ids.discard(index)
+                    queue = [q for q in queue if q[2].get("TimerId") != index]
+                if index >= sequence:
+                    sequence = index + 1
+                    open_ids.add(index)
+                    history.append(self._event({**self._schedule(index, action, queue, ended), "EventId": index}))
+            if "customStatus" in answer and answer["customStatus"] is not None:
+                status_size = len(json.dumps(answer["customStatus"]).encode("utf-16-le")) // 2
+                assert status_size < 2048, f"custom status of {status_size} UTF-16 units"
+                if not ended.custom_statuses or ended.custom_statuses[-1] != answer["customStatus"]:
+                    ended.custom_statuses.append(answer["customStatus"])
+                ended.custom_status = answer["customStatus"]
+            history.append(self._event({"EventType": 13}))
+            done = (error is not None or answer["isDone"]) and not open_ids
+            ended.histories[ended.generations - 1 :] = [self._input(history, given)]
+            if done and error is not None:
+                ended.status, ended.output = "Failed", f"Orchestrator function 'agent_run' failed: {error}"
+                return None
+            if done:
+                renewed = [a for a in leaves if a["actionType"] == 4]
+                if renewed:
+                    assert not any(e["EventType"] == 15 for e in new), "continued as new in an event's episode"
+                    return (json.loads(renewed[0]["input"]) if isinstance(renewed[0]["input"], str) else renewed[0]["input"],)
+                ended.status, ended.output = "Completed", answer.get("output")
+                return None
+            if self.terminated is not None:
+                ended.status, ended.output = "Terminated", self.terminated
+                return None
+            new = self._next(queue, open_ids)
+            if not new:
+                ended.status = "Stuck"
+                return None
+
+    def _episode(self, history: list[Any], given: Any, ended: Ended) -> tuple[dict[str, Any], str | None]:
+        text = json.dumps(self._input(history, given))
+        first = self._call(text)
+        assert self._call(text) == first, "a replay answered differently"
+        return first
+
+    def _call(self, text: str) -> tuple[dict[str, Any], str | None]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the SDK warns of every event that nobody waits for
+            try:
+                return json.loads(self.handle(text)), None  # type: ignore[arg-type]
+            except Exception as error:
+                if LABEL not in str(error):
+                    raise
+                message, state = str(error).split(LABEL, 1)
+                return json.loads(state), message
+
+    def _input(self, history: list[Any], given: Any) -> dict[str, Any]:
+        return {
+            "history": list(history),
+            "input": json.dumps(given),
+            "instanceId": self.instance_id,
+            "isReplaying": False,
+            "parentInstanceId": None,
+            "upperSchemaVersion": 1,
+            "upperSchemaVersionNew": 3,
+            "maximumShortTimerDuration": "6.00:00:00",
+            "longRunningTimerIntervalDuration": "3.00:00:00",
+            "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
+        }
+
+    def _event(self, event: dict[str, Any]) -> dict[str, Any]:
+        stamp = self.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return {"EventId": -1, "IsPlayed": False, "Timestamp": stamp, **event}
+
+    def _schedule(self, index: int, action: dict[str, Any], queue: list[Any], ended: Ended) -> dict[str, Any]:
+        if action["actionType"] == 5:
+            fire_at = datetime.fromisoformat(action["fireAt"])
+            delay = (fire_at - self.now).total_seconds()
+            ended.timers.append((self.seconds(), delay))
+            really = delay if self.exact_timers else int(delay) + 0.1
+            queue.append((self.now + timedelta(seconds=really), index, {"EventType": 11, "TimerId": index, "FireAt": action["fireAt"]}))
+            return {"EventType": 10, "FireAt": action["fireAt"]}
+        event = self._run_activity(index, action)
+        queue.append((self.now + timedelta(seconds=self.activity_seconds), index, event))
+        return {"EventType": 4, "Name": action["functionName"], "Version": None, "Input": action["input"]}
+
+    def _run_activity(self, index: int, action: dict[str, Any]) -> dict[str, Any]:
+        name = action["functionName"]
+        payload = json.loads(action["input"])
+        self.calls.append(Call(name, payload, self.seconds()))
+        try:
+            result = self.activities[name](payload, self.seconds())
+        except ActivityCrash as crash:
+            return {"EventType": 6, "TaskScheduledId": index, "Reason": str(crash), "Details": '{"$type":"System.Exception"}'}
+        return {"EventType": 5, "TaskScheduledId": index, "Result": json.dumps(result)}
+
+    def _next(self, queue: list[Any], open_ids: set[int]) -> list[dict[str, Any]]:
+        """Advance the clock to what happens next."""
+        queue.sort(key=lambda q: (q[0], q[1]))
+        self.events.sort(key=lambda e: e[0])
+        event_at = START + timedelta(seconds=self.events[0][0]) if self.events else None
+        if event_at is not None and (not queue or event_at <= queue[0][0]):
+            _, name, data = self.events.pop(0)
+            self.now = max(self.now, event_at)
+            return [{"EventType": 15, "Name": name, "Input": json.dumps(data)}]
+        if not queue:
+            return []
+        moment, index, event = queue.pop(0)
+        open_ids.discard(index)
+        self.now = max(self.now, moment)
+        return [event]
+
+
+def _leaves(actions: list[dict[str, Any]]) -> Any:
+    for action in actions:
+        if "compoundActions" in action:
+            yield from _leaves(action["compoundActions"])
+        else:
+            yield action
+
+
+def _kind(action: dict[str, Any]) -> tuple[Any, ...]:
+    return action["actionType"], action.get("functionName"), action.get("externalEventName"), action.get("fireAt")
