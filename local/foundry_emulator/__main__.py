@@ -56,9 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         description="An emulator of the Azure AI Foundry agent service on 127.0.0.1.",
     )
     parser.add_argument("--port", type=_port, default=0, help="0 (default): a free one")
-    parser.add_argument(
-        "--agents", type=Path, metavar="FILE", help="JSON file of agents, see agents.example.json"
-    )
+    parser.add_argument("--agents", type=Path, metavar="FILE", help="JSON file of agents, see agents.example.json")
     parser.add_argument(
         "--clock-speed",
         type=_positive,
@@ -69,9 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ready-file", type=Path, metavar="PATH", help="write url, endpoint and pid there once listening"
     )
-    parser.add_argument(
-        "--latency", type=_not_negative, default=0.0, metavar="SECONDS", help="added to every answer"
-    )
+    parser.add_argument("--latency", type=_not_negative, default=0.0, metavar="SECONDS", help="added to every answer")
     parser.add_argument("--token", help="the only bearer token that is accepted; default: any")
     parser.add_argument("--filler-agents", type=_count, default=0, metavar="N", help="so many more agents")
     return parser

@@ -178,11 +178,7 @@ _BUILTIN = (
         script=_script(
             QUEUED,
             Phase(seconds=1),
-            Phase(
-                calls=(
-                    Call(name="search_issues", arguments={"query": "sky"}, type="mcp", server_label="github"),
-                )
-            ),
+            Phase(calls=(Call(name="search_issues", arguments={"query": "sky"}, type="mcp", server_label="github"),)),
             Phase(seconds=1),
             answer=Answer(kind="tools"),
         ),

@@ -58,10 +58,7 @@ def _from_history(user_messages: list[str]) -> str:
 
 
 def _from_tools(results: list[Any]) -> str:
-    parts = [
-        ("approved" if result else "denied") if isinstance(result, bool) else str(result)
-        for result in results
-    ]
+    parts = [("approved" if result else "denied") if isinstance(result, bool) else str(result) for result in results]
     return "The tools said: " + "; ".join(parts)
 
 

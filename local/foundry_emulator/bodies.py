@@ -222,14 +222,11 @@ def content(value: Any, param: str) -> Any:
         raise _wrong_type(param, "a string or an array", value)
     if not value:
         raise invalid(
-            f"Invalid '{param}': empty array. Expected an array with minimum length 1, "
-            "but got an empty array instead.",
+            f"Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
             param=param,
             code="empty_array",
         )
-    size = sum(
-        len(one["text"]) for one in value if isinstance(one, dict) and isinstance(one.get("text"), str)
-    )
+    size = sum(len(one["text"]) for one in value if isinstance(one, dict) and isinstance(one.get("text"), str))
     if size > MAX_MESSAGE_CHARACTERS:
         raise invalid(
             f"The content holds {size} characters, more than the {MAX_MESSAGE_CHARACTERS} allowed.",

@@ -46,9 +46,7 @@ class ControlError(ValueError):
         self.status = status
 
 
-def handle(
-    emulator: "FoundryEmulator", method: str, path: str, query: dict[str, str], body: bytes
-) -> ControlReply:
+def handle(emulator: "FoundryEmulator", method: str, path: str, query: dict[str, str], body: bytes) -> ControlReply:
     """Answer one control request; never raises for what a client sent."""
     try:
         return _handle(emulator, method, [part for part in path.split("/") if part][1:], query, body)

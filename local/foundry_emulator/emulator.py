@@ -183,13 +183,7 @@ class FoundryEmulator:
         """Let nobody listen on the port for so many real seconds; open connections break."""
         server, loop = self._running(), self._loop
         assert loop is not None
-        down: Future[None] = Future()
-
-        def go_down() -> None:
-            server.go_down(seconds)
-            down.set_result(None)
-
-        loop.call_soon_threadsafe(go_down)
+        down = asyncio.run_coroutine_threadsafe(server.go_down(seconds), loop)
         down.result(timeout=_PATIENCE_SECONDS)
 
     def cancel_run(self, run_id: str) -> dict[str, Any]:

@@ -14,9 +14,7 @@ API_VERSIONS = ("v1", "2025-05-01", "2025-05-15-preview")
 class ServiceError(Exception):
     """An answer other than 200: `status`, the JSON `body`, and extra `headers`."""
 
-    def __init__(
-        self, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status} {body}")
         self.status = status
         self.body = dict(body)
@@ -25,17 +23,13 @@ class ServiceError(Exception):
 
 def invalid(message: str, *, param: str | None = None, code: str | None = None) -> ServiceError:
     """Refuse a request with 400 in the service's own shape."""
-    return ServiceError(
-        400, {"error": {"message": message, "type": INVALID_REQUEST, "param": param, "code": code}}
-    )
+    return ServiceError(400, {"error": {"message": message, "type": INVALID_REQUEST, "param": param, "code": code}})
 
 
 def not_found(kind: str, identifier: str) -> ServiceError:
     """Answer 404 as the service does; `kind` is `assistant`, `thread`, `run`, `message` or `run step`."""
     message = f"No {kind} found with id '{identifier}'."
-    return ServiceError(
-        404, {"error": {"message": message, "type": INVALID_REQUEST, "param": None, "code": None}}
-    )
+    return ServiceError(404, {"error": {"message": message, "type": INVALID_REQUEST, "param": None, "code": None}})
 
 
 def message_while_running(thread_id: str, run_id: str) -> ServiceError:
@@ -66,8 +60,7 @@ def wrong_tool_outputs(expected: Iterable[str], got: Iterable[str]) -> ServiceEr
 def unauthorized() -> ServiceError:
     """Answer 401 as the gateway does: its body has no `error` envelope."""
     message = (
-        "Unauthorized. Access token is missing, invalid, audience is incorrect (https://ai.azure.com), "
-        "or have expired."
+        "Unauthorized. Access token is missing, invalid, audience is incorrect (https://ai.azure.com), or have expired."
     )
     return ServiceError(401, {"statusCode": 401, "message": message})
 
@@ -121,6 +114,4 @@ def not_emulated(what: str) -> ServiceError:
 def server_error() -> ServiceError:
     """Answer 500 as the service does."""
     message = "The server had an error while processing your request. Sorry about that!"
-    return ServiceError(
-        500, {"error": {"message": message, "type": "server_error", "param": None, "code": None}}
-    )
+    return ServiceError(500, {"error": {"message": message, "type": "server_error", "param": None, "code": None}})

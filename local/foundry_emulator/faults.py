@@ -37,9 +37,7 @@ import msgspec
 
 from local.foundry_emulator.service import OPERATIONS
 
-Kind = Literal[
-    "status", "html", "truncated_json", "empty_body", "cut_body", "reset", "delay", "trickle", "refuse"
-]
+Kind = Literal["status", "html", "truncated_json", "empty_body", "cut_body", "reset", "delay", "trickle", "refuse"]
 Effect = Literal["none", "first", "last"]
 
 _EFFECTS: dict[str, tuple[Effect, ...]] = {

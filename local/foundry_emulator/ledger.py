@@ -71,9 +71,7 @@ class Recorder:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _start: float = field(default_factory=time.monotonic)
 
-    def open(
-        self, *, method: str, path: str, operation: str | None, query: dict[str, str], body: bytes
-    ) -> Entry:
+    def open(self, *, method: str, path: str, operation: str | None, query: dict[str, str], body: bytes) -> Entry:
         """Note a request that has arrived."""
         with self._lock:
             at = round(time.monotonic() - self._start, 4)

@@ -4,6 +4,7 @@ One asyncio loop serves everything. The service itself is synchronous and quick;
 """
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
@@ -87,19 +88,18 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._listener is not None:
-            self._listener.close()
+        await self._close_listener()
+        transports = [one.transport for one in self._web.connections if one.transport is not None]
         await self._web.shutdown(timeout=0.05)
-        for _ in range(5):
-            await asyncio.sleep(0)  # lets the transports call connection_lost and close their sockets
+        for transport in transports:
+            transport.abort()
+        await _let_transports_settle()
         if self._guard is not None:
             self._guard.close()
 
-    def go_down(self, seconds: float, *, sparing: web.BaseRequest | None = None) -> None:
+    async def go_down(self, seconds: float, *, sparing: web.BaseRequest | None = None) -> None:
         """Let nobody listen for so many seconds, and break every open connection but that of `sparing`."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        await self._close_listener()
         spared = None if sparing is None else sparing.protocol
         for connection in self._web.connections:
             if connection is not spared and connection.transport is not None:
@@ -107,6 +107,17 @@ class Server:
         if self._reopening is not None:
             self._reopening.cancel()
         self._reopening = asyncio.get_running_loop().call_later(seconds, self._reopen)
+
+    async def _close_listener(self) -> None:
+        """Stop accepting, finish what is accepted, then close: asyncio leaks connections accepted meanwhile."""
+        if self._listener is None:
+            return
+        listener, self._listener = self._listener, None
+        with contextlib.suppress(NotImplementedError):  # Windows' proactor accepts otherwise
+            for one in listener.sockets:
+                asyncio.get_running_loop().remove_reader(one.fileno())
+        await _let_transports_settle()
+        listener.close()
 
     def _reopen(self) -> None:
         self._reopening = None
@@ -138,13 +149,11 @@ class Server:
         path = request.rel_url.raw_path
         query = dict(request.query)
         if path == control.PREFIX or path.startswith(f"{control.PREFIX}/"):
-            return self._control(request, path, query, body)
+            return await self._control(request, path, query, body)
         emulator = self._emulator
         below = path.removeprefix(emulator.service.prefix)
         operation = operation_of(request.method, below)
-        entry = emulator.recorder.open(
-            method=request.method, path=below, operation=operation, query=query, body=body
-        )
+        entry = emulator.recorder.open(method=request.method, path=below, operation=operation, query=query, body=body)
         fault = emulator.faults.pick(request.method, below, operation)
         if emulator.latency:
             await asyncio.sleep(emulator.latency)
@@ -165,14 +174,14 @@ class Server:
         entry.fault = {"id": fault.id, "kind": fault.rule.kind, "effect": fault.rule.takes_effect}
         return await self._spoil(request, entry, fault, carry_out)
 
-    def _control(
+    async def _control(
         self, request: web.BaseRequest, path: str, query: dict[str, str], body: bytes
     ) -> web.StreamResponse:
         reply = control.handle(self._emulator, request.method, path, query, body)
         response = _json_response(reply.status, reply.body)
         if reply.outage_seconds is not None:
             response.force_close()
-            self.go_down(reply.outage_seconds, sparing=request)
+            await self.go_down(reply.outage_seconds, sparing=request)
         return response
 
     # Faults
@@ -206,9 +215,7 @@ class Server:
             case "truncated_json":
                 assert normal is not None
                 whole = _bytes_of(normal)
-                cut = web.Response(
-                    status=normal.status, body=whole[: len(whole) // 2], content_type="application/json"
-                )
+                cut = web.Response(status=normal.status, body=whole[: len(whole) // 2], content_type="application/json")
                 return _sent(entry, cut)
             case _:
                 return _reset(request)
@@ -224,12 +231,14 @@ class Server:
         await asyncio.sleep(fault.rule.seconds)
         if fault.rule.takes_effect == "none":
             return _reset(request)
-        return _sent(entry, normal or _reply_response(carry_out()))
+        answer = normal or _reply_response(carry_out())
+        gone = request.transport is None or request.transport.is_closing()
+        return answer if gone else _sent(entry, answer)
 
     async def _refuse(
         self, request: web.BaseRequest, entry: Entry, fault: Fault, normal: web.Response | None
     ) -> web.StreamResponse:
-        self.go_down(fault.rule.seconds, sparing=request)
+        await self.go_down(fault.rule.seconds, sparing=request)
         if normal is None:
             return _reset(request)
         normal.force_close()
@@ -275,6 +284,12 @@ def _body_response(status: int, body: Any, headers: dict[str, str]) -> web.Respo
 def _bytes_of(response: web.Response) -> bytes:
     assert isinstance(response.body, bytes)
     return response.body
+
+
+async def _let_transports_settle() -> None:
+    """Let asyncio call `connection_made` and `connection_lost`, which it does in later turns of the loop."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 def _abort(transport: asyncio.BaseTransport) -> None:

@@ -166,7 +166,7 @@ class Service:
         script = Script()
         wanted = call.body.get("metadata", {}).get(SCRIPT_KEY)
         if wanted is not None:
-            found = [one for one in self.state.assistants.values() if wanted in {one.id, one.fields["name"]}]
+            found = [one for one in self.state.assistants.values() if wanted in {one.id, one.fields.get("name")}]
             if not found:
                 raise invalid(f"No emulated agent is called {wanted!r}.", param=f"metadata.{SCRIPT_KEY}")
             script = found[0].script

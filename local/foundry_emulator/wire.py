@@ -83,9 +83,7 @@ def run_json(run: Run, state: Look, assistant: Assistant | None) -> Json:
         "thread_id": run.thread_id,
         "status": status,
         "started_at": _stamp(state.started_at),
-        "expires_at": _stamp(run.happened().expires_at)
-        if not state.is_terminal or status == "expired"
-        else None,
+        "expires_at": _stamp(run.happened().expires_at) if not state.is_terminal or status == "expired" else None,
         "cancelled_at": ended if status == "cancelled" else None,
         "failed_at": ended if status == "failed" else None,
         "completed_at": ended if status == "completed" else None,
@@ -191,9 +189,7 @@ def _tool_step(run: Run, state: Look, lived: Lived) -> Json:
         key=f"phase{lived.index}",
         kind="tool_calls",
         details={"type": "tool_calls", "tool_calls": calls},
-        status=status
-        if status in {"in_progress", "completed", "cancelled", "failed", "expired"}
-        else "failed",
+        status=status if status in {"in_progress", "completed", "cancelled", "failed", "expired"} else "failed",
         created_at=lived.began_at,
         ended_at=lived.ended_at,
         words=len(calls) * 10,
@@ -230,9 +226,7 @@ def _step(
         "failed_at": when("failed"),
         "last_error": None,
         "step_details": details,
-        "usage": {"prompt_tokens": 12, "completion_tokens": words, "total_tokens": 12 + words}
-        if done
-        else None,
+        "usage": {"prompt_tokens": 12, "completion_tokens": words, "total_tokens": 12 + words} if done else None,
         "metadata": {},
     }
 

@@ -23,11 +23,7 @@ def wait_for(sdk, run, *statuses, seconds=5):
 
 
 def texts(sdk, thread_id, **filters):
-    return [
-        part.text.value
-        for message in sdk.messages.list(thread_id, **filters)
-        for part in message.text_messages
-    ]
+    return [part.text.value for message in sdk.messages.list(thread_id, **filters) for part in message.text_messages]
 
 
 def test_create_agent_thread_message_run_and_list(sdk, emulator):
@@ -154,7 +150,7 @@ def test_tool_outputs_by_hand_in_two_rounds(sdk):
         ],
     )
     assert run.status == "queued"
-    with pytest.raises(HttpResponseError, match='Runs in status "(queued|in_progress)" do not accept'):
+    with pytest.raises(HttpResponseError, match=r'Runs in status "(queued|in_progress)" do not accept'):
         sdk.runs.submit_tool_outputs(
             thread.id, run.id, tool_outputs=[models.ToolOutput(tool_call_id=calls[0].id, output="again")]
         )
@@ -210,9 +206,7 @@ def test_an_approval_arrives_as_an_action_this_sdk_does_not_know(sdk):
     assert not isinstance(run.required_action, models.SubmitToolOutputsAction)
     [call] = run.required_action["submit_tool_approval"]["tool_calls"]
     assert (call["type"], call["server_label"], call["name"]) == ("mcp", "github", "search_issues")
-    sdk.runs.submit_tool_outputs(
-        thread.id, run.id, {"tool_approvals": [{"tool_call_id": call["id"], "approve": True}]}
-    )
+    sdk.runs.submit_tool_outputs(thread.id, run.id, {"tool_approvals": [{"tool_call_id": call["id"], "approve": True}]})
     wait_for(sdk, run, "completed")
     assert texts(sdk, thread.id, run_id=run.id) == ["The tools said: approved"]
 
@@ -261,9 +255,7 @@ def test_errors_become_the_sdks_exceptions(emulator):
         with pytest.raises(HttpResponseError, match="already has an active run") as refused:
             sdk.runs.create(thread_id=thread.id, agent_id=Agents.FOREVER)
         assert refused.value.status_code == 400
-        assert refused.value.model.error.message == (
-            f"Thread {thread.id} already has an active run {run.id}."
-        )
+        assert refused.value.model.error.message == (f"Thread {thread.id} already has an active run {run.id}.")
 
 
 def test_a_wrong_token_is_an_authentication_error():

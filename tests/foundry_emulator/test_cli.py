@@ -1,0 +1,113 @@
+"""`python -m local.foundry_emulator` as a process."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from local.foundry_emulator import Agents
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-W", "error", "-m", "local.foundry_emulator"]
+
+
+@contextmanager
+def running(tmp_path, *arguments):
+    ready = tmp_path / "ready.json"
+    with subprocess.Popen(
+        [*COMMAND, "--ready-file", str(ready), *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            until = time.monotonic() + 20
+            while not ready.exists():
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            yield process, json.loads(ready.read_text())
+        finally:
+            process.kill()
+
+
+def refused(*arguments):
+    done = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ready_file_list_of_agents_and_a_clean_end(tmp_path, number):
+    with running(tmp_path, "--filler-agents", "2", "--token", "secret", "--clock-speed", "10") as (
+        process,
+        ready,
+    ):
+        assert ready == {
+            "url": ready["url"],
+            "endpoint": f"{ready['url']}/api/projects/demo",
+            "pid": process.pid,
+        }
+        assert list(tmp_path.iterdir()) == [tmp_path / "ready.json"]
+        url = f"{ready['endpoint']}/assistants?api-version=v1"
+        right = requests.get(url, headers={"Authorization": "Bearer secret"}, timeout=5)
+        wrong = requests.get(url, headers={"Authorization": "Bearer other"}, timeout=5)
+        assert (right.status_code, wrong.status_code) == (200, 401)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+        assert (process.returncode, err) == (0, "")
+        assert ready["endpoint"] in out
+        for agent in Agents:
+            assert agent in out
+        assert "and 2 filler agents" in out
+
+
+def test_a_port_in_use_is_one_clear_line():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = refused("--port", str(port))
+    assert done.stderr == f"foundry emulator: cannot listen on port {port}: Address already in use\n"
+    assert done.returncode == 1
+
+
+def test_a_bad_agents_file_is_one_clear_line(tmp_path):
+    file = tmp_path / "agents.json"
+    file.write_text('{"agents": [{"name": "a", "script": {"phases": [{"seconds": "long"}]}}]}')
+    done = refused("--agents", str(file))
+    assert done.stderr.count("\n") == 1
+    assert "$.agents[0].script.phases[0].seconds" in done.stderr
+
+
+def test_a_ready_file_that_cannot_be_written(tmp_path):
+    done = refused("--ready-file", str(tmp_path / "gone" / "ready.json"))
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "70000"],
+        ["--port", "x"],
+        ["--clock-speed", "0"],
+        ["--clock-speed", "nan"],
+        ["--latency", "-1"],
+        ["--filler-agents", "-1"],
+    ],
+)
+def test_bad_options_are_refused(arguments):
+    from local.foundry_emulator.__main__ import main
+
+    with pytest.raises(SystemExit) as refused:
+        main(arguments)
+    assert refused.value.code == 2
