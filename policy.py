@@ -10,37 +10,29 @@ from settings import Settings
 
 def policy_for(settings: Settings, *, agent_id: str | None, timeout_seconds: int | None) -> RunPolicy:
     """Return the policy for a run; raise `InvalidRequestError` where the settings do not allow what was asked for."""
-    errors: list[FieldError] = []
+    errors = policy_errors(settings, agent_id=agent_id, timeout_seconds=timeout_seconds)
     agent = agent_id or settings.default_agent_id
-    if agent is None:
-        errors.append(
-            FieldError(
-                code="required",
-                message="is required: name the agent (GET /api/agents lists them), or set FOUNDRY_DEFAULT_AGENT_ID",
-                target="agent_id",
-            )
-        )
-    elif not settings.allows(agent):
-        errors.append(
-            FieldError(
-                code="not_allowed",
-                message="is not among the agents of FOUNDRY_ALLOWED_AGENT_IDS",
-                target="agent_id",
-            )
-        )
-    if timeout_seconds is not None and timeout_seconds > settings.max_timeout_seconds:
-        errors.append(
-            FieldError(
-                code="too_large",
-                message=f"must be at most {settings.max_timeout_seconds} (RUN_MAX_TIMEOUT_SECONDS)",
-                target="timeout_seconds",
-            )
-        )
-    if errors:
+    if errors or agent is None:
         raise InvalidRequestError(errors)
     return RunPolicy(
-        agent_id=agent or "",
+        agent_id=agent,
         timeout_seconds=timeout_seconds or settings.timeout_seconds,
         rate_limit_retries=settings.rate_limit_retries,
         monitor_url=settings.monitor_url,
     )
+
+
+def policy_errors(settings: Settings, *, agent_id: object, timeout_seconds: object) -> list[FieldError]:
+    """Return what the settings do not allow about these two; values of a wrong type are not its business."""
+    errors: list[FieldError] = []
+    agent = agent_id or settings.default_agent_id
+    if agent is None:
+        message = "is required: name the agent (GET /api/agents lists them), or set FOUNDRY_DEFAULT_AGENT_ID"
+        errors.append(FieldError(code="required", message=message, target="agent_id"))
+    elif isinstance(agent, str) and not settings.allows(agent):
+        message = "is not among the agents of FOUNDRY_ALLOWED_AGENT_IDS"
+        errors.append(FieldError(code="not_allowed", message=message, target="agent_id"))
+    if isinstance(timeout_seconds, int) and timeout_seconds > settings.max_timeout_seconds:
+        message = f"must be at most {settings.max_timeout_seconds} (RUN_MAX_TIMEOUT_SECONDS)"
+        errors.append(FieldError(code="too_large", message=message, target="timeout_seconds"))
+    return errors

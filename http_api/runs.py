@@ -13,7 +13,6 @@ from contracts import ORCHESTRATOR, start_input
 from http_api.answers import answering, json_answer
 from http_api.start_request import read_start_request
 from http_api.urls import own_urls
-from policy import policy_for
 from settings import http_auth_level, load_settings
 
 blueprint = df.Blueprint(http_auth_level=func.AuthLevel[http_auth_level()])
@@ -39,13 +38,13 @@ async def start_agent_run(req: func.HttpRequest, client: df.DurableOrchestration
 
 
 async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-    request = read_start_request(
+    request, policy = read_start_request(
+        load_settings(),
         route=req.route_params,
         query=req.params,
         content_type=req.headers.get("content-type"),
         body=req.get_body(),
     )
-    policy = policy_for(load_settings(), agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
     instance_id = await client.start_new(ORCHESTRATOR, client_input=start_input(request, policy))
     _log.info("started instance %s of agent %s", instance_id, policy.agent_id)
     return _accepted(req, client, instance_id)

@@ -7,13 +7,15 @@ different values is an error. `code` and `clientId` in the query are the platfor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from contracts import AgentRunRequest, FieldError, InvalidRequestError, parse_request
+from contracts import AgentRunRequest, FieldError, InvalidRequestError, RunPolicy, parse_request
 from http_api.answers import ApiError, invalid_request
+from policy import policy_errors, policy_for
+from settings import Settings
 
 MAX_BODY_BYTES = 1_000_000
 
@@ -23,23 +25,26 @@ _MISSING = object()
 
 
 def read_start_request(
-    *, route: Mapping[str, str], query: Mapping[str, str], content_type: str | None, body: bytes
-) -> AgentRunRequest:
-    """Return the request; raise `ApiError` (400, 413, 415) that says everything that is wrong with it."""
-    sources = {
-        "route": dict(route),
-        "body": _fields_of_body(content_type, body),
-        "query": _fields_of_query(query),
-    }
-    given, conflicts = _merge(sources)
+    settings: Settings, *, route: Mapping[str, str], query: Mapping[str, str], content_type: str | None, body: bytes
+) -> tuple[AgentRunRequest, RunPolicy]:
+    """Return the request and its policy; raise `ApiError` (400, 413, 415) that says everything that is wrong with it."""
+    sources = {"route": dict(route), "body": _fields_of_body(content_type, body), "query": _fields_of_query(query)}
+    given, errors = _merge(sources)
+    agent_id, timeout_seconds = given.get("agent_id"), given.get("timeout_seconds")
+    _add(errors, policy_errors(settings, agent_id=agent_id, timeout_seconds=timeout_seconds))
     try:
         request = parse_request(given)
     except InvalidRequestError as error:
-        clashing = {c.target for c in conflicts}
-        raise invalid_request([*conflicts, *(d for d in error.details if d.target not in clashing)]) from None
-    if conflicts:
-        raise invalid_request(conflicts)
-    return request
+        _add(errors, error.details)
+    if errors:
+        raise invalid_request(sorted(errors, key=lambda e: e.target))
+    return request, policy_for(settings, agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
+
+
+def _add(errors: list[FieldError], more: Sequence[FieldError]) -> None:
+    """Add the errors on fields that have none yet."""
+    known = {e.target for e in errors}
+    errors += [e for e in more if e.target not in known]
 
 
 def _fields_of_body(content_type: str | None, body: bytes) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""Drives an orchestrator through the Durable SDK's own `Orchestrator`, in virtual time, with activities that are functions.
+"""Drives an orchestrator through the Durable SDK's own `Orchestrator`, in virtual time, with activities that are
+functions.
 
-It plays the extension's part just far enough for one orchestration (durable-protocol.md): it makes the history, fires timers,
+It plays the extension's part just far enough for one orchestration (durable-protocol.md): it makes the history, fires
+timers,
 delivers events, continues as new, and holds the end back while tasks are open. After every episode it replays the whole
 history once more and demands the same answer, and that the actions of the episode before are a prefix of the new ones.
 """
@@ -21,7 +23,7 @@ LABEL = "\n\n$OutOfProcData$:"
 MOST_EPISODES = 5_000
 
 
-class ActivityCrash(Exception):
+class ActivityCrashError(Exception):
     """An activity that raises this fails as the platform reports it; the text is the platform's."""
 
 
@@ -37,7 +39,9 @@ class Call:
 
 @dataclass
 class Ended:
-    """How the orchestration ended. `status` is Completed, Failed, Terminated, or Stuck if it waits for nothing that comes."""
+    """How the orchestration ended. `status` is Completed, Failed, Terminated, or Stuck if it waits for nothing that
+    comes.
+    """
 
     status: str
     output: Any
@@ -53,7 +57,9 @@ class Ended:
 
 
 class Simulation:
-    """One orchestration of `generator` with `activities`, a function of the payload (and the seconds so far) for each name."""
+    """One orchestration of `generator` with `activities`, a function of the payload (and the seconds so far) for each
+    name.
+    """
 
     def __init__(
         self,
@@ -138,7 +144,11 @@ class Simulation:
                 renewed = [a for a in leaves if a["actionType"] == 4]
                 if renewed:
                     assert not any(e["EventType"] == 15 for e in new), "continued as new in an event's episode"
-                    return (json.loads(renewed[0]["input"]) if isinstance(renewed[0]["input"], str) else renewed[0]["input"],)
+                    return (
+                        json.loads(renewed[0]["input"])
+                        if isinstance(renewed[0]["input"], str)
+                        else renewed[0]["input"],
+                    )
                 ended.status, ended.output = "Completed", answer.get("output")
                 return None
             if self.terminated is not None:
@@ -190,7 +200,13 @@ class Simulation:
             delay = (fire_at - self.now).total_seconds()
             ended.timers.append((self.seconds(), delay))
             really = delay if self.exact_timers else int(delay) + 0.1
-            queue.append((self.now + timedelta(seconds=really), index, {"EventType": 11, "TimerId": index, "FireAt": action["fireAt"]}))
+            queue.append(
+                (
+                    self.now + timedelta(seconds=really),
+                    index,
+                    {"EventType": 11, "TimerId": index, "FireAt": action["fireAt"]},
+                )
+            )
             return {"EventType": 10, "FireAt": action["fireAt"]}
         event = self._run_activity(index, action)
         queue.append((self.now + timedelta(seconds=self.activity_seconds), index, event))
@@ -202,8 +218,13 @@ class Simulation:
         self.calls.append(Call(name, payload, self.seconds()))
         try:
             result = self.activities[name](payload, self.seconds())
-        except ActivityCrash as crash:
-            return {"EventType": 6, "TaskScheduledId": index, "Reason": str(crash), "Details": '{"$type":"System.Exception"}'}
+        except ActivityCrashError as crash:
+            return {
+                "EventType": 6,
+                "TaskScheduledId": index,
+                "Reason": str(crash),
+                "Details": '{"$type":"System.Exception"}',
+            }
         return {"EventType": 5, "TaskScheduledId": index, "Result": json.dumps(result)}
 
     def _next(self, queue: list[Any], open_ids: set[int]) -> list[dict[str, Any]]:

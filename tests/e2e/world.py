@@ -1,0 +1,107 @@
+"""The real app on the local host, the emulator behind it, and a caller in front of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from local.foundry_emulator import FoundryEmulator
+from tests.functions_host.harness import REPOSITORY, Answer, HostProcess
+
+SPEED = 20.0
+PATIENCE_SECONDS = 60.0
+
+
+def agent(name: str) -> str:
+    """The id of a built-in agent of the emulator."""
+    return f"asst_{name}".ljust(29, "0")
+
+
+class World:
+    """Host and emulator; a context manager. `env` is for the host, None values unset."""
+
+    def __init__(
+        self,
+        *,
+        env: Mapping[str, str] | None = None,
+        args: Sequence[str] = (),
+        speed: float = SPEED,
+        emulator: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.emulator = FoundryEmulator(clock_speed=speed, **(emulator or {}))
+        self._env = dict(env or {})
+        self._args = ["--clock-speed", str(speed), *args]
+        self.host: HostProcess
+
+    def __enter__(self) -> Self:
+        self.emulator.start()
+        settings = {
+            "FOUNDRY_PROJECT_ENDPOINT": self.emulator.endpoint,
+            "FOUNDRY_ACCESS_TOKEN": "planted-token-5f2c",
+            "FOUNDRY_DEFAULT_AGENT_ID": "",
+            "FOUNDRY_ALLOWED_AGENT_IDS": "",
+            "FOUNDRY_RESOURCE_ID": "",
+            "HTTP_AUTH_LEVEL": "",
+        }
+        self.host = HostProcess(REPOSITORY, env={**settings, **self._env}, args=self._args)
+        try:
+            self.host.__enter__()
+        except BaseException:
+            self.emulator.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.host.__exit__(kind, error, trace)
+        finally:
+            self.emulator.stop()
+
+    def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+        return self.host.request("POST", path, body, headers=headers)
+
+    def get(self, path: str) -> Answer:
+        return self.host.request("GET", path)
+
+    def start(self, name: str, message: str = "hello", **fields: Any) -> str:
+        """Start a run of a built-in agent; return the instance id."""
+        answer = self.post("/api/run_agent", {"agent_id": agent(name), "user_message": message, **fields})
+        assert answer.status == 202, answer.text
+        return str(answer.json["id"])
+
+    def document(self, instance_id: str) -> dict[str, Any]:
+        answer = self.get(f"/api/runs/{instance_id}")
+        assert answer.status in (200, 202), answer.text
+        return dict(answer.json)
+
+    def until(self, instance_id: str, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        """Wait until the status document meets a condition."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            document = self.document(instance_id)
+            if condition(document):
+                return document
+            assert time.monotonic() < deadline, f"does not get there: {document}\n{self.host.log[-4000:]}"
+            time.sleep(0.02)
+
+    def end(self, instance_id: str) -> dict[str, Any]:
+        """Wait until the instance has ended; return its status document."""
+        return self.until(instance_id, lambda d: d["status"] not in ("Running", "Cancelling"))
+
+    def run(self, name: str, message: str = "hello", **fields: Any) -> dict[str, Any]:
+        return self.end(self.start(name, message, **fields))
+
+    def thread(self, thread_id: str) -> dict[str, Any]:
+        """What the emulator holds of a thread."""
+        return dict(self.emulator.ledger().threads[thread_id])
+
+
+def one_message_one_run(world: World, document: Mapping[str, Any]) -> None:
+    """Assert what every start owes: one user message and one run on its thread."""
+    thread = world.thread(document["thread_id"])
+    assert thread["user_messages"] == 1, thread
+    assert len(thread["runs"]) == 1, thread
