@@ -52,7 +52,8 @@ class Outcome:
 
     ``status`` is None while the instance runs on, else ``Completed``, ``Failed``, ``Terminated`` or
     ``ContinuedAsNew``; ``reason`` is the error or the reason of the termination. ``carried`` are events for the
-    next generation, ``unregistered`` names the host does not know, ``open_ids`` tasks that hold the end back.
+    next generation, ``unregistered`` names the host does not know, ``open_ids`` tasks that hold the end back. Tasks
+    from id ``terminated_before`` on were started after a termination, and are really run.
     """
 
     scheduled: list[Scheduled] = field(default_factory=list)
@@ -63,6 +64,7 @@ class Outcome:
     suspended: bool = False
     unregistered: list[str] = field(default_factory=list)
     open_ids: list[int] = field(default_factory=list)
+    terminated_before: int | None = None
 
 
 class _Node:
@@ -164,6 +166,7 @@ class Replay:
             case Kind.EXECUTION_TERMINATED:
                 if self._terminated is None:
                     self._terminated = event.reason or ""
+                    self._outcome.terminated_before = self._next_id
             case Kind.EXECUTION_SUSPENDED:
                 self._suspended = True
             case Kind.EXECUTION_RESUMED:

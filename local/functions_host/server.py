@@ -14,7 +14,8 @@ from local.functions_host import protocol
 from local.functions_host.admin import Admin
 from local.functions_host.clock import Clock
 from local.functions_host.console import Console
-from local.functions_host.engine import Engine, EngineOptions
+from local.functions_host.engine import Engine
+from local.functions_host.episode import EngineOptions
 from local.functions_host.errors import HostError
 from local.functions_host.hooks import Hooks
 from local.functions_host.http import HttpHost

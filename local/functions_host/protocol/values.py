@@ -1,0 +1,46 @@
+"""JSON as .NET writes it, and failures as the worker and the extension describe them."""
+
+from __future__ import annotations
+
+import json
+import math
+import traceback
+from typing import Any
+
+
+def dumps(value: Any) -> str:
+    """Write JSON as the extension does: compact, not escaped beyond need."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def normalise(value: Any) -> Any:
+    """What .NET leaves of a JSON value: ``$type`` keys vanish, NaN and infinities become strings [M]."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, dict):
+        return {k: normalise(v) for k, v in value.items() if k != "$type"}
+    if isinstance(value, list):
+        return [normalise(v) for v in value]
+    return value
+
+
+def normalise_text(text: str) -> str:
+    """Re-write JSON text as the extension records results and events."""
+    return dumps(normalise(json.loads(text)))
+
+
+def worker_failure(error: BaseException) -> str:
+    """Describe an exception of user code as the Python worker reports it to the host."""
+    stack = "".join(traceback.format_exception(error))
+    return f"Result: Failure\nException: {type(error).__name__}: {error}\nStack: {stack})"
+
+
+def failure_details(message: str) -> str:
+    """The ``Details`` of a failed activity: a .NET exception as JSON, cut to what an orchestrator may look at."""
+    return dumps(
+        {
+            "$type": "System.Exception, System.Private.CoreLib",
+            "ClassName": "System.Exception",
+            "Message": message,
+        }
+    )

@@ -1,0 +1,77 @@
+"""Holds the local host to recordings of the real one: ``python -m tests.functions_host.conformance [--timers exact]``.
+
+Runs the recorded app twice, without keys and with, records both hosts with ``record.py`` and compares row by row.
+Rows in ``known-differences-*.txt`` are explained there. Exits 1 on any other difference, and on an explained one that
+is gone. Takes about 40 seconds, nearly all of it waiting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.functions_host.harness import REPOSITORY, HostProcess
+
+HERE = Path(__file__).parent
+RECORDED_APP = HERE / "recorded_app"
+RECORDINGS = Path(os.environ.get("RECORDINGS", REPOSITORY.parent / "shared" / "recordings"))
+
+
+@dataclass(frozen=True)
+class Result:
+    """A comparison: what ``compare.py`` printed, and whether it found nothing unexplained."""
+
+    name: str
+    good: bool
+    report: str
+
+
+def compare(*, auth: bool, timers: str = "azure-storage") -> Result:
+    """Record the local host and compare it with the real one."""
+    real = RECORDINGS / ("real-host-with-keys.json" if auth else "real-host.json")
+    arguments = ["--timers", timers, *(["--auth"] if auth else [])]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        HostProcess(RECORDED_APP, env={"TMPDIR": folder}, args=arguments) as host,
+    ):
+        mine, known = Path(folder) / "mine.json", Path(folder) / "known.txt"
+        causes = (["keys"] if auth else []) + (["exact"] if timers == "exact" else [])
+        texts = [(HERE / f"known-differences-{cause}.txt").read_text(encoding="utf-8") for cause in causes]
+        known.write_text("".join(texts), encoding="utf-8")
+        code = ["--code", host.ready["system_key"]] if auth else []
+        _script("record.py", host.url, mine, *code)
+        compared = _script("compare.py", real, mine, "--known", known, check=False)
+        rows = sum(len(r) for r in json.loads(mine.read_text(encoding="utf-8")).values())
+    good = compared.returncode == 0 and rows > 0 and "known difference is gone" not in compared.stdout
+    return Result(f"{'with' if auth else 'without'} keys, {timers} timers", good, compared.stdout)
+
+
+def _script(name: str, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(RECORDINGS / name), *map(str, arguments)]
+    return subprocess.run(command, check=check, capture_output=True, text=True, timeout=300)
+
+
+def main() -> int:
+    """Compare with and without keys at the same time; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--timers", choices=("azure-storage", "exact"), default="azure-storage")
+    given = parser.parse_args()
+    if not RECORDINGS.is_dir():
+        sys.stderr.write(f"there are no recordings at {RECORDINGS}; set RECORDINGS to where they are\n")
+        return 2
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda auth: compare(auth=auth, timers=given.timers), (False, True)))
+    for result in results:
+        sys.stdout.write(f"--- {result.name}\n{result.report}")
+    return 0 if all(r.good for r in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
