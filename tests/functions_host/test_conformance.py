@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.functions_host.conformance import RECORDED_APP, RECORDINGS, compare
+from tests.functions_host.conformance import RECORDED_APP, RECORDINGS, compare_both
 
 recordings = pytest.mark.skipif(
     not RECORDINGS.is_dir(), reason=f"the recordings of the real host are not at {RECORDINGS}"
@@ -19,7 +19,6 @@ def test_the_recorded_app_is_the_copy_that_was_recorded() -> None:
 
 @recordings
 @pytest.mark.slow
-@pytest.mark.parametrize("auth", [False, True], ids=["without keys", "with keys"])
-def test_no_row_differs_unexplained(auth: bool) -> None:
-    result = compare(auth=auth)
-    assert result.good, result.report
+def test_no_row_differs_unexplained() -> None:
+    for result in compare_both():
+        assert result.good, f"{result.name}\n{result.report}"
