@@ -117,7 +117,7 @@ def _natural(happened: Happened, now: float) -> Look:
 
 def _end_of(phase: Phase, began: float, rounds: int, submissions: tuple[Submission, ...]) -> float:
     if phase.waits_for_caller:
-        return submissions[rounds].at if rounds < len(submissions) else math.inf
+        return max(began, submissions[rounds].at) if rounds < len(submissions) else math.inf
     assert phase.seconds is not msgspec.UNSET
     return math.inf if phase.seconds is None else began + phase.seconds
 

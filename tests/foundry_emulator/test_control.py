@@ -149,7 +149,7 @@ def test_reset_forgets_everything(http, emulator):
 
 
 def test_an_outage_over_http(http, emulator):
-    assert http.control("POST", "/outage", {"seconds": 0.2}).status_code == 202
+    assert http.control("POST", "/outage", {"seconds": 1}).status_code == 202
     with pytest.raises(requests.ConnectionError):
         http.control("GET", "/ledger")
 

@@ -108,9 +108,9 @@ def test_reset(http, emulator, thread_id, effect):
 
 @pytest.mark.parametrize(("effect", "after"), [("first", 1), ("last", 0)])
 def test_an_answer_later_than_the_clients_patience(http, emulator, thread_id, effect, after):
-    emulator.faults.add("delay", operation="create_message", effect=effect, seconds=0.4)
+    emulator.faults.add("delay", operation="create_message", effect=effect, seconds=0.8)
     with pytest.raises(requests.ReadTimeout):
-        post_message(http, thread_id, timeout=0.1)
+        post_message(http, thread_id, timeout=0.4)
     assert emulator.ledger().user_messages == after
     entry = last(emulator)
     assert (entry.status, entry.took_effect) == (None, effect == "first")
@@ -144,7 +144,7 @@ def test_a_body_that_trickles_defeats_a_read_timeout(http, emulator, thread_id):
 
 
 def test_a_refused_connection_after_the_answer(http, emulator, thread_id):
-    emulator.faults.add("refuse", operation="create_message", effect="first", seconds=0.3)
+    emulator.faults.add("refuse", operation="create_message", effect="first", seconds=0.5)
     assert post_message(http, thread_id).status_code == 200
     with pytest.raises(requests.ConnectionError, match="refused"):
         post_message(http, thread_id)
@@ -154,7 +154,7 @@ def test_a_refused_connection_after_the_answer(http, emulator, thread_id):
 
 
 def test_a_refused_connection_instead_of_the_answer(http, emulator, thread_id):
-    emulator.faults.add("refuse", operation="create_message", seconds=0.2)
+    emulator.faults.add("refuse", operation="create_message", seconds=0.5)
     with pytest.raises(requests.ConnectionError):
         post_message(http, thread_id)
     with pytest.raises(requests.ConnectionError, match="refused"):
@@ -165,7 +165,7 @@ def test_a_refused_connection_instead_of_the_answer(http, emulator, thread_id):
 
 def test_an_outage_breaks_pooled_connections_too(http, emulator, thread_id):
     port = emulator.port
-    emulator.outage(0.2)
+    emulator.outage(0.4)
     with pytest.raises(requests.ConnectionError):
         http.thread()
     _wait_until_back(emulator)
@@ -174,8 +174,8 @@ def test_an_outage_breaks_pooled_connections_too(http, emulator, thread_id):
 
 
 def test_an_outage_can_be_prolonged(emulator, http):
-    emulator.outage(0.1)
-    emulator.outage(0.4)
+    emulator.outage(0.05)
+    emulator.outage(1)
     time.sleep(0.2)
     with pytest.raises(requests.ConnectionError):
         http.thread()

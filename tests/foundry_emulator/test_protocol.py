@@ -382,6 +382,7 @@ def test_pages_joined_are_the_whole_list_in_order(count, limit, order):
         assert len(page["data"]) <= limit
         seen += [message["content"][0]["text"]["value"] for message in page["data"]]
         ids += [message["id"] for message in page["data"]]
+        assert page["has_more"] is (len(seen) < count)
         if not page["has_more"]:
             break
         after = {"after": page["last_id"]}
