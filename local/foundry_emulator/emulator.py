@@ -70,6 +70,8 @@ class FoundryEmulator:
 
     def start(self) -> Self:
         """Listen. Raises OSError where the port cannot be had."""
+        if self._thread is not None:
+            raise RuntimeError("the emulator is already started")
         started: Future[None] = Future()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve(started)), name="foundry-emulator", daemon=True

@@ -14,7 +14,7 @@ the first one named:
 | `status`         | `status` with `headers` and `body`                              | none, first       |
 | `html`           | `status` (502) with a gateway's HTML page                       | none, first       |
 | `truncated_json` | the real status, half of the JSON                               | first             |
-| `empty_body`     | 200 and no body                                                 | first, none       |
+| `empty_body`     | the real status (`none`: 200), or `status`, and no body         | first, none       |
 | `cut_body`       | Content-Length, half of the bytes, connection closed            | first             |
 | `reset`          | connection reset, no answer                                     | none, first       |
 | `delay`          | the real answer after `seconds`; with `none`, a reset           | first, last, none |

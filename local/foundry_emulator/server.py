@@ -9,7 +9,7 @@ import json
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
@@ -18,7 +18,7 @@ from aiohttp.streams import StreamReader
 
 from local.foundry_emulator import control
 from local.foundry_emulator.errors import server_error
-from local.foundry_emulator.faults import HTML_PAGE, Fault, default_body
+from local.foundry_emulator.faults import HTML_PAGE, Fault, FaultRule, default_body
 from local.foundry_emulator.ids import new_id
 from local.foundry_emulator.ledger import Entry
 from local.foundry_emulator.service import Reply, Request, operation_of
@@ -192,33 +192,19 @@ class Server:
         rule = fault.rule
         reply = carry_out() if rule.takes_effect == "first" else None
         normal = None if reply is None else _reply_response(reply)
-        spoil: dict[str, Callable[[], Awaitable[web.StreamResponse]]] = {
-            "delay": lambda: self._delay(request, entry, fault, normal, carry_out),
-            "refuse": lambda: self._refuse(request, entry, fault, normal),
-            "trickle": lambda: _trickle(request, entry, normal, rule.seconds),
-            "cut_body": lambda: _cut(request, entry, normal),
-        }
-        if rule.kind in spoil:
-            return await spoil[rule.kind]()
         match rule.kind:
-            case "status":
-                status = 503 if rule.status is None else rule.status
-                shown = default_body(status) if rule.body is None else rule.body
-                return _sent(entry, _body_response(status, shown, rule.headers))
-            case "html":
-                status = 502 if rule.status is None else rule.status
-                page = HTML_PAGE if rule.body is None else str(rule.body)
-                return _sent(entry, web.Response(status=status, text=page, content_type="text/html"))
-            case "empty_body":
-                empty = web.Response(status=rule.status or 200, body=b"", content_type="application/json")
-                return _sent(entry, empty)
-            case "truncated_json":
-                assert normal is not None
-                whole = _bytes_of(normal)
-                cut = web.Response(status=normal.status, body=whole[: len(whole) // 2], content_type="application/json")
-                return _sent(entry, cut)
-            case _:
+            case "delay":
+                return await self._delay(request, entry, fault, normal, carry_out)
+            case "refuse":
+                return await self._refuse(request, entry, fault, normal)
+            case "trickle":
+                return await _trickle(request, entry, normal, rule.seconds)
+            case "cut_body":
+                return await _cut(request, entry, normal)
+            case "reset":
                 return _reset(request)
+            case _:
+                return _sent(entry, _instead(rule, normal))
 
     async def _delay(
         self,
@@ -243,6 +229,20 @@ class Server:
             return _reset(request)
         normal.force_close()
         return _sent(entry, normal)
+
+
+def _instead(rule: FaultRule, normal: web.Response | None) -> web.Response:
+    """Make the whole answer that replaces the real one."""
+    if rule.kind == "status":
+        status = 503 if rule.status is None else rule.status
+        return _body_response(status, default_body(status) if rule.body is None else rule.body, rule.headers)
+    if rule.kind == "html":
+        status = 502 if rule.status is None else rule.status
+        page = HTML_PAGE if rule.body is None else str(rule.body)
+        return web.Response(status=status, text=page, content_type="text/html", headers=rule.headers)
+    status, whole = (200, b"") if normal is None else (normal.status, _bytes_of(normal))
+    left = whole[: len(whole) // 2] if rule.kind == "truncated_json" else b""
+    return web.Response(status=rule.status or status, body=left, content_type="application/json")
 
 
 def _make_request(

@@ -5,7 +5,7 @@ import time
 import pytest
 import requests
 
-from local.foundry_emulator import Agents
+from local.foundry_emulator import Agents, FoundryEmulator
 from tests.foundry_emulator.conftest import Http
 
 
@@ -170,7 +170,20 @@ def test_state_is_reachable_from_python(http, emulator):
 
 
 def test_an_emulator_that_is_not_started_says_so():
-    from local.foundry_emulator import FoundryEmulator
-
     with pytest.raises(RuntimeError, match="not started"):
         _ = FoundryEmulator().endpoint
+
+
+def test_starting_twice_or_on_a_taken_port_fails_and_leaks_nothing(emulator):
+    with pytest.raises(RuntimeError, match="already started"):
+        emulator.start()
+    other = FoundryEmulator(port=emulator.port)
+    with pytest.raises(OSError, match="in use"):
+        other.start()
+    other.stop()  # nothing to stop is no error
+
+
+def test_the_ledger_outlives_the_server():
+    with FoundryEmulator() as emulator, requests.Session() as session:
+        thread_id = Http(emulator, session).thread("hi")
+    assert emulator.ledger().threads[thread_id]["user_messages"] == 1
