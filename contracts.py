@@ -13,7 +13,7 @@ Source of names and limits: ../shared/design.md, sections 2 to 4.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -33,6 +33,13 @@ ORCHESTRATOR = "agent_run"
 
 CANCEL_EVENT = "cancel"
 """External event that asks an instance to cancel its run."""
+
+
+def tool_outputs_event(question: int) -> str:
+    """Return the event that answers an instance's n-th question; a fresh name for each (durable-protocol.md, rule
+    4).
+    """
+    return f"tool_outputs_{question}"
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +97,8 @@ class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbi
     agent_id: AgentId | None = None
     thread_id: ThreadId | None = None
     timeout_seconds: Annotated[int, Meta(ge=1)] | None = None
+    if_thread_busy: Literal["wait", "fail"] = "wait"
+    idempotency_key: Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,200}\Z")] | None = None
     run_options: RunOptions = RunOptions()
     metadata: Metadata = {}
 
@@ -101,6 +110,8 @@ class RunPolicy(Wire, frozen=True, kw_only=True):
     timeout_seconds: int
     rate_limit_retries: int = 3
     monitor_url: str | None = None
+    request_fingerprint: str | None = None
+    """With an idempotency key: tells whether a repeated start is the same request."""
 
 
 def start_input(request: AgentRunRequest, policy: RunPolicy) -> dict[str, Any]:
@@ -136,6 +147,27 @@ class PendingCall(Wire, frozen=True, kw_only=True):
     arguments: str = ""
 
 
+class ToolOutput(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The caller's output of a function that the agent called."""
+
+    tool_call_id: str
+    output: str
+
+
+class ToolApproval(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The caller's yes or no to a tool call that the agent wants to make."""
+
+    tool_call_id: str
+    approve: bool
+
+
+class ToolAnswer(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer to a run that requires action: something for every pending call, each once."""
+
+    tool_outputs: list[ToolOutput] = []
+    approvals: list[ToolApproval] = []
+
+
 class RunSnapshot(Wire, frozen=True, kw_only=True):
     """A run as the service showed it once. `raw_status` is the service's own word, times are Unix seconds."""
 
@@ -145,6 +177,12 @@ class RunSnapshot(Wire, frozen=True, kw_only=True):
     raw_status: str
     error_code: str | None = None
     error_message: str | None = None
+    rate_limited: bool = False
+    """The run failed for lack of quota: it did not answer, and nothing of it happened."""
+    retry_after_seconds: float | None = None
+    """How long the service says to wait, for a run that failed for lack of quota."""
+    instance_id: str | None = None
+    """The instance that stamped the run, if one did."""
     pending_calls: tuple[PendingCall, ...] = ()
     model: str | None = None
     usage: dict[str, Any] | None = None
@@ -193,6 +231,8 @@ class Failure(Wire, frozen=True, kw_only=True):
     retry_after_seconds: float | None = None
     active_run_id: str | None = None
     """With code `thread_busy`: the run that occupies the thread, where the service named it."""
+    waiting_instance: str | None = None
+    """With code `thread_busy`: the instance that has posted its message and starts its run next."""
 
 
 class ActivityResult(Wire, Generic[T], frozen=True, kw_only=True):
@@ -244,6 +284,8 @@ class CreateMessage(Wire, frozen=True, kw_only=True):
     content: str
     stamp: Stamp
     metadata: dict[str, str] = {}
+    ignore_instance: str | None = None
+    """Post even if the message of this instance waits on the thread for its run: it seems to be gone."""
 
 
 class MessageRef(Wire, frozen=True, kw_only=True):
@@ -267,6 +309,14 @@ class RunRef(Wire, frozen=True, kw_only=True):
 
     thread_id: str
     run_id: str
+
+
+class SubmitToolOutputs(Wire, frozen=True, kw_only=True):
+    """Input of `submit_tool_outputs`; it returns a `RunSnapshot`."""
+
+    thread_id: str
+    run_id: str
+    answer: ToolAnswer
 
 
 class CancelRun(Wire, frozen=True, kw_only=True):
@@ -345,11 +395,13 @@ _EXPECTED = {
     "thread_id": "a thread's id such as thread_abc123: letters, digits, _ and -, at most 128",
     "user_message": f"a text that is not blank, of at most {MAX_MESSAGE_CHARACTERS:,} characters",
     "timeout_seconds": "a whole number of seconds, at least 1",
+    "if_thread_busy": "'wait' or 'fail'",
+    "idempotency_key": "a text of 1 to 200 visible ASCII characters",
     "run_options": f"an object with any of: {', '.join(RunOptions.__struct_fields__)}",
     "metadata": f"an object of at most {MAX_METADATA_PAIRS} texts (keys up to 64 characters, values up to 512)",
 }
 
-_EMPTY_MEANS_ABSENT = ("agent_id", "thread_id")
+_EMPTY_MEANS_ABSENT = ("agent_id", "thread_id", "idempotency_key")
 """Polysync sends a parameter that is not set as an empty string."""
 
 _SDK_MARKERS = ("__class__", "__module__", "__data__", "$type")
@@ -378,6 +430,36 @@ def parse_request(given: Any) -> AgentRunRequest:
     if errors:
         raise InvalidRequestError(sorted(errors, key=lambda e: e.target))
     return msgspec.convert(fields, AgentRunRequest)
+
+
+def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[ToolAnswer, list[FieldError]]:
+    """Return the answer, and everything that keeps it from being one to just these calls.
+
+    `payload` is the event's: the Python client's raise_event delivers JSON text, the webhook the value itself.
+    """
+    try:
+        if isinstance(payload, str):
+            payload = msgspec.json.decode(payload)
+        answer = msgspec.convert(payload, ToolAnswer)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        expected = "must be an object with tool_outputs [{tool_call_id, output}] or approvals [{tool_call_id, approve}]"
+        return ToolAnswer(), [FieldError(code="invalid", message=f"{expected} ({error})", target="body")]
+    given = {
+        "function": ("tool_outputs", [o.tool_call_id for o in answer.tool_outputs]),
+        "approval": ("approvals", [a.tool_call_id for a in answer.approvals]),
+    }
+    errors: list[FieldError] = []
+    for kind, (target, ids) in given.items():
+        wanted = [call.id for call in pending if call.kind == kind]
+        problems = {
+            "missing": [i for i in wanted if i not in ids],
+            "unknown": [i for i in dict.fromkeys(ids) if i not in wanted],
+            "repeated": [i for i in dict.fromkeys(ids) if ids.count(i) > 1],
+        }
+        for code, bad in problems.items():
+            if bad:
+                errors.append(FieldError(code=code, message=f"{code} tool call ids: {', '.join(bad)}", target=target))
+    return answer, errors
 
 
 def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import azure.durable_functions as df
 import msgspec
 
+from activities.locks import LockByName
 from app_log import log_event
 from contracts import (
     ActivityResult,
@@ -30,6 +31,7 @@ from contracts import (
     RunPolicy,
     RunRef,
     RunSnapshot,
+    SubmitToolOutputs,
     ThreadRef,
     from_wire,
     to_wire,
@@ -41,6 +43,7 @@ from policy import policy_for
 from settings import SettingsError, load_settings
 
 blueprint = df.Blueprint()
+_thread_locks = LockByName()
 _log = logging.getLogger("agent_run.activities")
 
 Input = TypeVar("Input")
@@ -97,6 +100,17 @@ def cancel_run(payload: dict[str, Any]) -> dict[str, Any]:
     return _perform("cancel_run", CancelRun, payload, _cancel_run)
 
 
+@blueprint.activity_trigger(input_name="payload")
+def submit_tool_outputs(payload: dict[str, Any]) -> dict[str, Any]:
+    """Pass on the answer to the run's tool calls (`SubmitToolOutputs` to `RunSnapshot`)."""
+    return _perform(
+        "submit_tool_outputs",
+        SubmitToolOutputs,
+        payload,
+        lambda w: _service().submit_tool_outputs(w.thread_id, w.run_id, w.answer),
+    )
+
+
 def _create_thread(wanted: CreateThread) -> ThreadRef:
     service = _service()
     known = service.find_thread(wanted.stamp) if wanted.repeated else None
@@ -105,10 +119,19 @@ def _create_thread(wanted: CreateThread) -> ThreadRef:
 
 def _create_message(wanted: CreateMessage) -> MessageRef:
     service = _service()
-    known = service.find_message(wanted.thread_id, wanted.stamp)
-    return MessageRef(
-        message_id=known or service.create_message(wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp)
-    )
+    with _thread_locks.of(wanted.thread_id):
+        found = service.find_message(wanted.thread_id, wanted.stamp)
+        if found.message_id is not None:
+            return MessageRef(message_id=found.message_id)
+        if found.waiting_instance not in (None, wanted.ignore_instance):
+            # Foundry would take our message now, and the other instance's run would then answer it instead of its own.
+            raise ThreadBusyError(
+                f"instance {found.waiting_instance} has posted its message on thread {wanted.thread_id} and starts its "
+                "run next",
+                waiting_instance=found.waiting_instance,
+            )
+        message_id = service.create_message(wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp)
+    return MessageRef(message_id=message_id)
 
 
 def _create_run(wanted: CreateRun) -> RunSnapshot:
@@ -173,10 +196,12 @@ def _perform(
 
 
 def _failure_of(error: FoundryError) -> Failure:
+    busy = error if isinstance(error, ThreadBusyError) else None
     return Failure(
         code=error.code,
         message=error.message,
         retryable=error.retryable,
         retry_after_seconds=error.retry_after_seconds,
-        active_run_id=error.active_run_id if isinstance(error, ThreadBusyError) else None,
+        active_run_id=busy.active_run_id if busy else None,
+        waiting_instance=busy.waiting_instance if busy else None,
     )

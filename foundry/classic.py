@@ -12,8 +12,20 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from contracts import AgentSummary, Answer, Attachment, PendingCall, RunSnapshot, RunState, Stamp
+from contracts import (
+    METADATA_INSTANCE,
+    AgentSummary,
+    Answer,
+    Attachment,
+    PendingCall,
+    RunSnapshot,
+    RunState,
+    Stamp,
+    ToolAnswer,
+)
 from foundry import errors
+from foundry.responses import hint_in_text
+from foundry.service import MessageSearch
 from foundry.transport import Transport, path_id
 
 _PAGE = 100
@@ -63,10 +75,22 @@ class ClassicAgentService:
         body = {"role": "user", "content": content, "metadata": {**metadata, **stamp.as_metadata()}}
         return _text(self._transport.post(f"{_thread(thread_id)}/messages", body), "id")
 
-    def find_message(self, thread_id: str, stamp: Stamp) -> str | None:
-        """Return the id of the message that carries the stamp, if it is among the thread's newest thousand."""
-        found = self._find(f"{_thread(thread_id)}/messages", stamp, pages=_PAGES_SEARCHED)
-        return _text(found, "id") if found else None
+    def find_message(self, thread_id: str, stamp: Stamp) -> MessageSearch:
+        """Look for the message that carries the stamp, among the thread's newest thousand."""
+        newest: dict[str, Any] | None = None
+        for item in self._pages(f"{_thread(thread_id)}/messages", _PAGES_SEARCHED):
+            newest = newest or item
+            if _carries(item, stamp):
+                return MessageSearch(message_id=_text(item, "id"))
+        return MessageSearch(waiting_instance=self._waiting_instance(thread_id, newest) if newest else None)
+
+    def _waiting_instance(self, thread_id: str, newest: dict[str, Any]) -> str | None:
+        """Return the instance that posted the thread's newest message, if its run has not been started yet."""
+        instance_id = _instance_of(newest)
+        if newest.get("role") != "user" or instance_id is None:
+            return None
+        runs = self._pages(f"{_thread(thread_id)}/runs", 1)
+        return None if any(_instance_of(run) == instance_id for run in runs) else instance_id
 
     def create_run(
         self, thread_id: str, agent_id: str, options: dict[str, Any], metadata: dict[str, str], stamp: Stamp
@@ -94,6 +118,26 @@ class ClassicAgentService:
         except errors.InvalidInputError:
             return self.get_run(thread_id, run_id)
 
+    def submit_tool_outputs(self, thread_id: str, run_id: str, answer: ToolAnswer) -> RunSnapshot:
+        """Answer the calls that the run waits for; return the run as it is then.
+
+        Foundry refuses an answer to calls that are not pending (400). If none of ours is pending any more, an earlier
+        attempt has got through.
+        """
+        body: dict[str, Any] = {}
+        if answer.tool_outputs:
+            body["tool_outputs"] = [{"tool_call_id": o.tool_call_id, "output": o.output} for o in answer.tool_outputs]
+        if answer.approvals:
+            body["tool_approvals"] = [{"tool_call_id": a.tool_call_id, "approve": a.approve} for a in answer.approvals]
+        try:
+            return _snapshot(self._transport.post(f"{_run(thread_id, run_id)}/submit_tool_outputs", body))
+        except errors.InvalidInputError:
+            run = self.get_run(thread_id, run_id)
+            ours = {o.tool_call_id for o in answer.tool_outputs} | {a.tool_call_id for a in answer.approvals}
+            if ours & {call.id for call in run.pending_calls}:
+                raise
+            return run
+
     def get_answer(self, thread_id: str, run_id: str) -> Answer:
         """Return the newest message that the run's agent wrote, all its text parts joined by line ends."""
         page = self._transport.get(
@@ -106,8 +150,7 @@ class ClassicAgentService:
 
     def _find(self, path: str, stamp: Stamp, *, pages: int) -> dict[str, Any] | None:
         """Return the newest item whose metadata holds the stamp, among the newest `pages` pages."""
-        wanted = stamp.as_metadata().items()
-        return next((i for i in self._pages(path, pages) if wanted <= _object(i.get("metadata")).items()), None)
+        return next((item for item in self._pages(path, pages) if _carries(item, stamp)), None)
 
     def _pages(self, path: str, most: int = _MOST_PAGES) -> Iterator[dict[str, Any]]:
         """Yield the items of all pages, newest first; stop at a page that is empty, is the last, or does not lead
@@ -156,6 +199,15 @@ def _seconds(value: Any) -> int | None:
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+def _carries(item: dict[str, Any], stamp: Stamp) -> bool:
+    return stamp.as_metadata().items() <= _object(item.get("metadata")).items()
+
+
+def _instance_of(item: dict[str, Any]) -> str | None:
+    instance_id = _object(item.get("metadata")).get(METADATA_INSTANCE)
+    return instance_id if isinstance(instance_id, str) else None
+
+
 def _snapshot(run: dict[str, Any]) -> RunSnapshot:
     raw = _text(run, "status")
     state = _STATES.get(raw, RunState.ACTIVE)
@@ -171,6 +223,9 @@ def _snapshot(run: dict[str, Any]) -> RunSnapshot:
         raw_status=raw[:64],
         error_code=str(code)[:64] if code else None,
         error_message=str(message)[:1000] if message else None,
+        rate_limited=code == "rate_limit_exceeded",
+        retry_after_seconds=hint_in_text(str(message)) if code == "rate_limit_exceeded" else None,
+        instance_id=_instance_of(run),
         pending_calls=tuple(_pending_calls(_object(run.get("required_action"))))
         if state is RunState.REQUIRES_ACTION
         else (),
@@ -183,11 +238,15 @@ def _snapshot(run: dict[str, Any]) -> RunSnapshot:
     )
 
 
+_ANSWERED_BY_US = {"function": ("function", None), "approval": ("mcp", None)}
+
+
 def _pending_calls(action: dict[str, Any]) -> Iterator[PendingCall]:
     """Yield the calls of `submit_tool_outputs` and `submit_tool_approval` (foundry-api.md, section 1.3)."""
     for kind, key in (("function", "submit_tool_outputs"), ("approval", "submit_tool_approval")):
         for call in _object(action.get(key)).get("tool_calls") or []:
-            if isinstance(call, dict) and isinstance(call.get("id"), str):
+            # The service itself answers the other types, such as azure_function (foundry-api.md, section 2, row 8).
+            if isinstance(call, dict) and isinstance(call.get("id"), str) and call.get("type") in _ANSWERED_BY_US[kind]:
                 function = _object(call.get("function")) or call
                 yield PendingCall(
                     id=call["id"],

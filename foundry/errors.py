@@ -71,9 +71,17 @@ class ThreadBusyError(FoundryError):
 
     code = "thread_busy"
 
-    def __init__(self, message: str, *, active_run_id: str | None, summary: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        active_run_id: str | None = None,
+        waiting_instance: str | None = None,
+        summary: str | None = None,
+    ) -> None:
         super().__init__(message, summary=summary)
         self.active_run_id = active_run_id
+        self.waiting_instance = waiting_instance
 
 
 class RateLimitedError(FoundryError):

@@ -42,6 +42,8 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, *, what: str)
     retry_after = retry_after_seconds(headers, detail)
     if busy := _BUSY_WITH_MESSAGE.search(detail) or _BUSY_WITH_RUN.search(detail):
         return errors.ThreadBusyError(text, active_run_id=busy[2], summary=where)
+    if status == 401 and _code(body) == "PermissionDenied":
+        status = 403  # Foundry reports a lacking role so, too
     match status:
         case 401:
             return errors.AuthenticationError(

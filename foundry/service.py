@@ -6,9 +6,20 @@ Every method raises `foundry.errors.FoundryError`, and nothing else, for what th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from contracts import AgentSummary, Answer, RunSnapshot, Stamp
+from contracts import AgentSummary, Answer, RunSnapshot, Stamp, ToolAnswer
+
+
+@dataclass(frozen=True)
+class MessageSearch:
+    """What a look at a thread's messages found."""
+
+    message_id: str | None = None
+    """The message that was looked for."""
+    waiting_instance: str | None = None
+    """Where there is none: the instance whose message is the newest one and has no run yet."""
 
 
 class AgentService(Protocol):
@@ -34,8 +45,8 @@ class AgentService(Protocol):
         """Add the user's message to the thread and return its id."""
         ...
 
-    def find_message(self, thread_id: str, stamp: Stamp) -> str | None:
-        """Return the id of the message that carries the stamp, if it is among the thread's newest ones."""
+    def find_message(self, thread_id: str, stamp: Stamp) -> MessageSearch:
+        """Look for the message that carries the stamp, among the thread's newest ones."""
         ...
 
     def create_run(
@@ -54,6 +65,10 @@ class AgentService(Protocol):
 
     def cancel_run(self, thread_id: str, run_id: str) -> RunSnapshot:
         """Ask for the run's cancellation; return the run as it is then, which may have ended otherwise meanwhile."""
+        ...
+
+    def submit_tool_outputs(self, thread_id: str, run_id: str, answer: ToolAnswer) -> RunSnapshot:
+        """Answer the calls that the run waits for; return the run as it is then."""
         ...
 
     def get_answer(self, thread_id: str, run_id: str) -> Answer:

@@ -12,9 +12,13 @@ import azure.functions as func
 import msgspec
 
 from contracts import FieldError, InvalidRequestError
+from http_api.status_document import is_ended
+from http_api.urls import own_urls
 from settings import SettingsError
 
 _log = logging.getLogger("agent_run.http")
+POLL_AFTER_SECONDS = 2
+
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
@@ -29,6 +33,7 @@ class ApiError(Exception):
         *,
         target: str | None = None,
         details: Sequence[FieldError] = (),
+        retry_after_seconds: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -36,6 +41,7 @@ class ApiError(Exception):
         self.message = message
         self.target = target
         self.details = details
+        self.retry_after_seconds = retry_after_seconds
 
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
@@ -55,7 +61,20 @@ def error_answer(error: ApiError) -> func.HttpResponse:
         body["target"] = error.target
     if error.details:
         body["details"] = error.details
-    return json_answer({"error": body}, error.status)
+    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else None
+    return json_answer({"error": body}, error.status, headers)
+
+
+def document_answer(
+    req: func.HttpRequest,
+    document: Mapping[str, Any],
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> func.HttpResponse:
+    """Return a status document: 202 and where to look again while the run goes on, 200 when it has ended."""
+    run_uri = own_urls(req.url, str(document["instanceId"]))["runUri"]
+    again = {} if is_ended(document) else {"Location": run_uri, "Retry-After": str(POLL_AFTER_SECONDS)}
+    return json_answer(document, status or (202 if again else 200), {**again, **(headers or {})})
 
 
 def answering(handler: Handler) -> Handler:

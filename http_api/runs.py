@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import logging
+import time
 from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
 import msgspec
 
-from contracts import ORCHESTRATOR, start_input
-from http_api.answers import answering, json_answer
+from contracts import ORCHESTRATOR, AgentRunRequest, RunPolicy, start_input
+from http_api.answers import POLL_AFTER_SECONDS, ApiError, answering, document_answer, json_answer
+from http_api.instances import read_document
+from http_api.preferences import wait_seconds
 from http_api.start_request import read_start_request
+from http_api.status_document import is_ended, object_of
 from http_api.urls import own_urls
 from settings import http_auth_level, load_settings
 
 blueprint = df.Blueprint(http_auth_level=func.AuthLevel[http_auth_level()])
 _log = logging.getLogger("agent_run.http")
 
-POLL_AFTER_SECONDS = 2
+LOOK_SECONDS = 0.3
 
 
 @blueprint.route(route="run_agent", methods=["POST"])
@@ -39,21 +45,78 @@ async def start_agent_run(req: func.HttpRequest, client: df.DurableOrchestration
 
 async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     request, policy = read_start_request(
-        load_settings(),
-        route=req.route_params,
-        query=req.params,
-        content_type=req.headers.get("content-type"),
-        body=req.get_body(),
+        load_settings(), route=req.route_params, query=req.params, headers=req.headers, body=req.get_body()
     )
-    instance_id = await client.start_new(ORCHESTRATOR, client_input=start_input(request, policy))
+    wait = wait_seconds(req.headers.get("prefer"))
+    if request.idempotency_key is None:
+        instance_id = str(await client.start_new(ORCHESTRATOR, client_input=start_input(request, policy)))
+    else:
+        instance_id = await _start_once(client, request.idempotency_key, request, policy)
     _log.info("started instance %s of agent %s", instance_id, policy.agent_id)
-    return _accepted(req, client, instance_id)
+    applied = {"Preference-Applied": f"wait={wait}"} if wait else {}
+    if wait and (document := await _end_within(client, instance_id, wait)):
+        return document_answer(req, document, headers=applied)
+    return _accepted(req, client, instance_id, applied)
 
 
-def _accepted(req: func.HttpRequest, client: df.DurableOrchestrationClient, instance_id: str) -> func.HttpResponse:
+async def _start_once(
+    client: df.DurableOrchestrationClient, key: str, request: AgentRunRequest, policy: RunPolicy
+) -> str:
+    """Start the instance that belongs to the key, unless it exists; raise a 409 where it is another request's."""
+    instance_id = f"idem-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    fingerprint = _fingerprint(request, policy)
+    known = await client.get_status(instance_id, show_input=True)
+    if not known:
+        policy = msgspec.structs.replace(policy, request_fingerprint=fingerprint)
+        try:
+            return str(await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy)))
+        except Exception:
+            # Bare, as all of the SDK's exceptions: the id may have come into use meanwhile, by a start with the same
+            # key.
+            known = await client.get_status(instance_id, show_input=True)
+            if not known:
+                raise
+    if _fingerprint_of_input(known.input_) != fingerprint:
+        message = "this idempotency key was used for another request: use a new key"
+        raise ApiError(409, "idempotency_conflict", message, target="idempotency_key")
+    return instance_id
+
+
+def _fingerprint(request: AgentRunRequest, policy: RunPolicy) -> str:
+    same = [msgspec.structs.replace(request, idempotency_key=None, agent_id=policy.agent_id)]
+    return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()
+
+
+def _fingerprint_of_input(given: Any) -> Any:
+    """Return the fingerprint from an instance's input, of its first or of a later generation."""
+    while isinstance(given, str):
+        try:
+            given = msgspec.json.decode(given)
+        except msgspec.DecodeError:
+            return None
+    progress = object_of(object_of(given).get("progress"))
+    policy = object_of(object_of(given).get("policy")) or object_of(progress.get("policy"))
+    return policy.get("request_fingerprint")
+
+
+async def _end_within(client: df.DurableOrchestrationClient, instance_id: str, seconds: int) -> dict[str, Any] | None:
+    """Return the status document once the run has ended; None if it has not within the time."""
+    give_up_at = time.monotonic() + seconds
+    while True:
+        document = await read_document(client, instance_id)
+        if is_ended(document):
+            return document
+        left = give_up_at - time.monotonic()
+        if left <= 0:
+            return None
+        await asyncio.sleep(min(LOOK_SECONDS, left))
+
+
+def _accepted(
+    req: func.HttpRequest, client: df.DurableOrchestrationClient, instance_id: str, headers: dict[str, str]
+) -> func.HttpResponse:
     """Return the Durable management payload with our own routes beside it."""
     standard = client.create_check_status_response(req, instance_id)
     payload: dict[str, Any] = msgspec.json.decode(standard.get_body())
-    own = own_urls(req.url, instance_id)
-    headers = {"Location": standard.headers["Location"], "Retry-After": str(POLL_AFTER_SECONDS)}
-    return json_answer({**payload, **own}, 202, headers)
+    where = {"Location": standard.headers["Location"], "Retry-After": str(POLL_AFTER_SECONDS)}
+    return json_answer({**payload, **own_urls(req.url, instance_id)}, 202, {**where, **headers})

@@ -25,10 +25,23 @@ _MISSING = object()
 
 
 def read_start_request(
-    settings: Settings, *, route: Mapping[str, str], query: Mapping[str, str], content_type: str | None, body: bytes
+    settings: Settings,
+    *,
+    route: Mapping[str, str],
+    query: Mapping[str, str],
+    headers: Mapping[str, str],
+    body: bytes,
 ) -> tuple[AgentRunRequest, RunPolicy]:
-    """Return the request and its policy; raise `ApiError` (400, 413, 415) that says everything that is wrong with it."""
-    sources = {"route": dict(route), "body": _fields_of_body(content_type, body), "query": _fields_of_query(query)}
+    """Return the request and its policy; raise `ApiError` (400, 413, 415) that says everything that is wrong with
+    it.
+    """
+    key = headers.get("idempotency-key")
+    sources = {
+        "route": dict(route),
+        "Idempotency-Key header": {} if key is None else {"idempotency_key": key},
+        "body": _fields_of_body(headers.get("content-type"), body),
+        "query": _fields_of_query(query),
+    }
     given, errors = _merge(sources)
     agent_id, timeout_seconds = given.get("agent_id"), given.get("timeout_seconds")
     _add(errors, policy_errors(settings, agent_id=agent_id, timeout_seconds=timeout_seconds))
@@ -48,23 +61,24 @@ def _add(errors: list[FieldError], more: Sequence[FieldError]) -> None:
 
 
 def _fields_of_body(content_type: str | None, body: bytes) -> dict[str, Any]:
-    if len(body) > MAX_BODY_BYTES:
-        raise ApiError(
-            413,
-            "too_large",
-            f"the body has {len(body):,} bytes, at most {MAX_BODY_BYTES:,} are taken",
-            target="body",
-        )
     if not body:
         return {}
     kind, charset = _media_type(content_type)
     if kind == "text/plain":
+        _check_size(body)
         return {"user_message": _decoded(body, charset)}
+    return read_json_object(content_type, body)
+
+
+def read_json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
+    """Return the body's JSON object; raise `ApiError` (400, 413, 415) where it has none."""
+    _check_size(body)
+    kind, charset = _media_type(content_type)
     if kind not in ("", "application/json") and not kind.endswith("+json"):
         raise ApiError(
             415,
             "unsupported_media_type",
-            "send application/json, or text/plain with the message",
+            "send application/json (a start also takes text/plain, the message)",
             target="Content-Type",
         )
     try:
@@ -76,6 +90,12 @@ def _fields_of_body(content_type: str | None, body: bytes) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise ApiError(400, "invalid_json", "the body must be a JSON object", target="body")
     return parsed
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > MAX_BODY_BYTES:
+        message = f"the body has {len(body):,} bytes, at most {MAX_BODY_BYTES:,} are taken"
+        raise ApiError(413, "too_large", message, target="body")
 
 
 def _media_type(content_type: str | None) -> tuple[str, str]:

@@ -20,57 +20,49 @@ STATUS_BY_RUNTIME_STATUS = {
     "Canceled": "Cancelled",
 }
 
-_FROM_DURABLE = (
-    "name",
-    "instanceId",
-    "runtimeStatus",
-    "customStatus",
-    "output",
-    "createdTime",
-    "lastUpdatedTime",
-)
+_FROM_DURABLE = ("name", "instanceId", "runtimeStatus", "customStatus", "output", "createdTime", "lastUpdatedTime")
 _FROM_RUN = ("thread_id", "run_id", "composite_run_id", "run_status", "agent_id", "monitor_url")
-_FAILURE = re.compile(
-    r"Orchestrator function '[^']*' failed: (?:(?P<code>[a-z][a-z0-9_]*): )?(?P<message>.*)", re.DOTALL
-)
+_FAILURE = re.compile(r"Orchestrator function '[^']*' failed: (?:(?P<code>\w{1,64}): )?(?P<message>.*)", re.DOTALL)
 
 
-def is_ended(runtime_status: str) -> bool:
-    """Say whether an instance of this status has ended."""
-    return STATUS_BY_RUNTIME_STATUS.get(runtime_status, "Running") != "Running"
+def is_ended(document: Mapping[str, Any]) -> bool:
+    """Say whether the instance of this status document has ended."""
+    return document["status"] not in ("Running", "Cancelling")
+
+
+def is_cancelling(document: Mapping[str, Any]) -> bool:
+    """Say whether the orchestrator has acknowledged a cancel."""
+    return document["status"] == "Cancelling" or object_of(document["customStatus"]).get("status") == "Cancelled"
 
 
 def status_document(durable: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document for the Durable status payload `durable`. `input` is left out: it holds the user's
-    message.
-    """
+    """Return the document for the Durable status payload. `input` is left out: it holds the user's message."""
     status = STATUS_BY_RUNTIME_STATUS.get(str(durable.get("runtimeStatus")), "Running")
-    custom, output = _object(durable.get("customStatus")), durable.get("output")
-    outcome = _object(output)
+    custom, output = object_of(durable.get("customStatus")), durable.get("output")
+    outcome = object_of(output)
     shown = custom.get("status")
     document: dict[str, Any] = {name: durable.get(name) for name in _FROM_DURABLE}
     document["status"] = shown if status == "Running" and shown == "Cancelling" else status
     document["response"] = outcome.get("response") if status == "Success" else None
     for name in _FROM_RUN:
         document[name] = outcome.get(name, custom.get(name)) if status == "Success" else custom.get(name)
+    document["required_action"] = custom.get("required_action") if status == "Running" else None
     document["error"] = _error(status, custom, output)
     return document
 
 
 def _error(status: str, custom: Mapping[str, Any], output: Any) -> dict[str, str] | None:
     if status == "Cancelled":
-        return {
-            "code": "cancelled",
-            "message": output if isinstance(output, str) else "the instance was terminated",
-        }
+        return {"code": "cancelled", "message": output if isinstance(output, str) else "the instance was terminated"}
     if status != "Failed":
         return None
     text = output if isinstance(output, str) else "the instance failed"
     if found := _FAILURE.fullmatch(text):
         return {"code": found["code"] or "failed", "message": found["message"].strip()}
-    shown = _object(custom.get("error"))
+    shown = object_of(custom.get("error"))
     return {"code": str(shown.get("code") or "failed"), "message": str(shown.get("message") or text)}
 
 
-def _object(value: Any) -> Mapping[str, Any]:
+def object_of(value: Any) -> Mapping[str, Any]:
+    """Return the value where it is an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}

@@ -12,8 +12,10 @@ _ROUTES = re.compile(r"/(run_agent|agents/[^/]+/runs|runs/[^/]+(/\w+)?)/?$", re.
 
 
 def own_urls(request_url: str, instance_id: str) -> dict[str, str]:
-    """Return `runUri` (status document) of the instance, below the same origin and route prefix as the request."""
+    """Return `runUri`, `cancelPostUri` and `toolOutputsPostUri` of the instance, below the same origin and route
+    prefix as the request.
+    """
     parts = urlsplit(request_url)
     prefix = _ROUTES.sub("", parts.path)
     run = f"{parts.scheme}://{parts.netloc}{prefix}/runs/{quote(instance_id, safe='')}"
-    return {"runUri": run}
+    return {"runUri": run, "cancelPostUri": f"{run}/cancel", "toolOutputsPostUri": f"{run}/tool_outputs"}

@@ -28,6 +28,7 @@ import msgspec
 
 from contracts import (
     ORCHESTRATOR,
+    AgentRunRequest,
     Answer,
     CancelledRun,
     CancelRun,
@@ -41,15 +42,35 @@ from contracts import (
     RunPolicy,
     RunRef,
     RunSnapshot,
+    RunState,
+    SubmitToolOutputs,
     TerminateInstance,
     ThreadRef,
     parse_request,
+    read_tool_answer,
     to_wire,
 )
 from orchestrators.poll_schedule import next_poll_delay
-from orchestrators.progress import Progress, begin
-from orchestrators.run_outcome import Verdict, failure_code, failure_message, outcome_of, verdict_of
-from orchestrators.steps import CancelRequested, DeadlinePassed, GenerationFull, Step, StepFailed, Steps
+from orchestrators.progress import Progress, begin, shortened
+from orchestrators.retry_policy import MOST_WAITS_FOR_AN_INSTANCE, quota_delay
+from orchestrators.run_outcome import (
+    Verdict,
+    cancel_reason,
+    failure_code,
+    failure_message,
+    outcome_of,
+    timeout_message,
+    verdict_of,
+)
+from orchestrators.steps import (
+    NO_ANSWER,
+    CancelRequested,
+    DeadlinePassed,
+    GenerationFull,
+    Step,
+    StepFailed,
+    Steps,
+)
 
 blueprint = df.Blueprint()
 
@@ -77,8 +98,9 @@ class AgentRunFailedError(Exception):
 
 @blueprint.orchestration_trigger(context_name="context", orchestration=ORCHESTRATOR)
 def agent_run(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
-    """Run an agent; see the module's docstring. Input: a start request, or what `contracts.start_input` or an earlier
-    generation made.
+    """Run an agent; see the module's docstring.
+
+    Input: a start request, or what `contracts.start_input` or an earlier generation made.
     """
     steps = Steps(context)
     progress = yield from _progress(context, steps)
@@ -89,8 +111,8 @@ def agent_run(context: df.DurableOrchestrationContext) -> Generator[Any, Any, An
         return None
     except CancelRequested:
         return (yield from _end_cancelled(steps, progress))
-    except DeadlinePassed as signal:
-        return (yield from _end_timed_out(steps, progress, signal.failure))
+    except DeadlinePassed:
+        return (yield from _end_timed_out(steps, progress))
     except StepFailed as signal:
         return (yield from _end_failed(steps, progress, signal.failure))
 
@@ -111,62 +133,65 @@ def _progress(context: Any, steps: Steps) -> Step[Progress]:
                 request, policy = parse_request(wire), msgspec.convert(made, RunPolicy)
             case _:
                 request = parse_request(given)
-                policy = yield from _plan(
-                    steps, PlanRun(agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
-                )
+                policy = yield from _plan(steps, request)
     except (InvalidRequestError, msgspec.ValidationError) as error:
-        failure = Failure(code="invalid_request", message=str(error))
-        steps.show(
-            {
-                "status": "Failed",
-                "step": "validate_input",
-                "error": {"code": failure.code, "message": str(error)[:500]},
-            }
-        )
-        raise AgentRunFailedError(failure) from None
+        raise _not_started(context, Failure(code="invalid_request", message=str(error))) from None
+    except StepFailed as signal:
+        raise _not_started(context, signal.failure) from None
     return begin(
         request,
         policy,
         instance_id=context.instance_id,
-        operation_id=str(context.new_uuid()),
+        execution_id=str(context.new_uuid()),
         now=context.current_utc_datetime,
     )
 
 
-def _plan(steps: Steps, question: PlanRun) -> Step[RunPolicy]:
-    """Ask the settings for the policy. There is no deadline yet, so a worker that dies meanwhile is tried again only
-    twice.
+def _plan(steps: Steps, request: AgentRunRequest) -> Step[RunPolicy]:
+    """Ask the settings for the policy. There is no deadline yet, so a worker that dies meanwhile is waited for
+    thrice.
     """
+    question = PlanRun(agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
+    failure = Failure(code="activity_failed", message="plan_run returned nothing")
     for _ in range(3):
         result = yield from steps.attempt("plan_run", question, RunPolicy)
         if result.value is not None:
             return result.value
-        failure = result.failure or Failure(code="activity_failed", message="plan_run returned nothing")
+        failure = result.failure or failure
         if not failure.retryable:
             break
-    steps.show(
-        {"status": "Failed", "step": "plan_run", "error": {"code": failure.code, "message": failure.message[:500]}}
-    )
-    raise AgentRunFailedError(failure)
+    raise StepFailed(failure)
+
+
+def _not_started(context: Any, failure: Failure) -> AgentRunFailedError:
+    error = {"code": failure.code, "message": shortened(failure.message, 1000)}
+    context.set_custom_status({"status": "Failed", "step": "validate_input", "error": error})
+    return AgentRunFailedError(failure)
+
+
+# --- the run ---
 
 
 def _run_agent(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
     """Steps 2 to 7. Whatever the progress holds already is not done again."""
     if progress.thread_id is None:
         _show(steps, progress, "create_thread")
-        wanted = CreateThread(stamp=progress.thread_stamp(), repeated=progress.failed_attempts > 0)
-        thread = yield from steps.call("create_thread", wanted, ThreadRef, progress)
+        thread = yield from steps.call("create_thread", lambda: _thread(progress), ThreadRef, progress)
         progress.thread_id = thread.thread_id
     if progress.message is not None:
         _show(steps, progress, "create_message")
-        yield from steps.call("create_message", _message(progress, progress.message), MessageRef, progress)
+        yield from steps.call("create_message", lambda: _message(progress), MessageRef, progress)
         progress.message = None
-    run = yield from _current_run(steps, progress)
-    while verdict_of(run) is Verdict.GOES_ON:
-        _show(steps, progress, "get_run")
-        yield from steps.sleep(next_poll_delay(_age(steps, progress)), progress)
-        run = yield from _look(steps, progress)
-    return (yield from _conclude(steps, progress, run))
+    while True:
+        run = yield from _current_run(steps, progress)
+        run = yield from _until_ended(steps, progress, run)
+        delay = _delay_before_another_run(steps, progress, run)
+        if delay is None:
+            return (yield from _conclude(steps, progress, run))
+        progress.next_run()
+        progress.retrying = Failure(code=failure_code(run), message=failure_message(run))
+        _show(steps, progress, "create_run")
+        yield from steps.sleep(delay, progress)
 
 
 def _current_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
@@ -176,17 +201,56 @@ def _current_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
     _show(steps, progress, "create_run")
     progress.run_requested = True
     progress.run_requested_at = progress.run_requested_at or steps.now
-    run = yield from steps.call("create_run", _run(progress), RunSnapshot, progress)
+    run = yield from steps.call("create_run", lambda: _run(progress), RunSnapshot, progress)
     progress.saw(run)
+    return run
+
+
+def _until_ended(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[RunSnapshot]:
+    """Look at the run behind timers until it has ended, and pass on the answers to what it asks meanwhile."""
+    while verdict_of(run) is Verdict.GOES_ON:
+        _show(steps, progress, "get_run")
+        question = progress.question if progress.pending_calls else None
+        answer = yield from steps.sleep(next_poll_delay(_age(steps, progress)), progress, question=question)
+        if answer is NO_ANSWER:
+            run = yield from _look(steps, progress)
+        else:
+            run = yield from _answer(steps, progress, run, answer)
     return run
 
 
 def _look(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
     """Look at the run once."""
-    run = yield from steps.call("get_run", _run_ref(progress), RunSnapshot, progress)
+    run = yield from steps.call("get_run", lambda: _run_ref(progress), RunSnapshot, progress)
     progress.polls += 1
     progress.saw(run)
     return run
+
+
+def _answer(steps: Steps, progress: Progress, run: RunSnapshot, payload: Any) -> Step[RunSnapshot]:
+    """Pass on the caller's answer, or ask again where it does not fit."""
+    answer, problems = read_tool_answer(payload, progress.pending_calls)
+    if problems:
+        progress.answer_was_refused(shortened("; ".join(f"{p.target} {p.message}" for p in problems), 300))
+        return run
+    _show(steps, progress, "submit_tool_outputs")
+    wanted = SubmitToolOutputs(thread_id=run.thread_id, run_id=run.run_id, answer=answer)
+    run = yield from steps.call("submit_tool_outputs", lambda: wanted, RunSnapshot, progress)
+    progress.answer_was_taken()
+    progress.saw(run)
+    return run
+
+
+def _delay_before_another_run(steps: Steps, progress: Progress, run: RunSnapshot) -> float | None:
+    """Return how long to wait before a run that failed for lack of quota is repeated, or None where it is not."""
+    if not run.rate_limited or verdict_of(run) is not Verdict.FAILED:
+        return None
+    if progress.run_number >= progress.policy.rate_limit_retries:
+        return None
+    return quota_delay(run.retry_after_seconds, (progress.deadline - steps.now).total_seconds())
+
+
+# --- how it ends ---
 
 
 def _conclude(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[dict[str, Any]]:
@@ -199,74 +263,60 @@ def _conclude(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[dict[s
                 yield from _end_terminated(steps, progress, f"cancelled: the Foundry run {run.run_id} was cancelled")
             )
         case _:
-            raise _failed(steps, progress, Failure(code=failure_code(run), message=failure_message(run)))
+            message = failure_message(run, progress.pending_calls, runs=progress.run_number + 1)
+            raise _failed(steps, progress, Failure(code=failure_code(run), message=message))
 
 
 def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[dict[str, Any]]:
-    """Fetch the answer and return the outcome. The run is paid for, so neither a cancel nor a short deadline drops
-    it.
-    """
+    """Fetch the answer and return the outcome. The run is paid for: neither a cancel nor a near deadline drops it."""
     _finish(steps, progress, ANSWERING_SECONDS)
     _show(steps, progress, "get_response")
     try:
         for look in range(LOOKS_FOR_THE_ANSWER):
             if look > 0:
                 yield from steps.sleep(0.5 + look, progress)
-            answer = yield from steps.call("get_response", _run_ref(progress), Answer, progress)
+            answer = yield from steps.call("get_response", lambda: _run_ref(progress), Answer, progress)
             if answer.found:
                 break
-    except DeadlinePassed as signal:
-        raise _failed(steps, progress, _timeout(progress, signal.failure)) from None
+    except DeadlinePassed:
+        raise _failed(steps, progress, _timeout(progress)) from None
     except StepFailed as signal:
         raise _failed(steps, progress, signal.failure) from None
     outcome = outcome_of(run, answer, progress.policy, started=progress.started, now=steps.now)
+    progress.failure = None
     _show(steps, progress, "done", "Success")
-    _log_end(steps, progress, "Success")
+    _log_end(steps, progress)
     return to_wire(outcome)
 
 
 def _end_cancelled(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
-    """Cancel the Foundry run, wait for its end, and end as Terminated. A run that completes meanwhile counts as
-    completed.
-    """
+    """Cancel the Foundry run, wait for its end, and end as Terminated, unless it has ended by itself meanwhile."""
     _finish(steps, progress, CANCELLING_SECONDS)
     _show(steps, progress, "cancel_run", "Cancelling")
-    run, failure = yield from _stop_run(steps, progress, "Cancelling")
-    if run is not None and verdict_of(run) is not Verdict.GOES_ON:
-        if verdict_of(run) is not Verdict.CANCELLED:
-            return (yield from _conclude(steps, progress, run))
-        reason = f"cancelled on request; the Foundry run {run.run_id} was cancelled"
-    elif failure is not None:
-        reason = f"cancelled on request; the Foundry run may still be active: {failure.code}: {failure.message}"
-    elif run is not None:
-        reason = f"cancelled on request; the Foundry run {run.run_id} is still '{run.raw_status}'"
-    else:
-        reason = "cancelled on request, before a Foundry run was started"
-    return (yield from _end_terminated(steps, progress, reason))
+    run, obstacle = yield from _stop_run(steps, progress)
+    if run is not None and run.state in {RunState.COMPLETED, RunState.FAILED, RunState.INCOMPLETE}:
+        return (yield from _conclude(steps, progress, run))
+    return (yield from _end_terminated(steps, progress, cancel_reason(run, obstacle)))
 
 
-def _end_timed_out(steps: Steps, progress: Progress, retrying: Failure | None) -> Step[dict[str, Any]]:
+def _end_timed_out(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
     """Cancel the Foundry run and end as Failed with code `timeout`. A run that completes meanwhile counts as
     completed.
     """
-    failure = _timeout(progress, retrying)
-    _finish(steps, progress)
-    _show(steps, progress, "cancel_run", failure=failure)
-    run, obstacle = yield from _stop_run(steps, progress, "Running", failure)
-    if run is not None and verdict_of(run) is Verdict.SUCCEEDED:
-        return (yield from _end_succeeded(steps, progress, run))
-    if obstacle is not None or (run is not None and verdict_of(run) is Verdict.GOES_ON):
-        why = f": {obstacle.message}" if obstacle else ""
-        failure = msgspec.structs.replace(failure, message=f"{failure.message}. The run could not be stopped{why}")
-    raise _failed(steps, progress, failure)
+    return (yield from _end_failed(steps, progress, _timeout(progress)))
 
 
 def _end_failed(steps: Steps, progress: Progress, failure: Failure) -> Step[dict[str, Any]]:
-    """Stop the Foundry run if there may be one, and end as Failed."""
+    """Stop the Foundry run if there may be one, and end as Failed, unless the run completes meanwhile."""
     _finish(steps, progress)
-    if progress.run_requested:
-        _show(steps, progress, "cancel_run", failure=failure)
-        yield from _stop_run(steps, progress, "Running", failure)
+    progress.failure = failure
+    _show(steps, progress, "cancel_run")
+    run, obstacle = yield from _stop_run(steps, progress)
+    if run is not None and verdict_of(run) is Verdict.SUCCEEDED:
+        return (yield from _end_succeeded(steps, progress, run))
+    if progress.run_id is not None and (run is None or verdict_of(run) is Verdict.GOES_ON):
+        why = f": {obstacle.message}" if obstacle else ""
+        failure = msgspec.structs.replace(failure, message=f"{failure.message}. The run could not be stopped{why}")
     raise _failed(steps, progress, failure)
 
 
@@ -274,24 +324,19 @@ def _end_terminated(steps: Steps, progress: Progress, reason: str) -> Step[dict[
     """End as Terminated. After the termination nothing may follow but a wait for an event that never comes."""
     _finish(steps, progress)
     _show(steps, progress, "terminate_instance", "Cancelled")
-    _log_end(steps, progress, "Cancelled")
+    _log_end(steps, progress)
     wanted = TerminateInstance(instance_id=progress.instance_id, reason=" ".join(reason.split())[:1000])
     try:
-        yield from steps.call("terminate_instance", wanted, type(None), progress)
-    except (DeadlinePassed, StepFailed) as signal:
-        why = f" ({signal.failure.message})" if signal.failure else ""
-        raise _failed(
-            steps,
-            progress,
-            Failure(code="cancelled", message=f"{reason}; it could not end as Terminated{why}"),
-        ) from None
+        yield from steps.call("terminate_instance", lambda: wanted, type(None), progress)
+    except (DeadlinePassed, StepFailed):
+        why = f" ({progress.retrying.message})" if progress.retrying else ""
+        failure = Failure(code="cancelled", message=f"{reason}; it could not end as Terminated{why}")
+        raise _failed(steps, progress, failure) from None
     yield from steps.wait_for_ever()
     raise AssertionError("an event that never comes has come")
 
 
-def _stop_run(
-    steps: Steps, progress: Progress, status: str, failure: Failure | None = None
-) -> Step[tuple[RunSnapshot | None, Failure | None]]:
+def _stop_run(steps: Steps, progress: Progress) -> Step[tuple[RunSnapshot | None, Failure | None]]:
     """Cancel the run and wait until it has ended; return it as it was last seen, and what kept us from stopping it."""
     if not progress.run_requested or progress.thread_id is None:
         return None, None
@@ -299,25 +344,21 @@ def _stop_run(
     run: RunSnapshot | None = None
     wanted = CancelRun(thread_id=progress.thread_id, run_id=progress.run_id, stamp=progress.run_stamp())
     try:
-        run = (yield from steps.call("cancel_run", wanted, CancelledRun, progress)).run
-        while run is not None and verdict_of(run) is Verdict.GOES_ON:
+        run = (yield from steps.call("cancel_run", lambda: wanted, CancelledRun, progress)).run
+        while run is not None:
             progress.saw(run)
-            _show(steps, progress, "cancel_run", status, failure)
+            if verdict_of(run) is not Verdict.GOES_ON:
+                break
+            steps.show(progress)
             yield from steps.sleep(next_poll_delay((steps.now - asked_at).total_seconds()), progress)
             run = yield from _look(steps, progress)
-    except StepFailed as signal:
-        return run, signal.failure
-    except DeadlinePassed as signal:
-        return run, signal.failure
-    if run is not None:
-        progress.saw(run)
+    except (DeadlinePassed, StepFailed):
+        return run, progress.retrying
     return run, None
 
 
 def _finish(steps: Steps, progress: Progress, longest: float = STOPPING_SECONDS) -> None:
-    """From here on the orchestration only ends: it has until its deadline, but at least a minute and at most
-    `longest` seconds.
-    """
+    """From here on it only ends: it has until its deadline, but at least a minute and at most `longest` seconds."""
     steps.only_finish()
     progress.failed_attempts = 0
     latest, soonest = (steps.now + timedelta(seconds=s) for s in (longest, STOPPING_SECONDS))
@@ -326,41 +367,50 @@ def _finish(steps: Steps, progress: Progress, longest: float = STOPPING_SECONDS)
 
 def _failed(steps: Steps, progress: Progress, failure: Failure) -> AgentRunFailedError:
     """Show the failure in the custom status and return the error that ends the instance."""
-    steps.show(progress.custom_status("Failed", failure))
-    _log_end(steps, progress, "Failed", failure.code)
+    progress.failure = failure
+    _show(steps, progress, progress.step, "Failed")
+    _log_end(steps, progress)
     return AgentRunFailedError(failure)
 
 
-def _log_end(steps: Steps, progress: Progress, status: str, code: str | None = None) -> None:
-    steps.log("agent_run.ended", **progress.ended_event(status, code, steps.now))
+def _timeout(progress: Progress) -> Failure:
+    return Failure(code="timeout", message=timeout_message(progress))
 
 
-def _timeout(progress: Progress, retrying: Failure | None) -> Failure:
-    seconds = progress.policy.timeout_seconds
-    state = f"the run {progress.run_id} was '{progress.run_status}'" if progress.run_id else f"at step {progress.step}"
-    because = f"; last error: {retrying.code}: {retrying.message}" if retrying else ""
-    return Failure(
-        code="timeout",
-        message=f"not done after {seconds} seconds, {state}{because}. Give it a longer timeout_seconds",
-    )
-
-
-def _show(steps: Steps, progress: Progress, step: str, status: str = "Running", failure: Failure | None = None) -> None:
+def _show(steps: Steps, progress: Progress, step: str, status: str | None = None) -> None:
     progress.step = step
-    steps.show(progress.custom_status(status, failure))
+    progress.status = status or progress.status
+    steps.show(progress)
+
+
+def _log_end(steps: Steps, progress: Progress) -> None:
+    steps.log("agent_run.ended", **progress.ended_event(steps.now))
 
 
 def _age(steps: Steps, progress: Progress) -> float:
     return (steps.now - (progress.run_requested_at or steps.now)).total_seconds()
 
 
-def _message(progress: Progress, content: str) -> CreateMessage:
+# --- what the activities are given ---
+
+
+def _thread(progress: Progress) -> CreateThread:
+    # With an idempotency key the start itself may be repeated, and an earlier one may have created the thread.
+    repeated = progress.failed_attempts > 0 or progress.policy.request_fingerprint is not None
+    return CreateThread(stamp=progress.thread_stamp(), repeated=repeated)
+
+
+def _message(progress: Progress) -> CreateMessage:
     assert progress.thread_id is not None
+    assert progress.message is not None
+    waits = progress.waits_for_instance()
+    gone = progress.waited_for_instance if waits > MOST_WAITS_FOR_AN_INSTANCE else None
     return CreateMessage(
         thread_id=progress.thread_id,
-        content=content,
+        content=progress.message,
         stamp=progress.message_stamp(),
         metadata=progress.metadata,
+        ignore_instance=gone[0] if gone else None,
     )
 
 

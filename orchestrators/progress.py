@@ -10,15 +10,21 @@ import msgspec
 from contracts import (
     AgentRunRequest,
     Failure,
+    PendingCall,
     RunOptions,
     RunPolicy,
     RunSnapshot,
     RunState,
     Stamp,
     composite_run_id,
+    tool_outputs_event,
 )
 
-_LONGEST_ERROR = 600
+LARGEST_CUSTOM_STATUS = 1900
+"""Bytes of JSON, which are at least as many as UTF-16 units. The platform's limit is 8,703, ours 2,048."""
+
+_LONGEST_ERROR = 500
+_LONGEST_ARGUMENTS = 200
 
 
 class Progress(msgspec.Struct, kw_only=True):
@@ -34,19 +40,39 @@ class Progress(msgspec.Struct, kw_only=True):
     deadline: datetime
     message: str | None
     """The user's message, until it is posted."""
+    wait_if_busy: bool = True
+    status: str = "Running"
+    step: str = "validate_input"
+    failure: Failure | None = None
+    """What went wrong, once the orchestration ends for it."""
+    retrying: Failure | None = None
+    """Why the last attempt at the present step failed."""
+    failed_attempts: int = 0
+    """Attempts at the present step that failed in a row."""
+    waited_for_instance: tuple[str, int] | None = None
+    """Whose message on the thread kept ours waiting, and how many times in a row."""
     thread_id: str | None = None
     run_requested: bool = False
     """A run may exist although `run_id` is not known: the answer to its creation may have been lost."""
     run_id: str | None = None
     run_number: int = 0
+    """Runs that failed for lack of quota before this one."""
     run_requested_at: datetime | None = None
     run_state: RunState | None = None
     run_status: str | None = None
     usage: dict[str, Any] | None = None
     polls: int = 0
-    failed_attempts: int = 0
-    """Attempts at the present step that failed in a row."""
-    step: str = "validate_input"
+    question: int = 0
+    """Questions asked so far; the last one is open while there are `pending_calls`."""
+    pending_calls: tuple[PendingCall, ...] = ()
+    question_error: str | None = None
+    """Why the last answer was not taken."""
+    answered: int = 0
+    """The last question that was answered."""
+    answered_calls: frozenset[str] = frozenset()
+    """The calls that were answered last; Foundry may show them as pending a little longer."""
+
+    # --- stamps ---
 
     def thread_stamp(self) -> Stamp:
         """Return the stamp of the thread that this instance creates."""
@@ -63,12 +89,45 @@ class Progress(msgspec.Struct, kw_only=True):
     def _stamp(self, operation: str) -> Stamp:
         return Stamp(instance_id=self.instance_id[:512], operation_id=f"{self.operation_id}:{operation}")
 
+    # --- what happened ---
+
     def saw(self, run: RunSnapshot) -> None:
-        """Take over what a look at the run showed."""
+        """Take over what a look at the run showed; a run that goes on without a question has none open."""
         self.run_id, self.run_state, self.run_status = run.run_id, run.state, run.raw_status
         self.usage = run.usage or self.usage
+        ids = frozenset(call.id for call in run.pending_calls)
+        if ids and ids != self.answered_calls and ids != frozenset(call.id for call in self.pending_calls):
+            self.question += 1
+            self.pending_calls, self.question_error = run.pending_calls, None
+        elif run.state in {RunState.ACTIVE, RunState.CANCELLING}:
+            self.pending_calls, self.question_error = (), None
 
-    def ended_event(self, status: str, code: str | None, now: datetime) -> dict[str, Any]:
+    def answer_was_taken(self) -> None:
+        """Close the open question."""
+        self.answered, self.answered_calls = self.question, frozenset(call.id for call in self.pending_calls)
+        self.pending_calls, self.question_error = (), None
+
+    def answer_was_refused(self, why: str) -> None:
+        """Ask again, under a fresh event name: the old one may still deliver what was refused."""
+        self.question += 1
+        self.question_error = why
+
+    def next_run(self) -> None:
+        """Forget the present run; the next one has a stamp of its own."""
+        self.run_number += 1
+        self.run_requested, self.run_id, self.run_requested_at = False, None, None
+        self.run_state = self.run_status = None
+
+    def waits_for_instance(self) -> int:
+        """Count, and return, how many times in a row the message of the same instance has kept ours waiting."""
+        holder = self.retrying.waiting_instance if self.retrying else None
+        known, times = self.waited_for_instance or (None, 0)
+        self.waited_for_instance = (holder, times + 1 if holder == known else 1) if holder else None
+        return self.waited_for_instance[1] if self.waited_for_instance else 0
+
+    # --- what others see ---
+
+    def ended_event(self, now: datetime) -> dict[str, Any]:
         """Return the fields of the log event `agent_run.ended`."""
         usage = self.usage or {}
         return {
@@ -76,21 +135,19 @@ class Progress(msgspec.Struct, kw_only=True):
             "agent_id": self.policy.agent_id,
             "thread_id": self.thread_id,
             "run_id": self.run_id,
-            "status": status,
-            "code": code,
+            "status": self.status,
+            "code": self.failure.code if self.failure else None,
             "run_status": self.run_status,
             "seconds": round((now - self.started).total_seconds(), 1),
             "polls": self.polls,
             **{name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")},
         }
 
-    def custom_status(self, status: str, failure: Failure | None = None) -> dict[str, Any]:
-        """Return the custom status: under 2 KB whatever the messages are, and all that a later look at a failed run
-        needs.
-        """
+    def custom_status(self) -> dict[str, Any]:
+        """Return the custom status: under 2 KB whatever is in it, and all that a later look at a failed run needs."""
         both = self.thread_id is not None and self.run_id is not None
-        return {
-            "status": status,
+        status: dict[str, Any] = {
+            "status": self.status,
             "step": self.step,
             "agent_id": self.policy.agent_id,
             "thread_id": self.thread_id,
@@ -98,18 +155,43 @@ class Progress(msgspec.Struct, kw_only=True):
             "composite_run_id": composite_run_id(self.thread_id or "", self.run_id or "") if both else None,
             "run_status": self.run_status,
             "polls": self.polls,
-            "error": {"code": failure.code, "message": _shortened(failure.message)} if failure else None,
+            "answered": self.answered,
+            "required_action": None,
+            "retrying": self.retrying.code if self.retrying else None,
+            "error": _error(self.failure),
             "monitor_url": self.policy.monitor_url,
         }
+        if self.pending_calls and self.failure is None:
+            status["required_action"] = self._required_action(LARGEST_CUSTOM_STATUS - _size(status))
+        return status
+
+    def _required_action(self, room: int) -> dict[str, Any]:
+        """Return the open question in at most `room` bytes: arguments are cut first, then names left out, then
+        calls.
+        """
+        head: dict[str, Any] = {"event": tool_outputs_event(self.question), "error": self.question_error}
+        for longest in (_LONGEST_ARGUMENTS, 60, 0):
+            calls = [_shown(call, longest) for call in self.pending_calls]
+            action = {**head, "calls": calls}
+            if _size(action) <= room:
+                return action
+        calls = [{"id": call.id, "kind": call.kind} for call in self.pending_calls]
+        while calls and _size({**head, "calls": calls, "more": len(self.pending_calls)}) > room:
+            calls.pop()
+        return {**head, "calls": calls, "more": len(self.pending_calls) - len(calls)}
 
 
 def begin(
-    request: AgentRunRequest, policy: RunPolicy, *, instance_id: str, operation_id: str, now: datetime
+    request: AgentRunRequest, policy: RunPolicy, *, instance_id: str, execution_id: str, now: datetime
 ) -> Progress:
-    """Return the progress of an orchestration that starts now. The deadline is fixed here, once."""
+    """Return the progress of an orchestration that starts now. The deadline is fixed here, once.
+
+    With an idempotency key two parallel starts may both be accepted, and the second one replaces the first
+    (durable-protocol.md, rule 14). Their stamps are the same, so the second adopts whatever the first one created.
+    """
     return Progress(
         instance_id=instance_id,
-        operation_id=operation_id,
+        operation_id="idempotent" if policy.request_fingerprint else execution_id,
         policy=policy,
         options=request.run_options,
         metadata=dict(request.metadata),
@@ -117,11 +199,28 @@ def begin(
         deadline=now + timedelta(seconds=policy.timeout_seconds),
         message=request.user_message,
         thread_id=request.thread_id,
+        wait_if_busy=request.if_thread_busy == "wait",
     )
 
 
-def _shortened(text: str) -> str:
-    """Return at most `_LONGEST_ERROR` bytes of the text as JSON escapes it, so that no script inflates the status."""
-    while len(msgspec.json.encode(text)) > _LONGEST_ERROR or len(text.encode("utf-16-le")) > 2 * _LONGEST_ERROR:
-        text = text[: len(text) * 9 // 10 - 1] + "…"
+def _shown(call: PendingCall, longest_arguments: int) -> dict[str, str]:
+    shown = {"id": call.id, "kind": call.kind, "name": call.name[:64]}
+    if longest_arguments:
+        shown["arguments"] = shortened(call.arguments, longest_arguments)
+    return shown
+
+
+def _error(failure: Failure | None) -> dict[str, str] | None:
+    return {"code": failure.code[:64], "message": shortened(failure.message, _LONGEST_ERROR)} if failure else None
+
+
+def _size(value: Any) -> int:
+    """Return the bytes of the JSON that Python's own encoder makes of it, every character beyond ASCII escaped."""
+    return len(msgspec.json.encode(value)) + 5 * sum(c > 127 for c in msgspec.json.encode(value))
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the text, cut so that its JSON has at most `most` bytes, whatever script it is in."""
+    while _size(text) > most:
+        text = text[: len(text) * 9 // 10 - 1].rstrip("…") + "…"
     return text

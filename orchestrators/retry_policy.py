@@ -15,7 +15,14 @@ from orchestrators.poll_schedule import whole_and_half
 
 FIRST_DELAY_SECONDS = 1.5
 LONGEST_BACKOFF_SECONDS = 60.5
+LONGEST_BUSY_DELAY_SECONDS = 10.5
 MOST_WORKER_DEATHS = 5
+
+MOST_WAITS_FOR_AN_INSTANCE = 20
+"""After this many attempts (about a minute) a message that waits for its run counts as abandoned."""
+
+DEFAULT_QUOTA_DELAY_SECONDS = 30.5
+"""How long to wait for quota where the service does not say."""
 
 WORKER_DIED = "worker_died"
 THREAD_BUSY = "thread_busy"
@@ -26,12 +33,25 @@ _DEAD_WORKER = re.compile(
 )
 
 
-def retry_delay(failure: Failure, attempts: int) -> float | None:
-    """Return the seconds to wait after `attempts` failed attempts (1 or more), or None where trying again is no use."""
+def retry_delay(failure: Failure, attempts: int, *, wait_if_busy: bool = False) -> float | None:
+    """Return the seconds to wait after `attempts` failed attempts (1 or more), or None where trying again is no use.
+
+    A thread that is busy with another run is waited for, if the caller wants that: with short steps, so that the
+    thread does
+    not stand idle and whoever has waited for long has about the same chance as a newcomer.
+    """
+    if failure.code == THREAD_BUSY and wait_if_busy:
+        return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)
     if not failure.retryable or (failure.code == WORKER_DIED and attempts >= MOST_WORKER_DEATHS):
         return None
     backoff = min(FIRST_DELAY_SECONDS * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF_SECONDS)
     return whole_and_half(backoff if failure.retry_after_seconds is None else failure.retry_after_seconds)
+
+
+def quota_delay(hint_seconds: float | None, remaining_seconds: float) -> float | None:
+    """Return the seconds to wait for quota, or None where it comes too late for the deadline."""
+    delay = DEFAULT_QUOTA_DELAY_SECONDS if hint_seconds is None else whole_and_half(hint_seconds)
+    return delay if delay < remaining_seconds else None
 
 
 def failure_of_exception(text: str) -> Failure:

@@ -1,22 +1,22 @@
 """The orchestrator's only access to Durable Functions: calls with retries, waits, and what may interrupt them.
 
 What the platform demands (durable-protocol.md, rules 1 to 5), kept in this one place:
-- the `cancel` waiter is created first thing and raced in every wait; from then on it is looked at before every further
-step;
+- the `cancel` waiter is created first thing and raced in every wait; it is looked at before every further step;
 - the losing timer of a race is cancelled, or the instance could not end;
 - every delay is k + 0.5 seconds, and a timer that fired is taken as due;
-- a generation ends only right after a timer fired, never in an episode in which an event won a race.
+- a generation ends only right after a timer fired, never in an episode in which an event won a race;
+- every question is asked under a fresh event name.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from app_log import log_event
-from contracts import CANCEL_EVENT, ActivityResult, Failure, Wire, from_wire, to_wire
+from contracts import CANCEL_EVENT, ActivityResult, Failure, Wire, from_wire, to_wire, tool_outputs_event
 from orchestrators.poll_schedule import within_deadline
 from orchestrators.progress import Progress
 from orchestrators.retry_policy import failure_of_exception, retry_delay
@@ -36,11 +36,7 @@ class CancelRequested(Exception):  # noqa: N818 - a signal, not an error
 
 
 class DeadlinePassed(Exception):  # noqa: N818
-    """The orchestration's time is over; `failure` is what it was retrying, if anything."""
-
-    def __init__(self, failure: Failure | None) -> None:
-        super().__init__("the deadline has passed")
-        self.failure = failure
+    """The orchestration's time is over."""
 
 
 class GenerationFull(Exception):  # noqa: N818
@@ -62,6 +58,7 @@ class Steps:
         self._context = context
         self._cancel = context.wait_for_external_event(CANCEL_EVENT)
         self._cancel_is_raced = False
+        self._question: tuple[int, Any] = (0, None)
         self._timers = 0
         self._interruptible = True
 
@@ -72,30 +69,28 @@ class Steps:
         return moment
 
     def only_finish(self) -> None:
-        """From here on, neither a cancel nor the length of the history interrupts: the orchestration is about to
-        end.
-        """
+        """From here on neither a cancel nor the length of the history interrupts: the orchestration is about to end."""
         self._interruptible = False
 
-    def call(self, activity: str, message: Wire, kind: type[V], progress: Progress) -> Step[V]:
-        """Call the activity until it succeeds; return its value.
+    def call(self, activity: str, make: Callable[[], Wire], kind: type[V], progress: Progress) -> Step[V]:
+        """Call the activity until it succeeds, each time with what `make` returns; return its value.
 
         Raises `StepFailed` where trying again is no use, and `DeadlinePassed`, `CancelRequested` or `GenerationFull`
-        between
-        two attempts; `progress.failed_attempts` lets the next generation go on counting.
+        between two attempts; `progress` lets the next generation go on counting.
         """
         while True:
             self._heed_cancel()
-            result = yield from self.attempt(activity, message, kind)
-            failure = result.failure
+            result = yield from self.attempt(activity, make(), kind)
+            progress.retrying = failure = result.failure
             if failure is None:
                 progress.failed_attempts = 0
                 return cast("V", result.value)
             progress.failed_attempts += 1
-            delay = retry_delay(failure, progress.failed_attempts)
+            delay = retry_delay(failure, progress.failed_attempts, wait_if_busy=progress.wait_if_busy)
             if delay is None:
                 raise StepFailed(failure)
-            yield from self.sleep(delay, progress, because=failure)
+            self.show(progress)
+            yield from self.sleep(delay, progress)
 
     def attempt(self, activity: str, message: Wire, kind: type[V]) -> Step[ActivityResult[V]]:
         """Call the activity once; return its value or its failure."""
@@ -106,31 +101,38 @@ class Steps:
             yield self._context.task_any([task, self._cancel])
         try:
             wire = yield task
-        except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions, and only their text tells them apart
+        except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions, only their text tells them apart
             return ActivityResult(failure=failure_of_exception(str(error)))
         return from_wire(ActivityResult[kind], wire)  # type: ignore[valid-type]
 
-    def sleep(self, seconds: float, progress: Progress, because: Failure | None = None) -> Step[None]:
-        """Wait `seconds`, or until the deadline or a cancel, whichever comes first."""
+    def sleep(self, seconds: float, progress: Progress, *, question: int | None = None) -> Step[Any]:
+        """Wait `seconds`, or until the deadline, a cancel, or the answer to `question`, whichever comes first.
+
+        Return the answer's payload, or `NO_ANSWER`.
+        """
         delay = within_deadline(seconds, (progress.deadline - self.now).total_seconds())
         if delay is None:
-            raise DeadlinePassed(because)
+            raise DeadlinePassed
         timer = self._context.create_timer(self.now + timedelta(seconds=delay))
         self._timers += 1
         if not self._interruptible:
             yield timer
-            return
+            return NO_ANSWER
+        answer = self._waiter(question) if question is not None else None
         self._cancel_is_raced = True
-        yield self._context.task_any([timer, self._cancel])
+        yield self._context.task_any([timer, self._cancel] + ([answer] if answer is not None else []))
         if not timer.is_completed:
             timer.cancel()
         self._heed_cancel()
+        if answer is not None and answer.is_completed:
+            return answer.result
         if self._timers >= TIMERS_PER_GENERATION:
             raise GenerationFull
+        return NO_ANSWER
 
-    def show(self, custom_status: dict[str, Any]) -> None:
-        """Make this the custom status."""
-        self._context.set_custom_status(custom_status)
+    def show(self, progress: Progress) -> None:
+        """Make the progress the custom status."""
+        self._context.set_custom_status(progress.custom_status())
 
     def log(self, event: str, **fields: Any) -> None:
         """Log an event once, not in every replay."""
@@ -141,6 +143,16 @@ class Steps:
         """Wait for an event that never comes."""
         yield self._context.wait_for_external_event("never")
 
+    def _waiter(self, question: int) -> Any:
+        """Return this generation's one waiter for the answer to the question."""
+        if self._question[0] != question:
+            self._question = (question, self._context.wait_for_external_event(tool_outputs_event(question)))
+        return self._question[1]
+
     def _heed_cancel(self) -> None:
         if self._interruptible and self._cancel.is_completed:
             raise CancelRequested
+
+
+NO_ANSWER = object()
+"""What `Steps.sleep` returns where no answer came."""

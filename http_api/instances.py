@@ -1,0 +1,70 @@
+"""Instances of our orchestrator, as the HTTP functions see them: status documents, and events that arrive for sure."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import azure.durable_functions as df
+
+from contracts import ORCHESTRATOR
+from http_api.answers import ApiError
+from http_api.status_document import is_ended, status_document
+
+_log = logging.getLogger("agent_run.http")
+
+ACKNOWLEDGE_SECONDS = 10.0
+LOOK_SECONDS = 0.2
+RAISE_AGAIN_SECONDS = 1.5
+
+_INSTANCE_ID = r"[A-Za-z0-9_:.-]{1,100}"
+"""The client does not escape ids (durable-protocol.md, rule 14), so one that could change the path is unknown at
+once.
+"""
+
+
+async def read_document(client: df.DurableOrchestrationClient, instance_id: str) -> dict[str, Any]:
+    """Return the status document of an instance of ours; raise a 404 for any other id."""
+    looks_like_one = re.fullmatch(_INSTANCE_ID, instance_id) and instance_id.strip(".")
+    status = await client.get_status(instance_id) if looks_like_one else None
+    # The SDK answers an unknown id with an empty status, whose to_json() crashes.
+    if not status or status.name != ORCHESTRATOR:
+        message = f"there is no run with the instance id {instance_id[:100]!r}"
+        raise ApiError(404, "not_found", message, target="instance_id")
+    return status_document(status.to_json())
+
+
+async def deliver(
+    client: df.DurableOrchestrationClient,
+    instance_id: str,
+    event: str,
+    data: Any,
+    acknowledged: Callable[[dict[str, Any]], bool],
+) -> dict[str, Any]:
+    """Raise the event until the orchestrator acknowledges it, the instance ends, or ten seconds have passed.
+
+    The platform answers 202 to an event for a Pending instance and may lose it, and drops one that comes just before
+    the end (durable-protocol.md, rule 3): so it is raised at a Running instance only, and raised again. Return the last
+    status document.
+    """
+    give_up_at = time.monotonic() + ACKNOWLEDGE_SECONDS
+    raise_at = 0.0
+    while True:
+        document = await read_document(client, instance_id)
+        now = time.monotonic()
+        if is_ended(document) or acknowledged(document) or now > give_up_at:
+            return document
+        if document["runtimeStatus"] in ("Running", "Suspended") and now >= raise_at:
+            try:
+                await client.raise_event(instance_id, event, data)
+            except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions; the next look tells what is true
+                _log.info("event %s for instance %s was not taken: %s", event, instance_id, type(error).__name__)
+            else:
+                raise_at = now + RAISE_AGAIN_SECONDS
+                if document["runtimeStatus"] == "Suspended":
+                    return document  # the platform keeps it until the instance is resumed
+        await asyncio.sleep(LOOK_SECONDS)
