@@ -9,13 +9,15 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from local.functions_host import reload
 from local.functions_host.clock import Clock
 from local.functions_host.console import NORMAL, QUIET, VERBOSE, Console, ConsoleHandler
-from local.functions_host.errors import AppError, HostError
+from local.functions_host.errors import BrokenRouteError, HostError
 from local.functions_host.hooks import Hooks
+from local.functions_host.hostile import BEHAVIOURS, Hostility, Plan, parse_plan
 from local.functions_host.keys import Keys, load_keys, masked
 from local.functions_host.loader import App, load_app
 from local.functions_host.server import WEBHOOK, Host, HostOptions
@@ -26,6 +28,11 @@ from local.functions_host.store import Store
 # Set in the environment of the process that takes over after an edit: from then on a broken app does not end the
 # host, it answers 404 as the real one does.
 _RELOADED = "LOCAL_FUNCTIONS_HOST_RELOADED"
+# How often the process has taken over from itself in hostile mode, and on which port.
+_RESTARTS = "LOCAL_FUNCTIONS_HOST_RESTARTS"
+
+_PORT = "LOCAL_FUNCTIONS_HOST_PORT"
+_FOLDER = Path.cwd()  # before the app changes it
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +52,11 @@ def parser() -> argparse.ArgumentParser:
         help="durable timers as Azure Storage fires them, cut to whole seconds (default), or exact",
     )
     p.add_argument("--clock-speed", type=float, default=1.0, metavar="X", help="run the host's clock X times faster")
+    p.add_argument(
+        "--hostile",
+        metavar="SEED[:NAMES]",
+        help="misbehave as the real host may, often, from this seed; NAMES picks behaviours: " + ", ".join(BEHAVIOURS),
+    )
     p.add_argument("--auth", action="store_true", help="ask for keys, as on Azure")
     p.add_argument("--ready-file", type=Path, help="write URL, process id and functions here once listening")
     p.add_argument("--reload", action="store_true", help="restart when a file of the app changes")
@@ -64,20 +76,22 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"ERROR {error}\n")
         return 1
     if again:
-        _become_anew(arguments)
+        os.environ[_RELOADED] = "1"
+        _take_over(again)
     return 0
 
 
-def _become_anew(arguments: list[str] | None) -> None:
-    """Replace the process by a fresh one: Python cannot un-import an app."""
+def _take_over(port: str) -> None:
+    """Replace the process by a fresh one on the same port: Python cannot un-import an app. Nothing is drained."""
     sys.stdout.flush()
-    os.environ[_RELOADED] = "1"
-    command = [sys.executable, "-m", "local.functions_host", *(sys.argv[1:] if arguments is None else arguments)]
+    os.environ[_PORT] = port
+    os.chdir(_FOLDER)  # relative arguments mean what they meant
+    command = [sys.executable, "-m", "local.functions_host", *sys.argv[1:]]
     os.execv(sys.executable, command)  # noqa: S606 - the same program with the same arguments
 
 
-async def _run(given: argparse.Namespace, console: Console) -> bool:
-    """Run one host; True where it is to start again because the app has changed."""
+async def _run(given: argparse.Namespace, console: Console) -> str | None:
+    """Run one host; returns its port where it is to start again because the app has changed."""
     app_root = given.app_root.resolve()
     ready = given.ready_file.resolve() if given.ready_file else None
     if not app_root.is_dir():
@@ -88,7 +102,7 @@ async def _run(given: argparse.Namespace, console: Console) -> bool:
         raise HostError(f"--clock-speed must be above 0, not {given.clock_speed}")
     for warning in load_local_settings(app_root, os.environ):
         console.warn(warning)
-    config = load_host_config(app_root)
+    config, config_error = _config(app_root)
     for warning in config.warnings:
         console.warn(warning)
     store = Store(database)
@@ -98,29 +112,67 @@ async def _run(given: argparse.Namespace, console: Console) -> bool:
         os.chdir(app_root)
         _log_to(console)
         install_fast_timestamps()
-        app = _load(app_root, console)
-        options = HostOptions(app_root=app_root, port=given.port, exact_timers=given.timers == "exact", auth=given.auth)
-        host = Host(options, config, app, store=store, clock=clock, console=console, keys=keys, hooks=Hooks())
+        app = _load(app_root, console, config_error)
+        options = HostOptions(
+            app_root=app_root,
+            port=int(os.environ.get(_PORT, given.port)),
+            exact_timers=given.timers == "exact",
+            auth=given.auth,
+        )
+        hooks = _hooks(given, database, clock, console, lambda: host.port)
+        host = Host(options, config, app, store=store, clock=clock, console=console, keys=keys, hooks=hooks)
         await host.start()
         try:
             _greet(host, config, app, keys, console, auth=given.auth)
             if ready:
                 _write_ready(ready, host, app, keys, auth=given.auth)
-            return await _until_stopped(app_root, console, watch=given.reload)
+            changed = await _until_stopped(app_root, console, watch=given.reload)
+            return str(host.port) if changed else None
         finally:
             await host.stop()
     finally:
         store.close()
 
 
-def _load(app_root: Path, console: Console) -> App:
+def _config(app_root: Path) -> tuple[HostConfig, HostError | None]:
     try:
-        app = load_app(app_root)
-    except AppError as error:
+        return load_host_config(app_root), None
+    except HostError as error:
         if _RELOADED not in os.environ:
             raise
-        app = App(fault=str(error))
-        console.warn(f"{error}. The host stays up without functions: every route is 404 until the file is mended")
+        return HostConfig(), error
+
+
+def _hooks(given: argparse.Namespace, database: str, clock: Clock, console: Console, port: Callable[[], int]) -> Hooks:
+    if given.hostile is None:
+        return Hooks()
+    plan = parse_plan(given.hostile)
+    if database == ":memory:" and "restart" in plan.names:
+        if plan.explicit:
+            raise HostError("--hostile ...:restart needs a database in a file, with --db :memory: all would be lost")
+        plan = Plan(plan.seed, plan.names - {"restart"}, explicit=False)
+    restarts = int(os.environ.get(_RESTARTS, "0"))
+    console.line(f"hostile mode, seed {plan}, restart {restarts}")
+
+    def restart() -> None:
+        os.environ[_RESTARTS] = str(restarts + 1)
+        _take_over(str(port()))
+
+    return Hostility(plan, clock=clock, console=console, restarts=restarts, restart=restart)
+
+
+def _load(app_root: Path, console: Console, config_error: HostError | None) -> App:
+    try:
+        if config_error is not None:
+            raise config_error
+        app = load_app(app_root)
+    except HostError as error:
+        if _RELOADED not in os.environ:
+            raise
+        broken = isinstance(error, BrokenRouteError) or error is config_error
+        app = App(state="Error" if broken else "Running")
+        answer = "503" if broken else "404"
+        console.warn(f"{error}. The host stays up without functions, as on Azure: every route is {answer}")
     for warning in app.warnings:
         console.warn(warning)
     return app

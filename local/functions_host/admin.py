@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from local.functions_host import protocol
+from local.functions_host.byhand import ByHand
 from local.functions_host.loader import App, Function
 
 VERSION = "local"
@@ -15,24 +16,28 @@ VERSION = "local"
 class Admin:
     """Answers requests below ``/admin``."""
 
-    def __init__(self, app: App, prefix: str) -> None:
+    def __init__(self, app: App, prefix: str, by_hand: ByHand) -> None:
         """Describe ``app``, whose routes sit below ``prefix``."""
         self._app = app
+        self._by_hand = by_hand
         self._prefix = prefix
 
-    def handle(self, request: web.BaseRequest, path: str) -> web.Response:
+    async def handle(self, request: web.BaseRequest, path: str) -> web.Response:
         """Answer a request; ``path`` is what follows ``/admin``, lower-case."""
         base = f"{request.scheme}://{request.host}"
         match request.method, path.strip("/").split("/"):
             case "GET" | "POST", ["host", "ping"]:
                 return web.Response(status=200)
             case "GET", ["host", "status"]:
-                return _json({"id": "local", "state": "Running", "version": VERSION, "extensionBundle": None})
+                return _json({"id": "local", "state": self._app.state, "version": VERSION, "extensionBundle": None})
             case "GET", ["functions"]:
                 return _json([self._describe(f, base) for f in self._app.functions])
             case "GET", ["functions", name]:
                 function = self._named(name)
                 return _json(self._describe(function, base)) if function else web.Response(status=404)
+            case "POST", ["functions", name]:
+                function = self._named(name)
+                return await self._by_hand.run(request, function) if function else web.Response(status=404)
             case _:
                 return web.Response(status=404)
 

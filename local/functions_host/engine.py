@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from local.functions_host import protocol
 from local.functions_host.clock import Clock
 from local.functions_host.console import Console
 from local.functions_host.episode import Effects, EngineOptions, Episodes, Functions, Run
-from local.functions_host.hooks import Hooks
+from local.functions_host.hooks import Fate, Hooks
 from local.functions_host.protocol import Event, Kind
 from local.functions_host.store import Instance, Message, Store, Work
 
@@ -36,12 +37,14 @@ class Engine:
         console: Console,
         options: EngineOptions,
         hooks: Hooks,
+        observe: Callable[[Effects], None] = lambda _: None,
     ) -> None:
-        """Prepare; ``start`` begins to work."""
+        """Prepare; ``start`` begins to work. ``observe`` is shown every episode that was written."""
         self.store = store
         self.clock = clock
         self.options = options
         self.hooks = hooks
+        self._observe = observe
         self._functions = functions
         self._console = console
         self._episodes = Episodes(functions, clock, console, options)
@@ -53,6 +56,8 @@ class Engine:
         self._again: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarms: set[asyncio.TimerHandle] = set()
+        self._running: Counter[str] = Counter()  # activities under way, by instance
+        self._held: dict[str, list[int]] = {}  # terminations that wait for such an activity
         self._stopping = False
 
     # --- life ---
@@ -122,6 +127,15 @@ class Engine:
         self.store.put_message(instance_id, execution_id, protocol.event_to_text(event), visible_at)
         return visible_at
 
+    def send_termination(self, row: Instance, event: Event) -> float:
+        """Send a termination, like ``send``. One that an activity of the instance asks for may have to wait."""
+        if not self._running[row.instance_id] or not self.hooks.holds_termination(row):
+            return self.send(row.instance_id, event)
+        at = self.clock.timestamp() + RETRY_SECONDS  # for the case that the activity never ends
+        seq = self.store.put_message(row.instance_id, None, protocol.event_to_text(event), at)
+        self._held.setdefault(row.instance_id, []).append(seq)
+        return at
+
     def create(self, started: Event) -> float:
         """Store a new instance and its first message, inside a transaction; replaces one of the same id."""
         assert started.instance_id is not None
@@ -188,6 +202,13 @@ class Engine:
             return True
         if not run.events and events[0].kind is not Kind.EXECUTION_STARTED:
             return False  # the start itself is still under way; what came early waits for it
+        versions = self.options.versions
+        if versions.rejects and not versions.fits(run.row.version):
+            self._console.warn(
+                f"instance '{instance_id}' has version '{run.row.version}', which does not fit this host's "
+                f"'{versions.current}' ({versions.match}): it waits for a host that fits"
+            )
+            return False
         self.forget(instance_id)  # a failure anywhere below leaves the database as the only truth
         began = time.perf_counter()
         execution_id = run.row.execution_id
@@ -197,6 +218,7 @@ class Engine:
             return True  # replaced or purged meanwhile: this episode never was
         self._commit(run, messages, effects)
         self._console.episode(run.row, time.perf_counter() - began)
+        self._observe(effects)
         return True
 
     def _commit(self, run: Run, messages: Sequence[Message], effects: Effects) -> None:
@@ -226,6 +248,7 @@ class Engine:
         if not row.ended:
             run.stored = len(run.texts)
             self._cache[row.instance_id] = run
+        self.hooks.committed()
         for item in work:
             self._dispatch(item)
         for instance_id, at in wakes:
@@ -243,26 +266,45 @@ class Engine:
             if self._stopping:
                 return
             began = time.perf_counter()
-            event = await self._run_activity(work)
+            self._running[work.instance_id] += 1
+            try:
+                event = await self._meet_fate(work)
+            finally:
+                self._running[work.instance_id] -= 1
+                if not self._running[work.instance_id]:
+                    del self._running[work.instance_id]
             self._console.activity(work.name, work.instance_id, time.perf_counter() - began, event.reason)
         with self.store.transaction():
             if not self.store.take_work(work.seq):
                 return  # the instance was purged or replaced meanwhile
             at = self.send(work.instance_id, event, execution_id=work.execution_id)
+            self.store.hasten(self._held.pop(work.instance_id, ()), at)
+        self.hooks.committed()
         self.wake_at(work.instance_id, at)
+
+    async def _meet_fate(self, work: Work) -> Event:
+        fate = self.hooks.activity_fate(work)
+        if fate is Fate.WORKER_DIES_BEFORE:
+            return self._failed(work, " python exited with code 137 (0x89)")
+        event = await self._run_activity(work)
+        if fate is Fate.WORKER_DIES_AFTER:
+            return self._failed(work, " python exited with code 137 (0x89)")
+        return await self._run_activity(work) if fate is Fate.RUNS_TWICE else event
+
+    def _failed(self, work: Work, message: str) -> Event:
+        return self.event(
+            Kind.TASK_FAILED,
+            task_id=work.task_id,
+            reason=f"Activity function '{work.name}' failed: {message}",
+            details=protocol.failure_details(message),
+        )
 
     async def _run_activity(self, work: Work) -> Event:
         try:
             result = await self._functions.run_activity(work.name, work.input, work.instance_id)
         except Exception as error:  # noqa: BLE001 - an activity's exception is a result
-            message = f" {type(error).__name__}: {error}"
             self._console.error(f"activity '{work.name}' of '{work.instance_id}' raised", error)
-            return self.event(
-                Kind.TASK_FAILED,
-                task_id=work.task_id,
-                reason=f"Activity function '{work.name}' failed: {message}",
-                details=protocol.failure_details(message),
-            )
+            return self._failed(work, f" {type(error).__name__}: {error}")
         return self.event(Kind.TASK_COMPLETED, task_id=work.task_id, result=protocol.normalise_text(result))
 
 

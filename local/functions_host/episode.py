@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from local.functions_host import protocol
 from local.functions_host.clock import Clock, iso, parse_iso
 from local.functions_host.console import Console
+from local.functions_host.lint import Finished
 from local.functions_host.protocol import (
     Action,
     Answer,
@@ -29,6 +30,7 @@ from local.functions_host.protocol import (
 )
 from local.functions_host.replay import NonDeterministicError, Outcome, Replay, Scheduled
 from local.functions_host.store import Instance, Work
+from local.functions_host.versions import VersionRule
 
 # What a message takes through a storage queue, measured: a timer of 1.5 s fires after 1.1 s.
 QUEUE_LATENCY = 0.1
@@ -64,18 +66,17 @@ class EngineOptions:
     exact_timers: bool = False
     max_orchestrators: int = 20
     max_activities: int = 20
-    default_version: str | None = None
+    versions: VersionRule = VersionRule()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A generation that has ended, for whoever wants to check it: its history and the actions of its last answer."""
+class Answered:
+    """Two successive answers of a generation, for whoever wants to compare them."""
 
     name: str
     instance_id: str
-    status: str
-    events: Sequence[Event]
-    actions: Sequence[Action]
+    before: Sequence[Action]
+    after: Sequence[Action]
 
 
 @dataclass(slots=True)
@@ -87,6 +88,8 @@ class Run:
     texts: list[str]
     stored: int
     own_status: str | None = None  # what this generation's code has set itself
+    done_in: int | None = None  # the episode in which the code was first done, as far as this process saw
+    answered: tuple[Action, ...] = ()  # the actions of the episode before, where this process ran it
 
     def append(self, event: Event) -> None:
         """Add an event to the history."""
@@ -109,6 +112,7 @@ class Effects:
     to_parent: Event | None = None
     rewritten: bool = False  # the history was begun anew
     finished: list[Finished] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
 
 
 class _RefusedError(Exception):
@@ -140,6 +144,10 @@ class Episodes:
             stack = ""
             try:
                 answer = await self._ask(run)
+                effects.answered.append(Answered(run.row.name, run.row.instance_id, run.answered, answer.actions))
+                run.answered = answer.actions
+                if run.done_in is None and (answer.is_done or answer.error is not None):
+                    run.done_in = sum(e.kind is Kind.ORCHESTRATOR_STARTED for e in run.events)
                 _check(answer)
                 outcome = self._replay(run, answer)
             except _RefusedError as error:
@@ -160,6 +168,11 @@ class Episodes:
     async def _ask(self, run: Run) -> Answer:
         """Call the orchestrator."""
         name = run.row.name
+        if not self._options.versions.fits(run.row.version):
+            raise _RefusedError(
+                f"the version '{run.row.version}' of the instance does not fit the host's version "
+                f"'{self._options.versions.current}' ({self._options.versions.match})"
+            )
         if name not in self._functions.orchestrators:
             known = ", ".join(f"'{n}'" for n in sorted(self._functions.orchestrators))
             raise _RefusedError(
@@ -203,7 +216,7 @@ class Episodes:
         row.updated = self._clock.timestamp()
         if outcome.status is not None:
             effects.finished.append(
-                Finished(row.name, row.instance_id, outcome.status, tuple(run.events), answer.actions)
+                Finished(row.name, row.instance_id, outcome.status, tuple(run.events), answer.actions, run.done_in)
             )
         if outcome.status == "ContinuedAsNew":
             return
@@ -263,7 +276,7 @@ class Episodes:
         return self.event(
             Kind.EXECUTION_STARTED,
             name=action.name,
-            version=action.version or self._options.default_version,
+            version=action.version or self._options.versions.current,
             # The SDK's JSON text travels as a JSON string: the child reads it as text [M].
             input=None if action.input is None else protocol.dumps(action.input),
             instance_id=action.instance_id or f"{row.execution_id}:{task_id}",
@@ -302,6 +315,7 @@ class Episodes:
             parent=parent,
         )
         run.events, run.texts, run.stored = [], [], 0
+        run.answered, run.done_in = (), None
         for event in (self.event(Kind.ORCHESTRATOR_STARTED), started, *outcome.carried):
             run.append(event)
         run.append(self.event(Kind.ORCHESTRATOR_COMPLETED))

@@ -2,6 +2,7 @@
 
 HostError (RuntimeError)
 └── AppError                the function app cannot be loaded
+    └── BrokenRouteError    a route template cannot be read: the real host stops with state Error
 """
 
 from __future__ import annotations
@@ -13,3 +14,7 @@ class HostError(RuntimeError):
 
 class AppError(HostError):
     """The function app does not load; the message names file, line and exception."""
+
+
+class BrokenRouteError(AppError):
+    """A route template is broken."""

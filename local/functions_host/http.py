@@ -5,9 +5,12 @@ Whatever goes wrong in a function is an empty 500; the console says why.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
@@ -31,6 +34,14 @@ _OPENS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``maxConcurrentRequests`` and ``maxOutstandingRequests`` of host.json; not positive is without limit."""
+
+    concurrent: int = -1
+    outstanding: int = -1
+
+
 class HttpHost:
     """Answers requests below the route prefix."""
 
@@ -39,8 +50,10 @@ class HttpHost:
         functions: Iterable[Function],
         prefix: str,
         invoker: Invoker,
+        *,
         console: Console,
         keys: Keys | None,
+        limits: Limits,
     ) -> None:
         """Route to ``functions``; ``keys`` is None where no key is asked for."""
         self._router = Router([(f.route, f) for f in functions if f.route is not None])
@@ -48,6 +61,9 @@ class HttpHost:
         self._invoker = invoker
         self._console = console
         self._keys = keys
+        self._outstanding = 0
+        self._limits = limits
+        self._slots = asyncio.Semaphore(limits.concurrent) if limits.concurrent > 0 else None
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.Response:
         """Answer a request; ``path`` is the encoded path."""
@@ -57,8 +73,15 @@ class HttpHost:
             response = web.Response(status=404)
         elif not self._allowed(request, function):
             response = web.Response(status=401)
+        elif 0 < self._limits.outstanding <= self._outstanding:
+            response = web.Response(status=429, headers={"X-FUNCTION-SCALEOUT": "1"})
         else:
-            response = await self._run(request, function, parameters)
+            self._outstanding += 1
+            try:
+                async with self._slots or contextlib.nullcontext():
+                    response = await self._run(request, function, parameters)
+            finally:
+                self._outstanding -= 1
         name = function.name if function else ""
         self._console.request(request.method, path, response.status, time.perf_counter() - began, name)
         return response

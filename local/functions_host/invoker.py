@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from azure.functions import meta
 
 from local.functions_host import bindings
 from local.functions_host.loader import App, Function
+
+
+class FunctionTimeoutError(Exception):
+    """A function ran longer than functionTimeout."""
 
 
 class InvocationContext(func.Context):
@@ -67,8 +72,14 @@ class InvocationContext(func.Context):
 class Invoker:
     """Runs the functions of an app. Use it from the host's event loop."""
 
-    def __init__(self, app: App, app_root: Path, client_binding: Callable[[], str]) -> None:
-        """Start the pool and the loop; ``client_binding`` gives the text of a durable client binding."""
+    def __init__(
+        self, app: App, app_root: Path, client_binding: Callable[[], str], timeout: float | None = None
+    ) -> None:
+        """Start the pool and the loop; ``client_binding`` gives the text of a durable client binding.
+
+        ``timeout`` is host.json's functionTimeout in real seconds, None without.
+        """
+        self._timeout = timeout
         self._app_root = app_root
         self._client_binding = client_binding
         self._orchestrators = app.of("orchestrationTrigger")
@@ -110,8 +121,20 @@ class Invoker:
         if function.wants_context:
             arguments["context"] = InvocationContext(function, self._app_root)
         if function.is_async:
-            return await self._on_loop(function.call(**arguments))
-        return await self._in_pool(functools.partial(function.call, **arguments))
+            running = self._on_loop(function.call(**arguments))
+        else:
+            running = self._in_pool(functools.partial(function.call, **arguments))
+        try:
+            async with asyncio.timeout(self._timeout) as limit:
+                return await running
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            # The real host kills the worker. A thread cannot be killed: what it still does happens unseen.
+            raise FunctionTimeoutError(
+                f"Timeout value of {timedelta(seconds=self._timeout or 0)} was exceeded by function: "
+                f"Functions.{function.name}"
+            ) from error
 
     async def close(self, grace: float) -> None:
         """End pool and loop. Threads still in user code after ``grace`` seconds are left to the process's end."""

@@ -20,8 +20,10 @@ from typing import Any
 from azure.functions.decorators.function_app import Function as SdkFunction
 from azure.functions.decorators.function_app import FunctionRegister
 
-from local.functions_host.errors import AppError
+from local.functions_host import cron
+from local.functions_host.errors import AppError, BrokenRouteError
 from local.functions_host.routing import Route, RouteError, parse_route
+from local.functions_host.settings import resolve
 
 SCRIPT = "function_app.py"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,126}")
@@ -56,11 +58,14 @@ class Function:
 
 @dataclass(slots=True)
 class App:
-    """The functions that were found and, for those left out, why. ``fault`` is set where nothing loaded."""
+    """The functions that were found and, for those left out, why.
+
+    ``state`` is what the real host would say of itself: ``Error`` only for faults it notices while it starts.
+    """
 
     functions: list[Function] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    fault: str | None = None
+    state: str = "Running"
 
     def of(self, trigger: str) -> dict[str, Function]:
         """Functions with a trigger of this type, by the name they are called by."""
@@ -124,7 +129,9 @@ def _add(app: App, function: SdkFunction) -> None:
     try:
         built = _build(name, call, trigger, bindings)
         _check_route(app, built)
-    except (ValueError, RouteError) as error:
+    except RouteError as error:
+        raise BrokenRouteError(f"function '{name}': {error}") from error
+    except ValueError as error:
         app.warnings.append(f"function '{name}' is left out: {error}")
         return
     app.functions.append(built)
@@ -151,6 +158,9 @@ def _build(
     for binding in bindings:
         if binding["type"] not in _SUPPORTED_BINDINGS:
             raise ValueError(f"{binding['type']} is not supported by the local host")
+    schedule = resolve(str(trigger.get("schedule") or ""))
+    if kind == "timerTrigger":
+        cron.parse(schedule)
     route = None
     if kind == "httpTrigger":
         route = parse_route(str(trigger.get("route") or name))
@@ -167,7 +177,7 @@ def _build(
         route=route,
         methods=tuple(str(m).upper() for m in trigger.get("methods") or ()),
         auth_level=str(trigger.get("authLevel") or "function").lower(),
-        schedule=str(trigger.get("schedule") or ""),
+        schedule=schedule,
         run_on_startup=bool(trigger.get("runOnStartup")),
         use_monitor=trigger.get("useMonitor") is not False,
         durable_name=str(trigger.get("orchestration") or trigger.get("activity") or name),

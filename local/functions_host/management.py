@@ -20,6 +20,7 @@ from aiohttp import web
 from local.functions_host import protocol
 from local.functions_host.clock import Clock, parse_iso
 from local.functions_host.operations import (
+    BrokenRequestError,
     ConflictError,
     GoneError,
     NotFoundError,
@@ -119,6 +120,8 @@ class Management:
             return web.Response(status=404)
         except GoneError:
             return web.Response(status=410)
+        except BrokenRequestError as error:
+            return _broken(error)
         return result if isinstance(result, web.Response) else web.Response(status=202)
 
     async def _raise_event(self, request: web.BaseRequest, instance_id: str, name: str) -> web.Response:
@@ -128,6 +131,8 @@ class Management:
             return web.Response(status=404)
         except GoneError:
             return web.Response(status=410)
+        except BrokenRequestError as error:
+            return _broken(error)
         if request.content_type != "application/json":
             return _json({"Message": "Only application/json request content is supported"}, 400)
         body = await request.read()
@@ -160,9 +165,7 @@ class Management:
         try:
             operation(instance_id, reason)
         except WrongStateError as error:
-            return _failure(
-                500, "Something went wrong while processing your request", error, "System.InvalidOperationException"
-            )
+            return _broken(error)
         return None
 
     def _rewind(self, instance_id: str, reason: str) -> web.Response:
@@ -264,6 +267,11 @@ def _failure(status: int, message: str, error: Exception, kind: str) -> web.Resp
     """An error with its .NET exception, whose stack this host does not have."""
     body = {"Message": message, "ExceptionMessage": str(error), "ExceptionType": kind, "StackTrace": ""}
     return _json(body, status)
+
+
+def _broken(error: Exception) -> web.Response:
+    message = "Something went wrong while processing your request"
+    return _failure(500, message, error, "System.InvalidOperationException")
 
 
 def _invalid_json(error: Exception) -> web.Response:

@@ -32,6 +32,10 @@ class GoneError(Exception):
     """The instance has ended."""
 
 
+class BrokenRequestError(Exception):
+    """The extension fails where it should say that the instance has ended; hostile mode only."""
+
+
 class WrongStateError(Exception):
     """The operation does not fit the status of the instance; the message is the extension's."""
 
@@ -48,9 +52,9 @@ class Operations:
         """Start an instance; raises ConflictError where the id belongs to one that has not ended."""
         instance_id = instance_id or uuid.uuid4().hex
         present = self._store.instance(instance_id)
-        if present is not None and not present.ended:
+        if present is not None and not present.ended and not self._engine.hooks.overlooks(present):
             raise ConflictError(present.status)
-        self._create(name, instance_id, input_text, version or self._engine.options.default_version)
+        self._create(name, instance_id, input_text, version or self._engine.options.versions.current)
         return instance_id
 
     def _create(self, name: str, instance_id: str, input_text: str | None, version: str | None) -> None:
@@ -97,13 +101,21 @@ class Operations:
 
     def raise_event(self, instance_id: str, name: str, input_text: str) -> None:
         """Send an external event."""
-        self.alive(instance_id)
-        self._send(instance_id, self._engine.event(Kind.EVENT_RAISED, name=name, input=input_text))
+        row = self.alive(instance_id)
+        hooks = self._engine.hooks
+        if hooks.loses_event(row):
+            return
+        event = self._engine.event(Kind.EVENT_RAISED, name=name, input=input_text)
+        for _ in range(2 if hooks.repeats_event(row) else 1):
+            self._send(instance_id, event)
 
     def terminate(self, instance_id: str, reason: str) -> None:
         """End an instance at its next episode."""
-        self.alive(instance_id)
-        self._send(instance_id, self._engine.event(Kind.EXECUTION_TERMINATED, reason=reason))
+        row = self.alive(instance_id)
+        event = self._engine.event(Kind.EXECUTION_TERMINATED, reason=reason)
+        with self._store.transaction():
+            at = self._engine.send_termination(row, event)
+        self._engine.wake_at(instance_id, at)
 
     def suspend(self, instance_id: str, reason: str) -> None:
         """Stop an instance from handling events until it is resumed."""
@@ -191,6 +203,8 @@ class Operations:
         """Return an instance that has not ended, else raise NotFoundError or GoneError."""
         row = self._found(instance_id)
         if row.ended:
+            if self._engine.hooks.fails_request(row):
+                raise BrokenRequestError(f"The instance {instance_id} is completing.")
             raise GoneError
         return row
 

@@ -26,7 +26,7 @@ _CONSTRAINTS: Mapping[str, str] = {
 }
 
 
-class RouteError(ValueError):
+class RouteError(Exception):
     """A route template that cannot be used."""
 
 

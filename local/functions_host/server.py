@@ -12,13 +12,15 @@ from aiohttp import web
 
 from local.functions_host import protocol
 from local.functions_host.admin import Admin
+from local.functions_host.byhand import ByHand
 from local.functions_host.clock import Clock
 from local.functions_host.console import Console
 from local.functions_host.engine import Engine
 from local.functions_host.episode import EngineOptions
 from local.functions_host.errors import HostError
 from local.functions_host.hooks import Hooks
-from local.functions_host.http import HttpHost
+from local.functions_host.http import HttpHost, Limits
+from local.functions_host.inspector import Inspector
 from local.functions_host.invoker import Invoker
 from local.functions_host.keys import Keys, given_key
 from local.functions_host.loader import App
@@ -27,6 +29,8 @@ from local.functions_host.operations import Operations
 from local.functions_host.protocol import ClientBinding
 from local.functions_host.settings import HostConfig
 from local.functions_host.store import Store
+from local.functions_host.timers import TimerTriggers
+from local.functions_host.versions import VersionRule
 
 HOST = "127.0.0.1"
 WEBHOOK = "/runtime/webhooks/durabletask"
@@ -69,7 +73,13 @@ class Host:
         self._keys = keys
         self._rpc_path = f"/{secrets.token_hex(16)}/"
         self._port = options.port
-        self._invoker = Invoker(app, options.app_root, lambda: protocol.client_binding(self._binding(self.url)))
+        self._invoker = Invoker(
+            app,
+            options.app_root,
+            lambda: protocol.client_binding(self._binding(self.url)),
+            timeout=config.function_timeout,
+        )
+        self._inspector = Inspector(app, console)
         self.engine = Engine(
             store,
             self._invoker,
@@ -79,21 +89,38 @@ class Host:
                 exact_timers=options.exact_timers,
                 max_orchestrators=config.max_orchestrators,
                 max_activities=config.max_activities,
-                default_version=config.default_version,
+                versions=VersionRule(config.default_version, config.version_match, config.version_failure),
             ),
             hooks=hooks,
+            observe=self._inspector.observe,
         )
         self._management = Management(Operations(self.engine), clock)
         http_functions = app.of("httpTrigger").values()
-        asked = keys if options.auth else None
-        self._http = HttpHost(http_functions, config.route_prefix, self._invoker, console, asked)
-        self._admin = Admin(app, config.route_prefix)
+        limits = Limits(config.max_concurrent_requests, config.max_outstanding_requests)
+        self._http = HttpHost(
+            http_functions,
+            config.route_prefix,
+            self._invoker,
+            console=console,
+            keys=keys if options.auth else None,
+            limits=limits,
+        )
+        timers = list(app.of("timerTrigger").values())
+        self._timers = TimerTriggers(timers, self._invoker, store, clock=clock, console=console)
+        self._by_hand = ByHand(self._invoker, self._timers, console)
+        self._admin = Admin(app, config.route_prefix, self._by_hand)
+        self._app = app
         self._runner: web.ServerRunner | None = None
 
     @property
     def url(self) -> str:
         """Where the host listens."""
         return f"http://{HOST}:{self._port}"
+
+    @property
+    def port(self) -> int:
+        """The port, the real one once the host has started."""
+        return self._port
 
     async def start(self) -> None:
         """Open the port, then take up the work in the database."""
@@ -118,13 +145,17 @@ class Host:
                 "another --port (0 takes a free one)"
             ) from error
         self._port = int(self._runner.addresses[0][1])
+        self._inspector.start()
         self.engine.start()
+        self._timers.start()
 
     async def stop(self) -> None:
         """Close the port, let what runs end for a while, then leave."""
         if self._runner is not None:
             for site in list(self._runner.sites):
                 await site.stop()
+        await self._timers.stop()
+        await self._by_hand.stop()
         await self.engine.stop(grace=10)
         if self._runner is not None:
             await self._runner.cleanup()
@@ -148,6 +179,8 @@ class Host:
             return web.Response(status=431)
         if path.startswith(self._rpc_path):
             return await self._management.handle(request, path.removeprefix(self._rpc_path), self._binding(self.url))
+        if self._app.state == "Error" and not lower.startswith("/admin/host/"):
+            return web.Response(text="Function host is not running.", status=503)
         if lower == WEBHOOK or lower.startswith(WEBHOOK + "/"):
             refused = self._refused(request, *_SYSTEM)
             base = f"{request.scheme}://{request.host}"
@@ -155,7 +188,7 @@ class Host:
         if lower == "/admin" or lower.startswith("/admin/"):
             open_to_all = lower.rstrip("/") == "/admin/host/ping"
             refused = None if open_to_all else self._refused(request, *_ADMIN)
-            return refused or self._admin.handle(request, lower.removeprefix("/admin"))
+            return refused or await self._admin.handle(request, lower.removeprefix("/admin"))
         return await self._http.handle(request, path)
 
     def _refused(self, request: web.BaseRequest, opens: set[str], knows: set[str]) -> web.Response | None:

@@ -91,7 +91,7 @@ def load_host_config(app_root: Path) -> HostConfig:
     storage = _section(durable, "storageProvider", path)
     return HostConfig(
         route_prefix=_text(http, "routePrefix", "api").strip("/"),
-        hub=_resolve(_text(durable, "hubName", DEFAULT_HUB)),
+        hub=resolve(_text(durable, "hubName", DEFAULT_HUB), DEFAULT_HUB),
         connection=_text(storage, "connectionName", _text(storage, "connectionStringName", "Storage")),
         max_activities=_number(durable, "maxConcurrentActivityFunctions", 10 * cores),
         max_orchestrators=_number(durable, "maxConcurrentOrchestratorFunctions", 10 * cores),
@@ -136,11 +136,14 @@ def _number(section: dict[str, Any], key: str, default: int) -> int:
     return value
 
 
-def _resolve(text: str) -> str:
-    """Replace ``%SETTING%`` by its value; a hub name that is not set gets a default for local use."""
+def resolve(text: str, default: str | None = None) -> str:
+    """Replace ``%SETTING%`` by its value; raises ValueError for one that is not set and has no default."""
 
     def value(match: re.Match[str]) -> str:
-        return os.environ.get(match[1]) or DEFAULT_HUB
+        found = os.environ.get(match[1]) or default
+        if found is None:
+            raise ValueError(f"the setting {match[0]} is not set")
+        return found
 
     return re.sub(r"%([^%]+)%", value, text)
 

@@ -256,12 +256,18 @@ class Store:
 
     # --- inbox ---
 
-    def put_message(self, instance_id: str, execution_id: str | None, event: str, visible_at: float) -> None:
-        """Send a message to an instance."""
-        self._db.execute(
+    def put_message(self, instance_id: str, execution_id: str | None, event: str, visible_at: float) -> int:
+        """Send a message to an instance; returns its number."""
+        cursor = self._db.execute(
             "INSERT INTO inbox (instance_id, execution_id, visible_at, event) VALUES (?, ?, ?, ?)",
             (instance_id, execution_id, visible_at, event),
         )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def hasten(self, seqs: Sequence[int], visible_at: float) -> None:
+        """Make messages visible at another time."""
+        self._db.executemany("UPDATE inbox SET visible_at = ? WHERE seq = ?", [(visible_at, s) for s in seqs])
 
     def due_messages(self, instance_id: str, now: float) -> list[Message]:
         """Return the visible messages of an instance in the order they became visible."""
