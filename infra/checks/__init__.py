@@ -1,0 +1,14 @@
+"""Offline checks of the Bicep templates: there is no Bicep compiler to be had from the package registries.
+
+`python -m infra.checks` runs them all. What each must find is seeded as a fault in `tests/infra`.
+
+bicep.py        templates as data, from the syntax tree
+project.py      the files that are checked, and what a finding is
+facts.py        resource types, API versions, roles, deny-lists
+sdk_models.py   property names, from the models of the management SDKs
+language.py     syntax, names, descriptions
+contracts.py    what templates hand each other; the parameters file
+resources.py    types, properties, roles
+policy.py       what must be closed, encrypted, kept; what Flex Consumption refuses
+consistency.py  host.json, app settings, azure.yaml, queries
+"""

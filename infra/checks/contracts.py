@@ -1,0 +1,202 @@
+"""What templates hand each other, and what the parameters file hands to main.bicep."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from infra.checks.bicep import Declaration, Expression, Template, Value, module_outputs_used
+from infra.checks.project import Project, check
+
+Found = Iterator[tuple[str, int, str]]
+
+_MAIN, _RESOURCES, _PARAMETERS = "infra/main.bicep", "infra/resources.bicep", "infra/main.parameters.json"
+_KINDS_OF_LITERALS: dict[str, type] = {"string": str, "int": int, "bool": bool, "array": list, "object": dict}
+_LIMITS = ("allowed", "minValue", "maxValue", "minLength", "maxLength")
+_REQUIRED = {"foundryAccountName", "foundryProjectName", "foundryResourceGroupName"}
+
+
+@check("module-path")
+def module_path(project: Project) -> Found:
+    """Every module exists."""
+    for file, module, target in _modules(project):
+        if target is None:
+            yield file, module.line, f"{module.name}: there is no {module.target}"
+
+
+@check("module-parameter")
+def module_parameter(project: Project) -> Found:
+    """A module gets the parameters it declares: all that are required, no others."""
+    for file, module, target in _modules(project):
+        if target is None:
+            continue
+        given, declared = _params(module), target.of_kind("param")
+        for name in given.keys() - declared.keys():
+            yield file, module.line, f"{module.name} has no parameter {name}"
+        for name in declared.keys() - given.keys():
+            if not declared[name].has_value:
+                yield file, module.line, f"{module.name} is not given its parameter {name}"
+
+
+@check("module-parameter-type")
+def module_parameter_type(project: Project) -> Found:
+    """A literal or parameter that is handed on has the type, and the limits, of the parameter that takes it."""
+    for file, module, target in _modules(project):
+        if target is None:
+            continue
+        declared, own = target.of_kind("param"), project.templates[file].of_kind("param")
+        for name, value in _params(module).items():
+            if name not in declared:
+                continue
+            problem = _mismatch(value, declared[name], own)
+            if problem:
+                yield file, module.line, f"{module.name}: {name} {problem}"
+
+
+@check("module-output")
+def module_output(project: Project) -> Found:
+    """Every output that is read exists."""
+    for file, template in project.templates.items():
+        targets = {module.name: target for f, module, target in _modules(project) if f == file}
+        for line, text in enumerate(template.text.splitlines(), 1):
+            for name, output in sorted(module_outputs_used(text)):
+                target = targets.get(name)
+                if target is not None and output not in target.of_kind("output"):
+                    yield file, line, f"{name} has no output {output}"
+
+
+@check("module-condition")
+def module_condition(project: Project) -> Found:
+    """Outputs of a module that may not be deployed are read behind its condition (`!` says that somebody thought)."""
+    for file, template in project.templates.items():
+        conditional = {m.name for m in template.of_kind("module").values() if m.condition}
+        for line, text in enumerate(template.text.splitlines(), 1):
+            for name, mark in re.findall(r"\b(\w+)(!?)\.outputs\.", text):
+                if (name in conditional) != bool(mark):
+                    yield file, line, f"{name}{mark}.outputs: the module is {'not ' if mark else ''}conditional"
+
+
+@check("pass-through")
+def pass_through(project: Project) -> Found:
+    """main.bicep offers every parameter of resources.bicep, with the same default, and hands it on."""
+    main, resources = project.templates.get(_MAIN), project.templates.get(_RESOURCES)
+    if main is None or resources is None:
+        yield _MAIN, 1, "main.bicep or resources.bicep is missing"
+        return
+    module = main.of_kind("module").get("resources")
+    handed = _params(module) if module else {}
+    offered = main.of_kind("param")
+    for name, parameter in resources.of_kind("param").items():
+        if handed.get(name) != Expression(name):
+            yield _MAIN, module.line if module else 1, f"resources is not given the parameter {name} as it is"
+        if name in offered and name != "location" and offered[name].value != parameter.value:
+            yield _MAIN, offered[name].line, f"the default of {name} is not that of resources.bicep"
+
+
+@check("module-default")
+def module_default(project: Project) -> Found:
+    """Modules have no defaults: every choice is made in one place."""
+    for file, template in project.templates.items():
+        for parameter in template.of_kind("param").values():
+            if file.startswith("infra/modules/") and parameter.has_value:
+                yield file, parameter.line, f"{parameter.name} has a default here, not in resources.bicep"
+
+
+@check("required-parameter")
+def required_parameter(project: Project) -> Found:
+    """Only what names the Foundry project is required."""
+    for file in (_MAIN, _RESOURCES):
+        template = project.templates.get(file)
+        required = {p.name for p in template.of_kind("param").values() if not p.has_value} if template else set()
+        for name in sorted(required ^ _REQUIRED):
+            yield file, 1, f"{name} {'must not' if name in required else 'must'} be required"
+
+
+@check("parameter-limits")
+def parameter_limits(project: Project) -> Found:
+    """A default is among the allowed values and within its limits."""
+    for file, template in project.templates.items():
+        for parameter in template.of_kind("param").values():
+            if parameter.has_value and (problem := _outside_limits(parameter.value, parameter)):
+                yield file, parameter.line, f"the default of {parameter.name} {problem}"
+
+
+@check("parameters-file")
+def parameters_file(project: Project) -> Found:
+    """The parameters file sets parameters that exist, all the required ones, with values that they take."""
+    main = project.templates.get(_MAIN)
+    declared = main.of_kind("param") if main else {}
+    given = project.json(_PARAMETERS).get("parameters", {})
+    for name in sorted(_REQUIRED - given.keys()):
+        yield _PARAMETERS, 1, f"{name} is missing"
+    for name, entry in given.items():
+        if name not in declared:
+            yield _PARAMETERS, 1, f"main.bicep has no parameter {name}"
+            continue
+        value = str(entry.get("value", ""))
+        variable = re.fullmatch(r"\$\{([A-Z][A-Z0-9_]*)(?:=(.*))?\}", value)
+        if variable is None:
+            yield _PARAMETERS, 1, f"{name} is {value!r}, not a variable of the azd environment"
+            continue
+        default = declared[name].value
+        if variable[2] is not None and not isinstance(default, Expression) and variable[2] != _as_text(default):
+            yield _PARAMETERS, 1, f"{name} falls back on {variable[2]!r}, main.bicep on {_as_text(default)!r}"
+        if (variable[2] is None) != (name in _REQUIRED or name in {"environmentName", "location"}):
+            yield _PARAMETERS, 1, f"{name}: only what azd asks for has no fallback"
+
+
+def _modules(project: Project) -> Iterator[tuple[str, Declaration, Template | None]]:
+    for file, template in project.templates.items():
+        for module in template.of_kind("module").values():
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(file), module.target))
+            yield file, module, project.templates.get(path)
+
+
+def _params(module: Declaration) -> dict[str, Value]:
+    params = module.body.get("params")
+    return params if isinstance(params, dict) else {}
+
+
+def _mismatch(value: Value, taker: Declaration, own: dict[str, Declaration]) -> str:
+    if isinstance(value, Expression):
+        giver = own.get(value.text)
+        if giver is None:
+            return ""
+        if giver.target != taker.target:
+            return f"is {giver.target} here and {taker.target} there"
+        for limit in _LIMITS:
+            if limit in taker.decorators and giver.decorators.get(limit) != taker.decorators[limit]:
+                # app-auth.bicep alone may be stricter: its parameters are optional until Entra is chosen.
+                if not (limit in {"minLength", "maxLength"} and limit not in giver.decorators):
+                    return f"has another @{limit} here than there"
+        return ""
+    kind = _KINDS_OF_LITERALS.get(taker.target, object)
+    if not isinstance(value, kind) or isinstance(value, bool) != (taker.target == "bool"):
+        return f"is {value!r}, no {taker.target}"
+    return _outside_limits(value, taker)
+
+
+def _outside_limits(value: Value, parameter: Declaration) -> str:
+    if isinstance(value, Expression) or value is None:
+        return ""
+    limits = {name: arguments[0] for name, arguments in parameter.decorators.items() if name in _LIMITS and arguments}
+    size = len(value) if isinstance(value, (str, list)) else None
+    low, high = limits.get("minValue"), limits.get("maxValue")
+    shortest, longest = limits.get("minLength"), limits.get("maxLength")
+    allowed = limits.get("allowed")
+    if isinstance(allowed, list) and value not in allowed:
+        return f"is {value!r}, not allowed"
+    if isinstance(value, int) and isinstance(low, int) and value < low:
+        return f"is {value}, below {low}"
+    if isinstance(value, int) and isinstance(high, int) and value > high:
+        return f"is {value}, above {high}"
+    if size is not None and isinstance(shortest, int) and size < shortest:
+        return f"is shorter than {shortest}"
+    if size is not None and isinstance(longest, int) and size > longest:
+        return f"is longer than {longest}"
+    return ""
+
+
+def _as_text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,270 @@
+targetScope = 'subscription'
+
+metadata description = 'Durable runs of Azure AI Foundry agents: creates the resource group and deploys resources.bicep into it. Only what names the Foundry project is required.'
+
+@description('Name of the resource group to create. Empty: rg-, then the name of this deployment.')
+param resourceGroupName string = ''
+
+@description('Short name of this deployment: it goes into the names of the resources.')
+@minLength(1)
+@maxLength(24)
+param environmentName string = 'agents'
+
+@description('Azure region of every resource. Flex Consumption must be offered there.')
+param location string = deployment().location
+
+@description('Tags of every resource.')
+param tags object = {}
+
+@description('Name of the Foundry account (the AI Services resource) that already exists.')
+@minLength(2)
+param foundryAccountName string
+
+@description('Name of the Foundry project whose agents are run.')
+@minLength(2)
+param foundryProjectName string
+
+@description('Resource group of the Foundry account.')
+@minLength(1)
+param foundryResourceGroupName string
+
+@description('Subscription of the Foundry account. Empty: the one deployed to.')
+param foundrySubscriptionId string = ''
+
+@description('Endpoint of the project, https://<account>.services.ai.azure.com/api/projects/<project>. Empty: it is read from the project.')
+param foundryProjectEndpoint string = ''
+
+@description('True: give the app the role Foundry User. False, for operators who may not assign roles there: docs/operations.md says how to do it by hand.')
+param assignFoundryRole bool = true
+
+@description('Where the role is assigned: on the project, or on the account with all its projects.')
+@allowed([
+  'project'
+  'account'
+])
+param foundryRoleScope string = 'project'
+
+@description('How callers prove who they are: with a function key, or with an Entra token of an allowed client.')
+@allowed([
+  'functionKey'
+  'entra'
+])
+param authMode string = 'functionKey'
+
+@description('authMode entra: client id of the app registration that stands for this API. The deployment fails without it.')
+param entraClientId string = ''
+
+@description('authMode entra: client ids that may call, separated by commas, such as that of the service principal of Polysync. Empty: only the app registration itself.')
+param entraAllowedClientIds string = ''
+
+@description('authMode entra: tenant that issues the tokens.')
+param entraTenantId string = tenant().tenantId
+
+@description('Where the state of the runs lives. The packaged host.json must name the same: infra/package.py picks it.')
+@allowed([
+  'azureStorage'
+  'durableTaskScheduler'
+])
+param durableProvider string = 'azureStorage'
+
+@description('Name of the task hub: letters and digits, a letter first. Another name starts with no runs at all.')
+@minLength(3)
+@maxLength(45)
+param taskHubName string = 'FoundryAgents'
+
+@description('durableTaskScheduler: Consumption is billed per action, Dedicated per capacity unit.')
+@allowed([
+  'Consumption'
+  'Dedicated'
+])
+param schedulerSku string = 'Consumption'
+
+@description('durableTaskScheduler: address ranges that may open a connection; an Entra token with the role is needed besides. An empty list blocks everyone.')
+@minLength(1)
+param schedulerAllowedIpRanges array = [
+  '0.0.0.0/0'
+]
+
+@description('True: a virtual network, and storage reached through private endpoints only.')
+param privateNetworking bool = false
+
+@description('privateNetworking: address space of the virtual network.')
+param virtualNetworkAddressPrefix string = '10.20.0.0/24'
+
+@description('privateNetworking: address range of the subnet of the app, /27 or larger.')
+param appSubnetAddressPrefix string = '10.20.0.0/26'
+
+@description('privateNetworking: address range of the subnet of the private endpoints, /28 or larger.')
+param endpointSubnetAddressPrefix string = '10.20.0.64/27'
+
+@description('Version of Python.')
+@allowed([
+  '3.11'
+  '3.12'
+  '3.13'
+])
+param pythonVersion string = '3.13'
+
+@description('Memory of an instance in MB.')
+@allowed([
+  512
+  2048
+  4096
+])
+param instanceMemoryMB int = 2048
+
+@description('Most instances that may run at once: the ceiling of what the app can cost and of the load it puts on Foundry.')
+@minValue(40)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
+@description('Instances that always run for orchestrations and activities. 0: the app scales to zero, and the first run waits for a cold start.')
+@minValue(0)
+@maxValue(100)
+param alwaysReadyInstances int = 1
+
+@description('HTTP requests that one instance takes at once.')
+@minValue(1)
+@maxValue(1000)
+param httpConcurrency int = 50
+
+@description('Threads for functions of one instance: at least maxConcurrentActivityFunctions and maxConcurrentOrchestratorFunctions of host.json together.')
+@minValue(1)
+@maxValue(32)
+param workerThreads int = 24
+
+@description('Replication of the storage account. With Standard_ZRS runs survive the loss of a zone.')
+@allowed([
+  'Standard_LRS'
+  'Standard_ZRS'
+  'Standard_GRS'
+  'Standard_GZRS'
+])
+param storageSku string = 'Standard_LRS'
+
+@description('True: log every read, write and deletion of blobs, queues and tables. One poll of a run makes about 12 of them.')
+param storageAccessLogs bool = false
+
+@description('Days that logs are kept.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 30
+
+@description('Gigabytes of logs a day after which the workspace takes no more until the next day, and alerts are blind. -1: no limit.')
+@minValue(-1)
+param logDailyCapGb int = -1
+
+@description('Mail address to notify of alerts. Empty: they are raised in the portal, nobody is notified.')
+param alertEmail string = ''
+
+@description('Failed runs within fifteen minutes that are not worth an alert.')
+@minValue(0)
+param toleratedFailedRuns int = 0
+
+@description('FOUNDRY_API_VERSION: value of api-version in calls of Foundry.')
+param foundryApiVersion string = 'v1'
+
+@description('FOUNDRY_DEFAULT_AGENT_ID: agent that runs where a caller names none.')
+param foundryDefaultAgentId string = ''
+
+@description('FOUNDRY_ALLOWED_AGENT_IDS: agents that callers may run, separated by commas. Empty: any of the project.')
+param foundryAllowedAgentIds string = ''
+
+@description('RUN_TIMEOUT_SECONDS: seconds that a run may take where a caller names no time.')
+@minValue(1)
+@maxValue(432000)
+param runTimeoutSeconds int = 1800
+
+@description('RUN_MAX_TIMEOUT_SECONDS: most seconds that a caller may ask for.')
+@minValue(1)
+@maxValue(432000)
+param runMaxTimeoutSeconds int = 86400
+
+@description('RUN_RATE_LIMIT_RETRIES: new runs after a run that Foundry ended for lack of quota.')
+@minValue(0)
+@maxValue(100)
+param runRateLimitRetries int = 3
+
+@description('ORPHAN_SCAN_SCHEDULE: NCRONTAB of the search for runs whose instance was terminated.')
+param orphanScanSchedule string = '0 */5 * * * *'
+
+@description('HISTORY_RETENTION_DAYS: days that ended instances, with the messages and answers in them, are kept. 0: for ever.')
+@minValue(0)
+@maxValue(3650)
+param historyRetentionDays int = 30
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
+  location: location
+  tags: union(tags, { 'azd-env-name': environmentName })
+}
+
+module resources 'resources.bicep' = {
+  name: 'resources'
+  scope: group
+  params: {
+    environmentName: environmentName
+    location: location
+    tags: tags
+    foundryAccountName: foundryAccountName
+    foundryProjectName: foundryProjectName
+    foundryResourceGroupName: foundryResourceGroupName
+    foundrySubscriptionId: foundrySubscriptionId
+    foundryProjectEndpoint: foundryProjectEndpoint
+    assignFoundryRole: assignFoundryRole
+    foundryRoleScope: foundryRoleScope
+    authMode: authMode
+    entraClientId: entraClientId
+    entraAllowedClientIds: entraAllowedClientIds
+    entraTenantId: entraTenantId
+    durableProvider: durableProvider
+    taskHubName: taskHubName
+    schedulerSku: schedulerSku
+    schedulerAllowedIpRanges: schedulerAllowedIpRanges
+    privateNetworking: privateNetworking
+    virtualNetworkAddressPrefix: virtualNetworkAddressPrefix
+    appSubnetAddressPrefix: appSubnetAddressPrefix
+    endpointSubnetAddressPrefix: endpointSubnetAddressPrefix
+    pythonVersion: pythonVersion
+    instanceMemoryMB: instanceMemoryMB
+    maximumInstanceCount: maximumInstanceCount
+    alwaysReadyInstances: alwaysReadyInstances
+    httpConcurrency: httpConcurrency
+    workerThreads: workerThreads
+    storageSku: storageSku
+    storageAccessLogs: storageAccessLogs
+    logRetentionDays: logRetentionDays
+    logDailyCapGb: logDailyCapGb
+    alertEmail: alertEmail
+    toleratedFailedRuns: toleratedFailedRuns
+    foundryApiVersion: foundryApiVersion
+    foundryDefaultAgentId: foundryDefaultAgentId
+    foundryAllowedAgentIds: foundryAllowedAgentIds
+    runTimeoutSeconds: runTimeoutSeconds
+    runMaxTimeoutSeconds: runMaxTimeoutSeconds
+    runRateLimitRetries: runRateLimitRetries
+    orphanScanSchedule: orphanScanSchedule
+    historyRetentionDays: historyRetentionDays
+  }
+}
+
+@description('Resource group of everything that was deployed.')
+output AZURE_RESOURCE_GROUP string = group.name
+
+@description('Name of the function app.')
+output FUNCTION_APP_NAME string = resources.outputs.functionAppName
+
+@description('URL of the function app; the routes are under /api.')
+output FUNCTION_APP_URL string = resources.outputs.functionAppUrl
+
+@description('Client id of the identity of the app.')
+output IDENTITY_CLIENT_ID string = resources.outputs.identityClientId
+
+@description('Object id of the identity of the app: what a role is assigned to by hand.')
+output IDENTITY_PRINCIPAL_ID string = resources.outputs.identityPrincipalId
+
+@description('Endpoint of the Foundry project that the app calls.')
+output FOUNDRY_PROJECT_ENDPOINT string = resources.outputs.foundryProjectEndpoint
+
+@description('Provider that the packaged host.json has to name.')
+output DURABLE_PROVIDER string = durableProvider

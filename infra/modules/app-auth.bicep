@@ -1,0 +1,61 @@
+metadata description = 'authMode entra: the platform asks every request for a token of an allowed client, in front of the app and of the Durable management API.'
+
+@description('Name of the function app.')
+param functionAppName string
+
+@description('Client id of the app registration that stands for this API. Its length is checked, so that nothing is opened without it.')
+@minLength(36)
+@maxLength(36)
+param clientId string
+
+@description('Client ids whose tokens are let in, separated by commas. Empty: only the app registration itself.')
+param allowedClientIds string
+
+@description('Tenant that issues the tokens.')
+@minLength(36)
+@maxLength(36)
+param tenantId string
+
+resource site 'Microsoft.Web/sites@2025-03-01' existing = {
+  name: functionAppName
+}
+
+resource authSettings 'Microsoft.Web/sites/config@2025-03-01' = {
+  parent: site
+  name: 'authsettingsV2'
+  properties: {
+    platform: {
+      enabled: true
+    }
+    globalValidation: {
+      requireAuthentication: true
+      unauthenticatedClientAction: 'Return401'
+    }
+    httpSettings: {
+      requireHttps: true
+    }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: clientId
+          openIdIssuer: '${environment().authentication.loginEndpoint}${tenantId}/v2.0'
+        }
+        validation: {
+          allowedAudiences: [
+            'api://${clientId}'
+            clientId
+          ]
+          defaultAuthorizationPolicy: {
+            allowedApplications: empty(allowedClientIds) ? [clientId] : split(replace(allowedClientIds, ' ', ''), ',')
+          }
+        }
+      }
+    }
+    login: {
+      tokenStore: {
+        enabled: false
+      }
+    }
+  }
+}

@@ -1,0 +1,54 @@
+metadata description = 'The Foundry project that already exists: its endpoint, and the role that lets the app run its agents. Deployed into the resource group of the Foundry account.'
+
+@description('Name of the Foundry account.')
+param accountName string
+
+@description('Name of the Foundry project.')
+param projectName string
+
+@description('True: assign the role. False: somebody does it by hand.')
+param assignRole bool
+
+@description('Where the role is assigned: on the project, or on the account with all its projects.')
+@allowed([
+  'project'
+  'account'
+])
+param roleScope string
+
+@description('Object id of the identity of the app.')
+param principalId string
+
+var foundryUser = '53ca6127-db72-4b80-b1b0-d745d6d5456d'
+
+resource account 'Microsoft.CognitiveServices/accounts@2025-06-01' existing = {
+  name: accountName
+}
+
+resource project 'Microsoft.CognitiveServices/accounts/projects@2025-06-01' existing = {
+  parent: account
+  name: projectName
+}
+
+resource projectRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRole && roleScope == 'project') {
+  name: guid(project.id, principalId, foundryUser)
+  scope: project
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', foundryUser)
+  }
+}
+
+resource accountRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRole && roleScope == 'account') {
+  name: guid(account.id, principalId, foundryUser)
+  scope: account
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', foundryUser)
+  }
+}
+
+@description('Endpoint of the project.')
+output projectEndpoint string = project.properties.endpoints['AI Foundry API']
