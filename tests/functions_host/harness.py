@@ -230,3 +230,11 @@ class HostProcess:
             if time.monotonic() > deadline:
                 raise AssertionError(f"'{instance_id}' does not get there: {status}")
             time.sleep(0.02)
+
+    def until_log(self, text: str, timeout: float = 60) -> None:
+        """Wait until the host has printed a text."""
+        deadline = time.monotonic() + timeout
+        while text not in self.log:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the host never prints {text!r}:\n{self.log}")
+            time.sleep(0.02)
