@@ -4,9 +4,21 @@ import azure.durable_functions as df
 
 from activities import foundry_calls, instance_control
 from http_api import agents, health, run_control, run_status, runs
+from maintenance import old_history, orphaned_runs
 from orchestrators import agent_run
 
 app = df.DFApp()
 
-for module in (runs, run_status, run_control, agents, health, agent_run, foundry_calls, instance_control):
+for module in (
+    runs,
+    run_status,
+    run_control,
+    agents,
+    health,
+    agent_run,
+    foundry_calls,
+    instance_control,
+    orphaned_runs,
+    old_history,
+):
     app.register_functions(module.blueprint)

@@ -1,8 +1,8 @@
 """Settings of the app, read from the environment when they are needed, never while modules load.
 
-`HTTP_AUTH_LEVEL` is the one exception, because decorators need it: `http_auth_level`. A setting that is missing or
-malformed
-raises `SettingsError`, which names every one of them with its remedy; values are never shown, they may be secret.
+`HTTP_AUTH_LEVEL` and `ORPHAN_SCAN_SCHEDULE` are the exceptions, because decorators need them. Settings that are missing
+or malformed raise `SettingsError`, which names every one of them with its remedy; values are never shown, they may be
+secret.
 
 Source: ../shared/design.md, section 5.
 """
@@ -124,6 +124,12 @@ def http_auth_level(environment: Mapping[str, str] | None = None) -> str:
     """
     value = (os.environ if environment is None else environment).get("HTTP_AUTH_LEVEL", "")
     return "ANONYMOUS" if value.strip().upper() == "ANONYMOUS" else "FUNCTION"
+
+
+def orphan_scan_schedule(environment: Mapping[str, str] | None = None) -> str:
+    """Return the schedule of `cancel_orphaned_runs`. Read while modules load, since the decorator needs it."""
+    name = "ORPHAN_SCAN_SCHEDULE"
+    return (os.environ if environment is None else environment).get(name, "").strip() or DEFAULTS[name]
 
 
 class _Reader:

@@ -103,6 +103,10 @@ class ClassicAgentService:
         """Return the run as it is now."""
         return _snapshot(self._transport.get(_run(thread_id, run_id)))
 
+    def list_runs(self, thread_id: str) -> list[RunSnapshot]:
+        """Return the thread's newest hundred runs, newest first."""
+        return [_snapshot(item) for item in self._pages(f"{_thread(thread_id)}/runs", 1)]
+
     def find_run(self, thread_id: str, stamp: Stamp) -> RunSnapshot | None:
         """Return the run that carries the stamp, if it is among the thread's newest thousand."""
         found = self._find(f"{_thread(thread_id)}/runs", stamp, pages=_PAGES_SEARCHED)

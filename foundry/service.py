@@ -59,6 +59,10 @@ class AgentService(Protocol):
         """Return the run as it is now."""
         ...
 
+    def list_runs(self, thread_id: str) -> list[RunSnapshot]:
+        """Return the thread's newest runs, newest first."""
+        ...
+
     def find_run(self, thread_id: str, stamp: Stamp) -> RunSnapshot | None:
         """Return the run that carries the stamp, if it is among the thread's newest ones."""
         ...

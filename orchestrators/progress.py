@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -21,7 +23,7 @@ from contracts import (
 )
 
 LARGEST_CUSTOM_STATUS = 1900
-"""Bytes of JSON, which are at least as many as UTF-16 units. The platform's limit is 8,703, ours 2,048."""
+"""Characters of its JSON. The platform's limit is 8,703, ours 2,048."""
 
 _LONGEST_ERROR = 500
 _LONGEST_ARGUMENTS = 200
@@ -175,10 +177,10 @@ class Progress(msgspec.Struct, kw_only=True):
             action = {**head, "calls": calls}
             if _size(action) <= room:
                 return action
-        calls = [{"id": call.id, "kind": call.kind} for call in self.pending_calls]
-        while calls and _size({**head, "calls": calls, "more": len(self.pending_calls)}) > room:
-            calls.pop()
-        return {**head, "calls": calls, "more": len(self.pending_calls) - len(calls)}
+        bare = [{"id": call.id, "kind": call.kind} for call in self.pending_calls]
+        left = room - _size({**head, "calls": [], "more": len(bare)})
+        fitting = sum(total <= left for total in accumulate(_size(call) + len(", ") for call in bare))
+        return {**head, "calls": bare[:fitting], "more": len(bare) - fitting}
 
 
 def begin(
@@ -215,8 +217,8 @@ def _error(failure: Failure | None) -> dict[str, str] | None:
 
 
 def _size(value: Any) -> int:
-    """Return the bytes of the JSON that Python's own encoder makes of it, every character beyond ASCII escaped."""
-    return len(msgspec.json.encode(value)) + 5 * sum(c > 127 for c in msgspec.json.encode(value))
+    """Return the characters of its JSON as the SDK writes it: ASCII only, everything else escaped."""
+    return len(json.dumps(value))
 
 
 def shortened(text: str, most: int) -> str:

@@ -1,0 +1,70 @@
+"""`purge_history`: deletes the history of instances that ended long ago.
+
+The filter always names the terminal states: without them the platform purges running instances too
+(durable-protocol.md,
+rule 13).
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from app_log import log_event
+from settings import SettingsError, load_settings
+
+blueprint = df.Blueprint()
+_log = logging.getLogger("agent_run.maintenance")
+
+SCHEDULE = "0 30 3 * * *"
+"""Once a night. Not a setting: an operator decides how long history is kept, not when it is deleted."""
+
+TERMINAL = (
+    df.OrchestrationRuntimeStatus.Completed,
+    df.OrchestrationRuntimeStatus.Failed,
+    df.OrchestrationRuntimeStatus.Terminated,
+    df.OrchestrationRuntimeStatus.Canceled,
+)
+SLICE = timedelta(days=1)
+SLICES = 7
+"""The last week before the limit is purged day by day, so that one day's failure leaves the others; then all older."""
+
+
+@blueprint.timer_trigger(arg_name="timer", schedule=SCHEDULE)
+@blueprint.durable_client_input(client_name="client")
+async def purge_history(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:  # noqa: ARG001
+    """Purge what is older than `HISTORY_RETENTION_DAYS`; 0 keeps everything."""
+    try:
+        days = load_settings().history_retention_days
+    except SettingsError as error:
+        log_event(_log, "agent_run.purged", level=logging.ERROR, deleted=0, failed=1, error=str(error))
+        return
+    if days > 0:
+        await purge(client, datetime.now(UTC) - timedelta(days=days))
+
+
+async def purge(client: df.DurableOrchestrationClient, limit: datetime) -> dict[str, int]:
+    """Purge ended instances created before `limit`; return, and log in one line, what was deleted and what failed."""
+    counts = {"deleted": 0, "failed": 0}
+    for start, end in slices_before(limit):
+        try:
+            result = await client.purge_instance_history_by(start, end, list(TERMINAL))
+            counts["deleted"] += result.instances_deleted
+        except Exception as error:  # noqa: BLE001 - the next night tries this slice again
+            counts["failed"] += 1
+            log_event(
+                _log, "agent_run.purge_failed", level=logging.WARNING, before=str(end), error=type(error).__name__
+            )
+    log_event(_log, "agent_run.purged", level=logging.WARNING if counts["failed"] else logging.INFO, **counts)
+    return counts
+
+
+def slices_before(limit: datetime) -> list[tuple[datetime, datetime]]:
+    """Return time windows that cover everything before `limit`, newest first."""
+    edges = [limit - n * SLICE for n in range(SLICES + 1)]
+    days = [(earlier, later) for later, earlier in pairwise(edges)]
+    return [*days, (datetime(2020, 1, 1, tzinfo=UTC), edges[-1])]

@@ -1,0 +1,156 @@
+"""Activities for the simulation: a Foundry service whose run goes through states by the clock of the simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from orchestrators import agent_run as module
+from tests.orchestrator.simulation import ActivityCrashError, Ended, Simulation
+
+ORCHESTRATOR = module.agent_run._function._func.orchestrator_function  # type: ignore[attr-defined]
+
+DEAD_WORKER = "Activity function 'x' failed:  \"/usr/bin/python3 worker.py\" exited with code 137 (0x89) "
+
+State = str | dict[str, Any]
+
+
+def ok(value: Any) -> dict[str, Any]:
+    return {"value": value, "failure": None}
+
+
+def failure(code: str, *, message: str = "no", retryable: bool = False, **more: Any) -> dict[str, Any]:
+    return {"value": None, "failure": {"code": code, "message": message, "retryable": retryable, **more}}
+
+
+def down(**more: Any) -> dict[str, Any]:
+    return failure("service_unavailable", retryable=True, **more)
+
+
+def call(id_: str, name: str = "get_weather", kind: str = "function") -> dict[str, Any]:
+    return {"id": id_, "kind": kind, "name": name, "arguments": "{}"}
+
+
+class ScriptedFoundry:
+    """`states` maps seconds since the run's start to the state it has from then on; overrides replace an activity's
+    answers.
+
+    An override is a list of answers (or exceptions) given one after the other before the normal behaviour resumes.
+    """
+
+    def __init__(self, states: dict[float, State] | None = None, **overrides: list[Any]) -> None:
+        self.states = states or {0: "active", 3: "completed"}
+        self.overrides = {name: list(answers) for name, answers in overrides.items()}
+        self.runs: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
+        self.threads = 0
+        self.submitted: list[dict[str, Any]] = []
+        self.cancel_takes = 2.0
+        self.after_answer: dict[float, State] = {0: "active", 2: "completed"}
+        self.simulation: Simulation
+        self._cancelled_at: float | None = None
+
+    def simulate(self, request: dict[str, Any] | None = None, **options: Any) -> Simulation:
+        """Return a simulation of one orchestration."""
+        names = (
+            "plan_run", "create_thread", "create_message", "create_run", "get_run", "get_response", "cancel_run",
+            "submit_tool_outputs", "terminate_instance",
+        )  # fmt: skip
+        activities = {name: self._activity(name) for name in names}
+        self.simulation = Simulation(ORCHESTRATOR, activities, **options)
+        return self.simulation
+
+    def run(
+        self,
+        request: dict[str, Any] | None = None,
+        *,
+        timeout: int = 600,
+        events: list[tuple[Any, ...]] = [],  # noqa: B006
+        policy: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Ended:
+        """Run one orchestration to its end."""
+        simulation = self.simulate(**options)
+        for event in events:
+            simulation.raise_event(*event)
+        wanted = {"user_message": "hello", **(request or {})}
+        return simulation.run(
+            {"request": wanted, "policy": {"agent_id": "asst_1", "timeout_seconds": timeout, **(policy or {})}}
+        )
+
+    def called(self, name: str) -> list[Any]:
+        return [c.payload for c in self.simulation.calls if c.name == name]
+
+    def _activity(self, name: str) -> Callable[[Any, float], Any]:
+        def act(payload: Any, seconds: float) -> Any:
+            queued = self.overrides.get(name)
+            if queued:
+                answer = queued.pop(0)
+                if isinstance(answer, Exception):
+                    raise answer
+                if answer is not None:
+                    return answer(payload, seconds) if callable(answer) else answer
+            return getattr(self, name)(payload, seconds)
+
+        return act
+
+    def plan_run(self, payload: Any, seconds: float) -> Any:
+        return ok(
+            {"agent_id": payload["agent_id"] or "asst_default", "timeout_seconds": payload["timeout_seconds"] or 600}
+        )
+
+    def create_thread(self, payload: Any, seconds: float) -> Any:
+        self.threads += 1
+        return ok({"thread_id": f"thread_{self.threads}"})
+
+    def create_message(self, payload: Any, seconds: float) -> Any:
+        if payload["stamp"] not in self.messages:
+            self.messages.append(payload["stamp"])
+        return ok({"message_id": f"msg_{len(self.messages)}"})
+
+    def create_run(self, payload: Any, seconds: float) -> Any:
+        known = next((r for r in self.runs if r["stamp"] == payload["stamp"]), None)
+        if known is None:
+            known = {"id": f"run_{len(self.runs) + 1}", "stamp": payload["stamp"], "at": seconds, "states": self.states}
+            self.runs.append(known)
+            self._cancelled_at = None
+        return ok(self._snapshot(known, seconds, payload["thread_id"]))
+
+    def get_run(self, payload: Any, seconds: float) -> Any:
+        run = next(r for r in self.runs if r["id"] == payload["run_id"])
+        return ok(self._snapshot(run, seconds, payload["thread_id"]))
+
+    def get_response(self, payload: Any, seconds: float) -> Any:
+        return ok({"found": True, "text": f"answer of {payload['run_id']}", "message_id": "msg_a"})
+
+    def submit_tool_outputs(self, payload: Any, seconds: float) -> Any:
+        self.submitted.append(payload["answer"])
+        run = next(r for r in self.runs if r["id"] == payload["run_id"])
+        run["at"], run["states"] = seconds, self.after_answer
+        return ok(self._snapshot(run, seconds, payload["thread_id"]))
+
+    def cancel_run(self, payload: Any, seconds: float) -> Any:
+        run = next(
+            (r for r in self.runs if payload["run_id"] in (None, r["id"]) and r["stamp"] == payload["stamp"]), None
+        )
+        if run is None:
+            return ok({"run": None})
+        if self._cancelled_at is None:
+            self._cancelled_at = seconds
+        return ok({"run": self._snapshot(run, seconds, payload["thread_id"])})
+
+    def terminate_instance(self, payload: Any, seconds: float) -> Any:
+        self.simulation.terminate(payload["reason"])
+        return ok(None)
+
+    def _snapshot(self, run: dict[str, Any], seconds: float, thread_id: str) -> dict[str, Any]:
+        age = seconds - run["at"]
+        state = next(s for at, s in sorted(run["states"].items(), reverse=True) if age >= at)
+        shown: dict[str, Any] = {"state": state} if isinstance(state, str) else dict(state)
+        if self._cancelled_at is not None and shown["state"] in ("active", "requires_action", "cancelling"):
+            done = seconds - self._cancelled_at >= self.cancel_takes
+            shown = {"state": "cancelled" if done else "cancelling"}
+        return {"run_id": run["id"], "thread_id": thread_id, "raw_status": shown["state"], **shown}
+
+
+__all__ = ["DEAD_WORKER", "ActivityCrashError", "ScriptedFoundry", "call", "down", "failure", "ok"]

@@ -1,0 +1,458 @@
+"""The orchestrator on the SDK's own executor, in virtual time."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from orchestrators.steps import TIMERS_PER_GENERATION
+from tests.orchestrator.scripted_foundry import (
+    DEAD_WORKER,
+    ActivityCrashError,
+    ScriptedFoundry,
+    call,
+    down,
+    failure,
+    ok,
+)
+
+both_backends = pytest.mark.parametrize("exact", [False, True], ids=["azure-storage", "exact"])
+
+
+def test_the_steps_in_their_order() -> None:
+    foundry = ScriptedFoundry()
+    ended = foundry.run()
+    assert ended.status == "Completed"
+    names = [c.name for c in foundry.simulation.calls]
+    assert names[:3] == ["create_thread", "create_message", "create_run"]
+    assert set(names[3:-1]) == {"get_run"}
+    assert names[-1] == "get_response"
+    assert ended.output["response"] == "answer of run_1"
+    assert [s["step"] for s in ended.custom_statuses if s["polls"] == 0] == [
+        "create_thread", "create_message", "create_run", "get_run",
+    ]  # fmt: skip
+    assert ended.custom_status["status"] == "Success"
+
+
+def test_a_given_thread_is_used() -> None:
+    foundry = ScriptedFoundry()
+    assert foundry.run({"thread_id": "thread_x"}).output["thread_id"] == "thread_x"
+    assert foundry.called("create_thread") == []
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "says"),
+    [
+        ("completed", "Completed", None),
+        (
+            {"state": "failed", "error_code": "server_error", "error_message": "Sorry."},
+            "Failed",
+            "server_error: the run",
+        ),
+        (
+            {"state": "failed"},
+            "Failed",
+            "failed: the run run_1 on thread thread_1 ended as failed: Foundry gave no reason",
+        ),
+        ("expired", "Failed", "expired: "),
+        ({"state": "incomplete", "error_code": "incomplete", "error_message": "x"}, "Failed", "incomplete: "),
+        ("cancelled", "Terminated", "cancelled: the Foundry run run_1 was cancelled"),
+    ],
+)
+def test_the_outcome_table(state: Any, status: str, says: str | None) -> None:
+    ended = ScriptedFoundry({0: "active", 3: state}).run()
+    assert ended.status == status
+    if says:
+        assert says in ended.output
+        assert "\n" not in ended.output
+
+
+def test_an_unknown_status_keeps_polling_until_the_deadline() -> None:
+    ended = ScriptedFoundry({0: {"state": "active", "raw_status": "weird"}}).run(timeout=30)
+    assert ended.status == "Failed"
+    assert "timeout: not done after 30 seconds, the run run_1 was 'weird'" in ended.output
+
+
+@both_backends
+@pytest.mark.parametrize("timeout", [1, 2, 5, 17, 60, 600])
+def test_the_deadline_cancels_and_no_timer_outlives_it(exact: bool, timeout: int) -> None:
+    foundry = ScriptedFoundry({0: "active"})
+    ended = foundry.run(timeout=timeout, exact_timers=exact)
+    assert ended.status == "Failed"
+    assert "timeout" in ended.output
+    cancelled_at = next(c.at for c in foundry.simulation.calls if c.name == "cancel_run")
+    assert timeout - 1 <= cancelled_at <= timeout + 1.5
+    for at, delay in ended.timers:
+        assert delay % 1 == 0.5
+        assert delay >= 1.5
+        if at < timeout - 0.5:
+            assert at + delay < timeout + 1.01
+    assert foundry.simulation.calls[-1].name == "get_run"  # the run was seen to stop
+    assert ended.custom_status["run_status"] == "cancelled"
+
+
+@both_backends
+def test_a_run_of_ten_minutes_costs_at_most_sixty_polls_none_within_a_second(exact: bool) -> None:
+    foundry = ScriptedFoundry({0: "active", 600: "completed"})
+    assert foundry.run(timeout=900, exact_timers=exact).status == "Completed"
+    polls = [c.at for c in foundry.simulation.calls if c.name == "get_run"]
+    assert len(polls) <= 60
+    assert min(b - a for a, b in pairwise(polls)) >= 1
+
+
+def test_history_stays_bounded() -> None:
+    ended = ScriptedFoundry({0: "active", 3000: "completed"}).run(timeout=6000)
+    assert ended.status == "Completed"
+    assert ended.generations > 3
+    for history in ended.histories:
+        assert sum(e["EventType"] == 10 for e in history["history"]) <= TIMERS_PER_GENERATION
+
+
+# --- retries ---
+
+
+def test_retryable_failures_are_retried_and_the_message_is_made_once() -> None:
+    foundry = ScriptedFoundry(
+        create_thread=[down()],
+        create_message=[down(), down()],
+        create_run=[down()],
+        get_run=[down()],
+        get_response=[down()],
+    )
+    ended = foundry.run()
+    assert ended.status == "Completed"
+    assert len(foundry.messages) == len(foundry.runs) == 1
+    assert foundry.called("create_thread")[1]["repeated"] is True
+    assert any(s["retrying"] == "service_unavailable" for s in ended.custom_statuses)
+    assert ended.custom_status["retrying"] is None
+
+
+def test_backoff_grows_to_its_cap_and_retry_after_wins() -> None:
+    foundry = ScriptedFoundry(create_thread=[down()] * 9 + [down(retry_after_seconds=12.2)])
+    ended = foundry.run(timeout=3600)
+    delays = [delay for _, delay in ended.timers[:10]]
+    assert delays == [1.5, 3.5, 6.5, 12.5, 24.5, 48.5, 60.5, 60.5, 60.5, 12.5]
+
+
+def test_final_failures_are_not_retried() -> None:
+    foundry = ScriptedFoundry(create_run=[failure("not_found", message="No assistant found with id 'asst_1'.")])
+    ended = foundry.run()
+    assert ended.output.endswith("failed: not_found: No assistant found with id 'asst_1'.")
+    assert len(foundry.called("create_run")) == 1
+
+
+def test_a_dead_worker_is_retried_but_a_bug_is_not() -> None:
+    foundry = ScriptedFoundry(create_run=[ActivityCrashError(DEAD_WORKER)])
+    assert foundry.run().status == "Completed"
+    boom = ActivityCrashError("Activity function 'get_run' failed:  ValueError: boom \n {\"$type\": ...")
+    foundry = ScriptedFoundry({0: "active"}, get_run=[boom])
+    ended = foundry.run()
+    assert ended.status == "Failed"
+    assert ended.output.endswith("activity_failed: Activity function 'get_run' failed: ValueError: boom")
+    assert foundry.called("cancel_run"), "the run must not be left active"
+    always = ScriptedFoundry(create_run=[ActivityCrashError(DEAD_WORKER)] * 99)
+    assert "worker_died" in always.run().output
+    assert len(always.called("create_run")) == 5
+
+
+def test_an_outage_longer_than_the_deadline_is_a_timeout_that_names_it() -> None:
+    ended = ScriptedFoundry(create_message=[down(message="503 from Foundry")] * 99).run(timeout=60)
+    assert (
+        "timeout: not done after 60 seconds, at step create_message; last error: service_unavailable: 503"
+        in ended.output
+    )
+
+
+def test_a_long_outage_renews_the_history_and_goes_on_counting() -> None:
+    foundry = ScriptedFoundry(create_message=[down()] * 50)
+    ended = foundry.run(timeout=7200)
+    assert ended.status == "Completed"
+    assert ended.generations >= 3
+    assert [d for _, d in ended.timers][30] == 60.5
+
+
+def test_the_answer_is_asked_for_again_where_the_list_lags() -> None:
+    nothing = ok({"found": False})
+    foundry = ScriptedFoundry(get_response=[nothing, nothing])
+    assert foundry.run().output["response"] == "answer of run_1"
+    never = ScriptedFoundry(get_response=[nothing] * 9).run()
+    assert never.output["response"] == ""
+    assert never.output["message_id"] is None
+
+
+# --- cancel ---
+
+
+@both_backends
+@pytest.mark.parametrize("tenth", [*range(20), *range(20, 200, 13), *range(300, 1000, 37)])
+def test_a_cancel_at_any_moment_ends_terminated_and_stops_the_run(exact: bool, tenth: int) -> None:
+    foundry = ScriptedFoundry({0: "active"})
+    ended = foundry.run(timeout=600, exact_timers=exact, events=[(tenth / 10, "cancel")])
+    assert ended.status == "Terminated", ended
+    assert ended.output.startswith("cancelled on request")
+    assert ended.seconds < tenth / 10 + 8
+    if foundry.runs:
+        assert foundry.called("cancel_run")
+        assert ended.custom_status["run_status"] == "cancelled"
+        assert any(s["status"] == "Cancelling" for s in ended.custom_statuses)
+    assert foundry.simulation.calls[-1].name == "terminate_instance"
+
+
+def test_cancel_twice_and_cancel_before_the_thread_exists() -> None:
+    foundry = ScriptedFoundry({0: "active"})
+    assert foundry.run(events=[(5, "cancel"), (5.05, "cancel"), (7, "cancel")]).status == "Terminated"
+    early = ScriptedFoundry()
+    ended = early.run(events=[(0.01, "cancel")])
+    assert ended.output == "cancelled on request, before a Foundry run was started"
+    assert not early.runs
+    assert not early.messages
+
+
+def test_a_run_that_completes_while_being_cancelled_counts_as_completed() -> None:
+    foundry = ScriptedFoundry({0: "active", 6: "completed"}, cancel_run=[ok({"run": None})])
+    foundry.cancel_run = lambda p, s: ok({"run": foundry._snapshot(foundry.runs[0], s, "thread_1")})  # type: ignore[method-assign]
+    foundry.overrides = {}
+    ended = foundry.run(events=[(5, "cancel")])
+    assert ended.status == "Completed"
+    assert ended.output["response"] == "answer of run_1"
+
+
+def test_a_run_stuck_in_cancelling_is_waited_for_and_said_so() -> None:
+    foundry = ScriptedFoundry({0: "active"})
+    foundry.cancel_takes = 10**6
+    ended = foundry.run(timeout=120, events=[(5, "cancel")])
+    assert ended.status == "Terminated"
+    assert ended.output == "cancelled on request; the Foundry run run_1 is still 'cancelling'"
+    assert 60 <= ended.seconds <= 125
+    expired = ScriptedFoundry({0: "active", 100: "expired"})
+    expired.cancel_takes = 10**6
+    ended = expired.run(timeout=3600, events=[(5, "cancel")])
+    assert ended.output == "cancelled on request; the Foundry run run_1 did not stop, and has expired"
+
+
+def test_a_cancel_while_the_answer_to_create_run_is_lost_finds_the_run() -> None:
+    foundry = ScriptedFoundry({0: "active"})
+
+    def lost(payload: Any, seconds: float) -> Any:
+        foundry.create_run(payload, seconds)
+        return down()
+
+    foundry.overrides["create_run"] = [lost, *[down()] * 50]
+    ended = foundry.run(events=[(4, "cancel")])
+    assert ended.status == "Terminated"
+    assert foundry.called("cancel_run")[0]["run_id"] is None
+    assert "run_1 was cancelled" in ended.output
+
+
+def test_a_termination_that_fails_is_tried_again_and_nothing_follows_it() -> None:
+    foundry = ScriptedFoundry({0: "cancelled"}, terminate_instance=[ActivityCrashError(DEAD_WORKER)] * 2)
+    assert foundry.run().status == "Terminated"
+    stuck = ScriptedFoundry({0: "cancelled"})
+    stuck.terminate_instance = lambda p, s: ok(None)  # type: ignore[method-assign]
+    ended = stuck.run()
+    assert ended.status == "Stuck", "after the termination it only waits for an event that never comes"
+    assert stuck.simulation.calls[-1].name == "terminate_instance"
+
+
+# --- tool calls ---
+
+
+def asks(*ids: str, kind: str = "function") -> dict[str, Any]:
+    return {"state": "requires_action", "pending_calls": [call(i, kind=kind) for i in ids]}
+
+
+def outputs(*ids: str) -> dict[str, Any]:
+    return {"tool_outputs": [{"tool_call_id": i, "output": f"out {i}"} for i in ids], "approvals": []}
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_an_answer_is_passed_on(as_text: bool) -> None:
+    import json
+
+    foundry = ScriptedFoundry({0: "active", 2: asks("c1", "c2")})
+    answer: Any = outputs("c2", "c1")
+    ended = foundry.run(events=[(10, "tool_outputs_1", json.dumps(answer) if as_text else answer)])
+    assert ended.status == "Completed"
+    assert foundry.submitted == [answer]
+    shown = next(s["required_action"] for s in ended.custom_statuses if s["required_action"])
+    assert shown["event"] == "tool_outputs_1"
+    assert [c["id"] for c in shown["calls"]] == ["c1", "c2"]
+    assert ended.custom_status["answered"] == 1
+    assert ended.custom_status["required_action"] is None
+
+
+def test_an_answer_that_does_not_fit_is_refused_and_asked_for_under_a_fresh_name() -> None:
+    foundry = ScriptedFoundry({0: "active", 2: asks("c1")})
+    ended = foundry.run(
+        events=[
+            (8, "tool_outputs_1", outputs("c9")),
+            (12, "tool_outputs_1", outputs("c1")),  # the old name answers nothing any more
+            (16, "tool_outputs_2", outputs("c1")),
+        ]
+    )
+    assert ended.status == "Completed"
+    assert foundry.submitted == [outputs("c1")]
+    refusal = next(s["required_action"] for s in ended.custom_statuses if (s["required_action"] or {}).get("error"))
+    assert refusal["event"] == "tool_outputs_2"
+    assert "missing tool call ids: c1" in refusal["error"]
+    assert "unknown tool call ids: c9" in refusal["error"]
+
+
+def test_the_same_answer_twice_never_answers_the_next_question() -> None:
+    foundry = ScriptedFoundry({0: "active", 2: asks("c1")})
+    foundry.after_answer = {0: "active", 1: asks("c2")}
+    twice = [(8, "tool_outputs_1", outputs("c1")), (8.2, "tool_outputs_1", outputs("c1"))]
+    ended = foundry.run(timeout=60, events=twice)
+    assert len(foundry.submitted) == 1
+    assert ended.status == "Failed"
+    assert "waiting for the answer to tool call get_weather (c2)" in ended.output
+
+
+def test_a_question_survives_continue_as_new() -> None:
+    foundry = ScriptedFoundry({0: "active", 2: asks("c1", kind="approval")})
+    answer = {"tool_outputs": [], "approvals": [{"tool_call_id": "c1", "approve": True}]}
+    ended = foundry.run(timeout=3000, events=[(500, "tool_outputs_1", answer)])
+    assert ended.status == "Completed"
+    assert ended.generations >= 2
+    assert foundry.submitted == [answer]
+    assert {(s["required_action"] or {}).get("event") for s in ended.custom_statuses} == {None, "tool_outputs_1"}
+
+
+def test_expiry_while_waiting_says_which_call_waited() -> None:
+    ended = ScriptedFoundry({0: asks("c1"), 30: "expired"}).run()
+    assert "it waited for the answer to tool call get_weather (c1)" in ended.output
+
+
+def test_a_cancel_while_waiting_for_an_answer() -> None:
+    ended = ScriptedFoundry({0: asks("c1")}).run(events=[(20, "cancel")])
+    assert ended.status == "Terminated"
+
+
+def test_a_hundred_calls_fit_into_the_custom_status() -> None:
+    many = [f"call_{n:028d}" for n in range(128)]
+    foundry = ScriptedFoundry({0: asks(*many)})
+    ended = foundry.run(timeout=20)  # the simulation checks the size of every custom status
+    shown = next(s["required_action"] for s in ended.custom_statuses if s["required_action"])
+    assert shown["more"] + len(shown["calls"]) == 128
+
+
+def test_answers_calls_that_lag_in_the_list_are_not_asked_again() -> None:
+    foundry = ScriptedFoundry({0: asks("c1")})
+    foundry.after_answer = {0: asks("c1"), 4: "completed"}
+    ended = foundry.run(events=[(5, "tool_outputs_1", outputs("c1"))])
+    assert ended.status == "Completed"
+    assert ended.custom_status["answered"] == 1
+    assert len(foundry.submitted) == 1
+
+
+# --- quota ---
+
+LIMITED = {
+    "state": "failed",
+    "error_code": "rate_limit_exceeded",
+    "error_message": "Rate limit is exceeded. Try again in 20 seconds.",
+    "rate_limited": True,
+    "retry_after_seconds": 20,
+}
+
+
+def test_a_run_without_quota_is_repeated_on_the_same_thread_without_a_second_message() -> None:
+    foundry = ScriptedFoundry()
+
+    def limited(payload: Any, seconds: float) -> Any:
+        foundry.states = limited_twice.pop(0)
+        return foundry.create_run(payload, seconds)
+
+    limited_twice: list[Any] = [{0: "active", 2: LIMITED}, {0: "active", 2: LIMITED}, {0: "active", 2: "completed"}]
+    foundry.overrides["create_run"] = [limited] * 3
+    ended = foundry.run()
+    assert ended.status == "Completed"
+    assert len(foundry.messages) == 1
+    assert [r["id"] for r in foundry.runs] == ["run_1", "run_2", "run_3"]
+    assert ended.output["run_id"] == "run_3"
+    assert foundry.runs[1]["at"] - foundry.runs[0]["at"] >= 20
+    assert len({r["stamp"]["operation_id"] for r in foundry.runs}) == 3
+
+
+def test_quota_retries_end() -> None:
+    foundry = ScriptedFoundry({0: "active", 2: LIMITED})
+    ended = foundry.run(policy={"rate_limit_retries": 2})
+    assert len(foundry.runs) == 3
+    assert "rate_limit_exceeded" in ended.output
+    assert "tokens-per-minute" in ended.output
+    none = ScriptedFoundry({0: "active", 2: LIMITED})
+    none.run(policy={"rate_limit_retries": 0})
+    assert len(none.runs) == 1
+
+
+def test_a_hint_beyond_the_deadline_is_not_waited_for() -> None:
+    foundry = ScriptedFoundry({0: "active", 2: {**LIMITED, "retry_after_seconds": 86400}})
+    ended = foundry.run()
+    assert ended.seconds < 10
+    assert "rate_limit_exceeded" in ended.output
+
+
+# --- busy threads ---
+
+
+def busy(**more: Any) -> dict[str, Any]:
+    return failure("thread_busy", message="a run run_other is active", active_run_id="run_other", **more)
+
+
+def test_a_busy_thread_is_waited_for_or_not() -> None:
+    foundry = ScriptedFoundry(create_message=[busy()] * 5, create_run=[busy()] * 3)
+    assert foundry.run({"thread_id": "thread_x"}).status == "Completed"
+    impatient = ScriptedFoundry(create_message=[busy()])
+    ended = impatient.run({"thread_id": "thread_x", "if_thread_busy": "fail"})
+    assert "thread_busy: a run run_other is active" in ended.output
+
+
+def test_a_message_that_waits_for_a_run_that_never_comes_is_ignored_after_a_while() -> None:
+    gone = failure("thread_busy", waiting_instance="i-gone")
+    foundry = ScriptedFoundry(create_message=[gone] * 99)
+
+    def unless_ignored(payload: Any, seconds: float) -> Any:
+        return foundry.create_message(payload, seconds) if payload["ignore_instance"] == "i-gone" else gone
+
+    foundry.overrides["create_message"] = [unless_ignored] * 99
+    ended = foundry.run({"thread_id": "thread_x"})
+    assert ended.status == "Completed"
+    assert 30 < ended.seconds < 120
+
+
+def test_a_cancel_while_waiting_for_a_busy_thread() -> None:
+    foundry = ScriptedFoundry(create_message=[busy()] * 999)
+    ended = foundry.run({"thread_id": "thread_x"}, events=[(100, "cancel")])
+    assert ended.status == "Terminated"
+    assert ended.seconds < 102
+
+
+# --- input ---
+
+
+def test_a_raw_request_is_planned_by_the_settings() -> None:
+    foundry = ScriptedFoundry()
+    ended = foundry.simulate().run({"user_message": "hi"})
+    assert ended.output["agent_id"] == "asst_default"
+
+
+@pytest.mark.parametrize("given", [None, 5, "text", [1], {"user_message": 1}, {"progress": {}}, {"progress": 1}, {}])
+def test_bad_input_fails_the_instance_readably(given: Any) -> None:
+    ended = ScriptedFoundry().simulate().run(given)
+    assert ended.status == "Failed"
+    assert "invalid_request: " in ended.output
+
+
+def test_two_executions_of_one_instance_id_have_different_stamps_unless_they_are_idempotent() -> None:
+    stamps = []
+    for policy in ({}, {}, {"request_fingerprint": "f"}, {"request_fingerprint": "f"}):
+        foundry = ScriptedFoundry()
+        simulation = foundry.simulate()
+        simulation.now = simulation.now.replace(second=len(stamps))
+        request = {"user_message": "hi"}
+        simulation.run({"request": request, "policy": {"agent_id": "a", "timeout_seconds": 60, **policy}})
+        stamps.append(foundry.messages[0]["operation_id"])
+    assert stamps[0] != stamps[1]
+    assert stamps[2] == stamps[3]
