@@ -1,0 +1,439 @@
+"""The activities against a fake service: failures as data, adoption, the allow-list, nothing posted twice."""
+
+import asyncio
+import json
+import logging
+import threading
+
+import msgspec
+import pytest
+
+from activities import foundry_calls, instance_control
+from activities.locks import LockByName
+from contracts import (
+    ActivityResult,
+    Answer,
+    CancelledRun,
+    CancelRun,
+    CreateMessage,
+    CreateRun,
+    CreateThread,
+    MessageRef,
+    PlanRun,
+    RunOptions,
+    RunPolicy,
+    RunRef,
+    RunSnapshot,
+    RunState,
+    Stamp,
+    SubmitToolOutputs,
+    TerminateInstance,
+    ThreadRef,
+    ToolAnswer,
+    ToolOutput,
+    from_wire,
+    to_wire,
+)
+from foundry import errors
+from foundry.service import MessageSearch
+from settings import DEFAULTS
+from tests.unit.scripted import ENDPOINT, PROMPT, STAMP, raised_by
+
+RUN = RunSnapshot(run_id="run_1", thread_id="thread_1", state=RunState.ACTIVE, raw_status="queued")
+REF = RunRef(thread_id="thread_1", run_id="run_1")
+MESSAGE = CreateMessage(thread_id="thread_1", content=PROMPT, stamp=STAMP, metadata={"team": "blue"})
+NEW_RUN = CreateRun(
+    thread_id="thread_1", agent_id="asst_1", stamp=STAMP, options=RunOptions(temperature=0), metadata={"team": "blue"}
+)
+
+
+class FakeService:
+    """Holds what was created by its stamp; `faults` raises at the next call of a method, before or after its effect."""
+
+    def __init__(self):
+        self.calls: list[tuple] = []
+        self.created: dict[tuple[str, Stamp], str] = {}
+        self.waiting_instance: str | None = None
+        self.lost: dict[str, Exception] = {}
+        """The answer to the next call of this method is lost: it has its effect, and raises this."""
+        self.faults: dict[str, Exception] = {}
+        """The next call of this method raises this, without effect."""
+
+    def _call(self, name, *args):
+        self.calls.append((name, *args))
+        if name in self.faults:
+            raise self.faults.pop(name)
+
+    def _create(self, kind, stamp):
+        new = self.created[kind, stamp] = f"{kind}_{len(self.created) + 1}"
+        if f"create_{kind}" in self.lost:
+            raise self.lost.pop(f"create_{kind}")
+        return new
+
+    def posted(self, kind):
+        return [call for call in self.calls if call[0] == f"create_{kind}"]
+
+    def create_thread(self, stamp):
+        self._call("create_thread", stamp)
+        return self._create("thread", stamp)
+
+    def find_thread(self, stamp):
+        self._call("find_thread", stamp)
+        return self.created.get(("thread", stamp))
+
+    def create_message(self, thread_id, content, metadata, stamp):
+        self._call("create_message", thread_id, content, metadata, stamp)
+        return self._create("message", stamp)
+
+    def find_message(self, thread_id, stamp):
+        self._call("find_message", thread_id, stamp)
+        known = self.created.get(("message", stamp))
+        return MessageSearch(message_id=known, waiting_instance=None if known else self.waiting_instance)
+
+    def create_run(self, thread_id, agent_id, options, metadata, stamp):
+        self._call("create_run", thread_id, agent_id, options, metadata, stamp)
+        return msgspec.structs.replace(RUN, run_id=self._create("run", stamp))
+
+    def find_run(self, thread_id, stamp):
+        self._call("find_run", thread_id, stamp)
+        known = self.created.get(("run", stamp))
+        return msgspec.structs.replace(RUN, run_id=known) if known else None
+
+    def get_run(self, thread_id, run_id):
+        self._call("get_run", thread_id, run_id)
+        return RUN
+
+    def get_answer(self, thread_id, run_id):
+        self._call("get_answer", thread_id, run_id)
+        return Answer(found=True, text="blue", message_id="msg_1")
+
+    def cancel_run(self, thread_id, run_id):
+        self._call("cancel_run", thread_id, run_id)
+        return msgspec.structs.replace(RUN, run_id=run_id, state=RunState.CANCELLING, raw_status="cancelling")
+
+    def submit_tool_outputs(self, thread_id, run_id, answer):
+        self._call("submit_tool_outputs", thread_id, run_id, answer)
+        return RUN
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name in DEFAULTS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FOUNDRY_PROJECT_ENDPOINT", ENDPOINT)
+    return monkeypatch
+
+
+@pytest.fixture
+def service(monkeypatch):
+    fake = FakeService()
+    monkeypatch.setattr(foundry_calls, "agent_service", lambda settings: fake)
+    return fake
+
+
+def function(name):
+    """Return the activity as the worker calls it."""
+    builder = getattr(foundry_calls, name, None) or getattr(instance_control, name)
+    return builder._function.get_user_function()
+
+
+def run(name, message, kind):
+    """Run the activity over the wire, as the platform does."""
+    payload = json.loads(json.dumps(to_wire(message)))
+    wire = json.loads(json.dumps(function(name)(payload=payload), allow_nan=False))
+    return from_wire(ActivityResult[kind], wire)
+
+
+def test_a_thread_is_created_once(service):
+    assert run("create_thread", CreateThread(stamp=STAMP), ThreadRef).value == ThreadRef(thread_id="thread_1")
+    again = run("create_thread", CreateThread(stamp=STAMP, repeated=True), ThreadRef)
+    assert again.value == ThreadRef(thread_id="thread_1")
+    assert len(service.posted("thread")) == 1
+
+
+def test_a_first_thread_is_not_looked_for(service):
+    run("create_thread", CreateThread(stamp=STAMP), ThreadRef)
+    assert [c[0] for c in service.calls] == ["create_thread"]
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 5])
+def test_a_message_is_posted_once_however_often_the_activity_runs(service, repeats):
+    results = {run("create_message", MESSAGE, MessageRef).value for _ in range(repeats)}
+    assert results == {MessageRef(message_id="message_1")}
+    assert service.posted("message") == [("create_message", "thread_1", PROMPT, {"team": "blue"}, STAMP)]
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 5])
+def test_a_run_is_started_once_however_often_the_activity_runs(service, repeats):
+    results = {run("create_run", NEW_RUN, RunSnapshot).value.run_id for _ in range(repeats)}
+    assert results == {"run_1"}
+    assert service.posted("run") == [("create_run", "thread_1", "asst_1", {"temperature": 0}, {"team": "blue"}, STAMP)]
+
+
+@pytest.mark.parametrize(
+    "lost", [errors.ConnectionFailedError("reset"), errors.UnavailableError("502"), errors.BadResponseError("html")]
+)
+def test_what_was_created_although_its_answer_was_lost_is_adopted(service, lost):
+    for name, message, kind in (("message", MESSAGE, MessageRef), ("run", NEW_RUN, RunSnapshot)):
+        service.lost = {f"create_{name}": lost}
+        first = run(f"create_{name}", message, kind)
+        assert first.value is None
+        assert first.failure.retryable
+        assert run(f"create_{name}", message, kind).value is not None
+        assert len(service.posted(name)) == 1
+
+
+def test_another_operations_message_and_run_are_not_adopted(service):
+    other = Stamp(instance_id=STAMP.instance_id, operation_id="op-2:run-0")
+    service.created = {("message", other): "message_x", ("run", other): "run_x"}
+    assert run("create_message", MESSAGE, MessageRef).value.message_id != "message_x"
+    assert run("create_run", NEW_RUN, RunSnapshot).value.run_id != "run_x"
+
+
+def test_a_search_that_fails_posts_nothing(service):
+    service.faults = {"find_message": errors.UnavailableError("503"), "find_run": errors.UnavailableError("503")}
+    assert run("create_message", MESSAGE, MessageRef).failure.retryable
+    assert run("create_run", NEW_RUN, RunSnapshot).failure.retryable
+    assert service.created == {}
+
+
+def test_a_busy_thread_is_a_failure_that_names_the_run(service):
+    service.faults = {"create_message": errors.ThreadBusyError("busy", active_run_id="run_x")}
+    failure = run("create_message", MESSAGE, MessageRef).failure
+    assert (failure.code, failure.active_run_id) == ("thread_busy", "run_x")
+
+
+def test_a_thread_that_our_own_run_occupies_is_no_obstacle(service):
+    # Our POST was on its way when we looked for its stamp.
+    def refuse(*args):
+        service.created["run", STAMP] = "run_ours"
+        raise errors.ThreadBusyError("busy", active_run_id="run_ours")
+
+    service.create_run = refuse
+    assert run("create_run", NEW_RUN, RunSnapshot).value.run_id == "run_ours"
+
+
+def test_a_thread_that_another_run_occupies_is_busy(service):
+    service.faults = {"create_run": errors.ThreadBusyError("busy", active_run_id="run_x")}
+    failure = run("create_run", NEW_RUN, RunSnapshot).failure
+    assert (failure.code, failure.active_run_id) == ("thread_busy", "run_x")
+
+
+def test_a_message_waits_for_the_one_that_was_posted_before(service):
+    service.waiting_instance = "other"
+    failure = run("create_message", MESSAGE, MessageRef).failure
+    assert (failure.code, failure.waiting_instance) == ("thread_busy", "other")
+    assert service.posted("message") == []
+
+
+def test_a_message_does_not_wait_for_an_instance_that_is_gone(service):
+    service.waiting_instance = "other"
+    wanted = msgspec.structs.replace(MESSAGE, ignore_instance="other")
+    assert run("create_message", wanted, MessageRef).value is not None
+
+
+@pytest.mark.parametrize("agent", ["asst_2", "", "ASST_1"])
+def test_the_allow_list_holds_for_whoever_starts_the_orchestrator(service, environment, agent):
+    environment.setenv("FOUNDRY_ALLOWED_AGENT_IDS", "asst_1")
+    failure = run("create_run", msgspec.structs.replace(NEW_RUN, agent_id=agent), RunSnapshot).failure
+    assert failure.code == "invalid_request"
+    assert not failure.retryable
+    assert service.calls == []
+    assert run("create_run", NEW_RUN, RunSnapshot).value.run_id == "run_1"
+
+
+def test_a_run_is_looked_at(service):
+    assert run("get_run", REF, RunSnapshot).value == RUN
+
+
+def test_the_answer_is_fetched(service):
+    assert run("get_response", REF, Answer).value.text == "blue"
+
+
+def test_a_run_is_cancelled(service):
+    wanted = CancelRun(thread_id="thread_1", run_id="run_1", stamp=STAMP)
+    assert run("cancel_run", wanted, CancelledRun).value.run.state is RunState.CANCELLING
+    assert [c[0] for c in service.calls] == ["cancel_run"]
+
+
+def test_a_run_of_which_only_the_stamp_is_known_is_found_and_cancelled(service):
+    wanted = CancelRun(thread_id="thread_1", run_id=None, stamp=STAMP)
+    assert run("cancel_run", wanted, CancelledRun).value == CancelledRun(run=None)
+    service.created["run", STAMP] = "run_7"
+    assert run("cancel_run", wanted, CancelledRun).value.run.run_id == "run_7"
+
+
+def test_tool_outputs_are_passed_on(service):
+    answer = ToolAnswer(tool_outputs=[ToolOutput(tool_call_id="c", output="42")])
+    wanted = SubmitToolOutputs(thread_id="thread_1", run_id="run_1", answer=answer)
+    assert run("submit_tool_outputs", wanted, RunSnapshot).value == RUN
+    assert service.calls == [("submit_tool_outputs", "thread_1", "run_1", answer)]
+
+
+def test_a_policy_is_made_from_the_settings(environment):
+    environment.setenv("FOUNDRY_DEFAULT_AGENT_ID", "asst_9")
+    result = run("plan_run", PlanRun(agent_id=None, timeout_seconds=None), RunPolicy)
+    assert (result.value.agent_id, result.value.timeout_seconds) == ("asst_9", 1800)
+
+
+def test_a_policy_that_the_settings_do_not_allow_is_a_failure(environment):
+    failure = run("plan_run", PlanRun(agent_id=None, timeout_seconds=10**9), RunPolicy).failure
+    assert failure.code == "invalid_request"
+    assert "agent_id" in failure.message
+    assert "timeout_seconds" in failure.message
+
+
+CALLS = [
+    ("create_thread", CreateThread(stamp=STAMP)),
+    ("create_message", MESSAGE),
+    ("create_run", NEW_RUN),
+    ("get_run", REF),
+    ("get_response", REF),
+    ("cancel_run", CancelRun(thread_id="thread_1", run_id="run_1", stamp=STAMP)),
+    ("submit_tool_outputs", SubmitToolOutputs(thread_id="thread_1", run_id="run_1", answer=ToolAnswer())),
+]
+METHOD_OF = {"get_response": "get_answer"}
+
+
+@pytest.mark.parametrize(("name", "message"), CALLS)
+def test_a_missing_setting_is_a_failure_that_names_it(environment, name, message):
+    environment.delenv("FOUNDRY_PROJECT_ENDPOINT")
+    failure = run(name, message, object).failure
+    assert failure.code == "configuration_error"
+    assert "FOUNDRY_PROJECT_ENDPOINT" in failure.message
+    assert not failure.retryable
+
+
+@pytest.mark.parametrize(("name", "message"), CALLS)
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.InvalidInputError("no", code="content_filter"),
+        errors.AuthenticationError("no"),
+        errors.PermissionDeniedError("no"),
+        errors.NotFoundError("no"),
+        errors.RateLimitedError("no", retry_after_seconds=7),
+        errors.UnavailableError("no", retry_after_seconds=0.5),
+        errors.ConnectionFailedError("no"),
+        errors.BadResponseError("no"),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_every_expected_failure_is_data(service, name, message, error):
+    service.faults = {METHOD_OF.get(name, name): error}
+    failure = run(name, message, object).failure
+    assert (failure.code, failure.message) == (error.code, "no")
+    assert failure.retryable is error.retryable
+    assert failure.retry_after_seconds == error.retry_after_seconds
+
+
+@pytest.mark.parametrize(("name", "message"), CALLS)
+def test_a_bug_is_no_expected_failure(service, name, message):
+    service.faults = {METHOD_OF.get(name, name): KeyError("bug")}
+    assert isinstance(raised_by(lambda: run(name, message, object)), KeyError)
+
+
+@pytest.mark.parametrize(("name", "message"), CALLS)
+def test_no_log_line_has_the_prompt_or_the_services_words(service, name, message, caplog):
+    error = errors.InvalidInputError(f"POST answered 400: '{PROMPT}' was filtered", summary="POST answered 400")
+    service.faults = {METHOD_OF.get(name, name): error}
+    with caplog.at_level(logging.DEBUG):
+        run(name, message, object)
+        run(name, message, object)
+    assert PROMPT not in caplog.text
+    [line] = [m for m in caplog.messages if m.startswith("agent_run.foundry_error ")]
+    assert json.loads(line.split(" ", 1)[1]) == {
+        "activity": name,
+        "code": "invalid_request",
+        "message": "POST answered 400",
+        "retryable": False,
+    }
+
+
+def test_an_instance_is_terminated_with_its_reason():
+    terminated = []
+
+    class Client:
+        async def terminate(self, instance_id, reason):
+            terminated.append((instance_id, reason))
+
+    terminate = function("terminate_instance")
+    terminate = getattr(terminate, "client_function", terminate)  # the SDK wraps what has a client
+    payload = to_wire(TerminateInstance(instance_id="i", reason="cancelled"))
+    assert asyncio.run(terminate(payload=payload, client=Client())) is None
+    assert terminated == [("i", "cancelled")]
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_keeps_others_of_its_name_out_and_is_forgotten_after_use():
+    locks = LockByName()
+    inside: list[str] = []
+    most = []
+
+    def work():
+        for _ in range(50):
+            with locks.of("t"):
+                inside.append("x")
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert len(most) == 200
+    assert locks._locks == {}
+
+
+def test_a_lock_keeps_nobody_of_another_name_out():
+    locks = LockByName()
+    entered = threading.Event()
+
+    def work():
+        with locks.of("b"):
+            entered.set()
+
+    with locks.of("a"):
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert entered.wait(10)
+    thread.join()
+
+
+def test_a_lock_is_released_by_an_exception():
+    locks = LockByName()
+
+    def fail():
+        with locks.of("a"):
+            raise KeyError
+
+    assert isinstance(raised_by(fail), KeyError)
+    with locks.of("a"):
+        assert list(locks._locks) == ["a"]
+    assert locks._locks == {}
+
+
+def test_two_activities_on_one_thread_post_one_after_the_other(service):
+    # Both would see a free thread, and the second message would be answered by the first one's run.
+    first_looks, second_waits = threading.Event(), threading.Event()
+    find = service.find_message
+
+    def slow_find(thread_id, stamp):
+        found = find(thread_id, stamp)
+        first_looks.set()
+        second_waits.wait(0.2)
+        return found
+
+    service.find_message = slow_find
+    results = []
+    thread = threading.Thread(target=lambda: results.append(run("create_message", MESSAGE, MessageRef)))
+    thread.start()
+    assert first_looks.wait(10)
+    results.append(run("create_message", MESSAGE, MessageRef))
+    thread.join()
+    assert len(service.posted("message")) == 1
+    assert {r.value.message_id for r in results} == {"message_1"}

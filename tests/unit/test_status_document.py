@@ -1,0 +1,198 @@
+"""The flat status document of one instance."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from http_api.status_document import is_cancelling, is_ended, status_document
+from tests.unit.scripted import PROMPT, no_deadline
+
+OUTCOME = {
+    "status": "Success",
+    "response": "blue",
+    "thread_id": "thread_1",
+    "run_id": "run_1",
+    "composite_run_id": "agent#thread_1#run_1",
+    "agent_id": "asst_1",
+    "run_status": "completed",
+    "monitor_url": "https://portal.azure.com/#@/resource/x/overview",
+}
+CUSTOM = {
+    "status": "Running",
+    "step": "get_run",
+    "thread_id": "thread_0",
+    "run_id": "run_0",
+    "composite_run_id": "agent#thread_0#run_0",
+    "agent_id": "asst_0",
+    "run_status": "in_progress",
+    "monitor_url": None,
+    "required_action": None,
+    "error": None,
+}
+
+
+def durable(runtime_status="Running", **fields):
+    return {
+        "name": "agent_run",
+        "instanceId": "i1",
+        "runtimeStatus": runtime_status,
+        "input": {"user_message": PROMPT},
+        "customStatus": None,
+        "output": None,
+        "createdTime": "2026-11-21T10:00:00Z",
+        "lastUpdatedTime": "2026-11-21T10:00:01Z",
+        **fields,
+    }
+
+
+@pytest.mark.parametrize(
+    ("runtime_status", "status", "ended"),
+    [
+        ("Pending", "Running", False),
+        ("Running", "Running", False),
+        ("ContinuedAsNew", "Running", False),
+        ("Suspended", "Running", False),
+        ("Completed", "Success", True),
+        ("Failed", "Failed", True),
+        ("Terminated", "Cancelled", True),
+        ("Canceled", "Cancelled", True),
+        ("InventedLater", "Running", False),
+        (None, "Running", False),
+    ],
+)
+def test_every_runtime_status_has_a_status(runtime_status, status, ended):
+    document = status_document(durable(runtime_status))
+    assert document["status"] == status
+    assert document["runtimeStatus"] == runtime_status
+    assert is_ended(document) is ended
+
+
+def test_the_document_has_all_that_the_design_names_and_no_input():
+    document = status_document(durable("Completed", output=OUTCOME, customStatus=CUSTOM))
+    assert {
+        "name",
+        "instanceId",
+        "runtimeStatus",
+        "customStatus",
+        "output",
+        "createdTime",
+        "lastUpdatedTime",
+        "status",
+        "response",
+        "thread_id",
+        "run_id",
+        "composite_run_id",
+        "run_status",
+        "agent_id",
+        "error",
+        "monitor_url",
+    } <= set(document)
+    assert "input" not in document
+    assert PROMPT not in json.dumps(document)
+
+
+def test_a_success_shows_the_outcome_at_top_level():
+    document = status_document(durable("Completed", output=OUTCOME, customStatus=CUSTOM))
+    assert {name: document[name] for name in OUTCOME} == OUTCOME
+    assert document["output"] == OUTCOME
+    assert document["error"] is None
+
+
+def test_a_running_instance_shows_what_its_custom_status_says():
+    document = status_document(durable(customStatus=CUSTOM))
+    for name in ("thread_id", "run_id", "composite_run_id", "run_status", "agent_id"):
+        assert document[name] == CUSTOM[name]
+    assert document["response"] is None
+    assert document["error"] is None
+
+
+def test_a_cancel_that_is_acknowledged_shows():
+    document = status_document(durable(customStatus={**CUSTOM, "status": "Cancelling"}))
+    assert document["status"] == "Cancelling"
+    assert is_cancelling(document)
+    assert not is_ended(document)
+    assert not is_cancelling(status_document(durable(customStatus=CUSTOM)))
+
+
+@pytest.mark.parametrize("shown", ["Success", "Failed", "Cancelled", "x", 5, None, []])
+def test_only_cancelling_refines_the_platforms_word(shown):
+    assert status_document(durable(customStatus={**CUSTOM, "status": shown}))["status"] == "Running"
+    assert status_document(durable("Failed", customStatus={**CUSTOM, "status": "Cancelling"}))["status"] == "Failed"
+
+
+def test_what_the_run_waits_for_shows_while_it_waits():
+    action = {"event": "tool_outputs_1", "calls": []}
+    assert status_document(durable(customStatus={**CUSTOM, "required_action": action}))["required_action"] == action
+    ended = status_document(durable("Failed", customStatus={**CUSTOM, "required_action": action}))
+    assert ended["required_action"] is None
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "message"),
+    [
+        (
+            "Orchestrator function 'agent_run' failed: timeout: not done after 5 seconds",
+            "timeout",
+            "not done after 5 seconds",
+        ),
+        ("Orchestrator function 'agent_run' failed: server_error: a: b", "server_error", "a: b"),
+        ("Orchestrator function 'agent_run' failed: DeploymentNotFound: x", "DeploymentNotFound", "x"),
+        ("Orchestrator function 'agent_run' failed: two\nlines \n", "failed", "two\nlines"),
+        ("Orchestrator function 'agent_run' failed: ", "failed", ""),
+    ],
+)
+def test_a_failure_is_taken_apart(output, code, message):
+    document = status_document(durable("Failed", output=output, customStatus=CUSTOM))
+    assert document["error"] == {"code": code, "message": message}
+    assert document["thread_id"] == "thread_0"
+    assert document["response"] is None
+
+
+@pytest.mark.parametrize("output", [None, "", {}, [], 5, "Non-Deterministic workflow detected"])
+def test_another_failure_falls_back_to_the_custom_status(output):
+    shown = {"code": "timeout", "message": "not done"}
+    assert status_document(durable("Failed", output=output, customStatus={"error": shown}))["error"] == shown
+    bare = status_document(durable("Failed", output=output))["error"]
+    assert bare["code"] == "failed"
+    assert isinstance(bare["message"], str)
+
+
+def test_a_failure_never_shows_the_outcome_of_an_output_that_looks_like_one():
+    document = status_document(durable("Failed", output=OUTCOME))
+    assert (document["response"], document["thread_id"]) == (None, None)
+
+
+@pytest.mark.parametrize(("output", "message"), [("on request", "on request"), (None, None), ({}, None)])
+def test_a_cancelled_run_says_why(output, message):
+    error = status_document(durable("Terminated", output=output, customStatus=CUSTOM))["error"]
+    assert error["code"] == "cancelled"
+    assert error["message"] == (message or "the instance was terminated")
+
+
+odd = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([*CUSTOM, "x"]), inner, max_size=4),
+    max_leaves=6,
+)
+
+
+@no_deadline
+@given(
+    st.sampled_from(["Pending", "Running", "Suspended", "Completed", "Failed", "Terminated", "Canceled", "x"]), odd, odd
+)
+def test_odd_outputs_and_custom_statuses_give_a_document(runtime_status, output, custom):
+    document = status_document(durable(runtime_status, output=output, customStatus=custom))
+    json.dumps(document)
+    assert document["status"] in ("Running", "Cancelling", "Success", "Failed", "Cancelled")
+    assert is_ended(document) is (document["status"] in ("Success", "Failed", "Cancelled"))
+    error = document["error"]
+    assert (error is None) is (document["status"] not in ("Failed", "Cancelled"))
+    if error is not None:
+        assert {name: type(value) for name, value in error.items()} == {"code": str, "message": str}
+    is_cancelling(document)
+
+
+def test_an_empty_status_gives_a_document():
+    assert status_document({})["status"] == "Running"
