@@ -1,0 +1,89 @@
+"""Records the histories in `tests/histories`: `python -m tests.orchestrator.record_histories NAME ...` (or `--all`).
+
+A file holds, for every generation of one orchestration, what the platform handed to the orchestrator at its end and
+what it
+answered. A file that exists stands for instances in flight: it is never recorded anew to make a test pass, only when
+the
+orchestrator's version changes (README, "Changing the orchestrator").
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.orchestrator.scripted_foundry import (
+    DEAD_WORKER,
+    ActivityCrashError,
+    ScriptedFoundry,
+    call,
+    down,
+    failure,
+    ok,
+)
+from tests.orchestrator.simulation import Ended, Simulation
+
+HISTORIES = Path(__file__).resolve().parents[1] / "histories"
+
+ASKS = {"state": "requires_action", "pending_calls": [call("c1"), call("c2")]}
+OUTPUTS = {"tool_outputs": [{"tool_call_id": i, "output": "42"} for i in ("c1", "c2")], "approvals": []}
+LIMITED = {"state": "failed", "error_code": "rate_limit_exceeded", "rate_limited": True, "retry_after_seconds": 7}
+
+Scenario = Callable[[], tuple[ScriptedFoundry, Ended]]
+
+
+def _run(
+    foundry: ScriptedFoundry, request: dict[str, Any] | None = None, **options: Any
+) -> tuple[ScriptedFoundry, Ended]:
+    return foundry, foundry.run(request, **options)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "success": lambda: _run(ScriptedFoundry()),
+    "given-thread": lambda: _run(ScriptedFoundry(), {"thread_id": "thread_x"}),
+    "retries": lambda: _run(
+        ScriptedFoundry(create_thread=[down()], create_run=[down(), ActivityCrashError(DEAD_WORKER)])
+    ),
+    "not-found": lambda: _run(ScriptedFoundry(create_run=[failure("not_found")])),
+    "run-failed": lambda: _run(ScriptedFoundry({0: "active", 3: {"state": "failed", "error_code": "server_error"}})),
+    "run-cancelled": lambda: _run(ScriptedFoundry({0: "active", 3: "cancelled"})),
+    "timeout": lambda: _run(ScriptedFoundry({0: "active"}), timeout=20),
+    "long": lambda: _run(ScriptedFoundry({0: "active", 200: "completed"})),
+    "cancel-while-polling": lambda: _run(ScriptedFoundry({0: "active"}), events=[(5, "cancel")]),
+    "cancel-early": lambda: _run(ScriptedFoundry(), events=[(0.05, "cancel")]),
+    "tool-outputs": lambda: _run(
+        ScriptedFoundry({0: ASKS}), events=[(4, "tool_outputs_1", {}), (9, "tool_outputs_2", OUTPUTS)]
+    ),
+    "no-quota": lambda: _run(ScriptedFoundry({0: "active", 2: LIMITED}), policy={"rate_limit_retries": 1}),
+    "busy-thread": lambda: _run(
+        ScriptedFoundry(create_message=[failure("thread_busy", active_run_id="run_o")] * 2), {"thread_id": "thread_x"}
+    ),
+    "answer-lags": lambda: _run(ScriptedFoundry(get_response=[ok({"found": False})])),
+}
+
+
+def record(name: str) -> list[dict[str, Any]]:
+    """Run the scenario; return its generations."""
+    foundry, ended = SCENARIOS[name]()
+    return [{"context": c, **answer_to(foundry.simulation, c)} for c in ended.histories]
+
+
+def answer_to(simulation: Simulation, context: dict[str, Any]) -> dict[str, Any]:
+    """Return what the orchestrator answers, or raises, for what the platform hands it."""
+    answer, error = simulation.answer(json.dumps(context))
+    return {"answer": answer, "error": error}
+
+
+def main(names: list[str]) -> None:
+    """Write the files."""
+    HISTORIES.mkdir(exist_ok=True)
+    for name in SCENARIOS if names == ["--all"] else names:
+        text = json.dumps(record(name), indent=1, sort_keys=True)
+        (HISTORIES / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
