@@ -11,4 +11,6 @@ contracts.py    what templates hand each other; the parameters file
 resources.py    types, properties, roles
 policy.py       what must be closed, encrypted, kept; what Flex Consumption refuses
 consistency.py  host.json, app settings, azure.yaml, queries
+suite.py        all of these
+checkov.py      a scanner of others, run beside them
 """

@@ -20,7 +20,7 @@ class Expression:
     parts: tuple[Value, ...] = ()
 
 
-Value: TypeAlias = "str | int | bool | None | list[Value] | dict[str, Value] | Expression"
+Value: TypeAlias = "str | int | bool | list[Value] | dict[str, Value] | Expression | None"
 
 
 @dataclass(frozen=True)
@@ -224,4 +224,5 @@ def _text(node: tree_sitter.Node) -> str:
 
 
 def _line(node: tree_sitter.Node) -> int:
-    return node.start_point[0] + 1
+    row: int = node.start_point[0]
+    return row + 1

@@ -166,10 +166,10 @@ def _mismatch(value: Value, taker: Declaration, own: dict[str, Declaration]) -> 
         if giver.target != taker.target:
             return f"is {giver.target} here and {taker.target} there"
         for limit in _LIMITS:
-            if limit in taker.decorators and giver.decorators.get(limit) != taker.decorators[limit]:
-                # app-auth.bicep alone may be stricter: its parameters are optional until Entra is chosen.
-                if not (limit in {"minLength", "maxLength"} and limit not in giver.decorators):
-                    return f"has another @{limit} here than there"
+            # A module may be stricter about lengths: that of an optional parameter only counts where it is deployed.
+            stricter = limit in {"minLength", "maxLength"} and limit not in giver.decorators
+            if limit in taker.decorators and giver.decorators.get(limit) != taker.decorators[limit] and not stricter:
+                return f"has another @{limit} here than there"
         return ""
     kind = _KINDS_OF_LITERALS.get(taker.target, object)
     if not isinstance(value, kind) or isinstance(value, bool) != (taker.target == "bool"):

@@ -74,10 +74,3 @@ def check(name: str) -> Callable[[Callable[[Project], Iterable[tuple[str, int, s
         return run
 
     return register
-
-
-def findings(root: Path) -> list[Finding]:
-    """Return what all checks find under a root. Where a template cannot be read, only that is reported."""
-    project = Project(root)
-    unreadable = list(CHECKS["syntax"](project))
-    return unreadable or [finding for run in CHECKS.values() for finding in run(project)]

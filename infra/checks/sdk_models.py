@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import importlib
+import inspect
 import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -51,7 +52,7 @@ def model_shape(module: str, name: str) -> Shape:
 def _newer(module: str, models: Any, model: type) -> Shape:
     shape: Shape = {}
     for base in reversed(model.__mro__):
-        for attribute, annotation in base.__dict__.get("__annotations__", {}).items():
+        for attribute, annotation in inspect.get_annotations(base).items():
             rest_field = base.__dict__.get(attribute)
             if not hasattr(rest_field, "_rest_name_input"):
                 continue

@@ -8,6 +8,8 @@ resource site 'Microsoft.Web/sites@2025-03-01' existing = {
 }
 
 resource authSettings 'Microsoft.Web/sites/config@2025-03-01' = {
+  // checkov:skip=CKV_AZURE_222:false positive, publicNetworkAccess is a property of the site, not of its configuration
+  // checkov:skip=CKV_AZURE_56:authMode functionKey is the choice of the operator; the app asks for the key
   parent: site
   name: 'authsettingsV2'
   properties: {

@@ -21,6 +21,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' existing = {
 }
 
 resource authSettings 'Microsoft.Web/sites/config@2025-03-01' = {
+  // checkov:skip=CKV_AZURE_222:false positive, publicNetworkAccess is a property of the site, not of its configuration
   parent: site
   name: 'authsettingsV2'
   properties: {

@@ -114,6 +114,7 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' existing
 }
 
 resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
+  // checkov:skip=CKV_AZURE_222:false positive, publicNetworkAccess is a property of the site, not of its configuration
   parent: site
   name: 'appsettings'
   properties: union(storageConnection, providerConnection, platformSettings, ownSettings)
