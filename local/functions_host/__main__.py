@@ -111,7 +111,6 @@ async def _run(given: argparse.Namespace, console: Console) -> str | None:
         keys = load_keys(None if database == ":memory:" else Path(database).parent / "keys.json")
         os.chdir(app_root)
         _log_to(console)
-        install_fast_timestamps()
         app = _load(app_root, console, config_error)
         options = HostOptions(
             app_root=app_root,
@@ -166,6 +165,7 @@ def _load(app_root: Path, console: Console, config_error: HostError | None) -> A
         if config_error is not None:
             raise config_error
         app = load_app(app_root)
+        install_fast_timestamps()
     except HostError as error:
         if _RELOADED not in os.environ:
             raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Awaitable, Callable
@@ -161,13 +162,13 @@ class Invoker:
 
 async def _end_loop() -> None:
     """Cancel what runs on the functions' loop and close the Durable SDK's HTTP session."""
-    from azure.durable_functions.models.utils import http_utils  # noqa: PLC0415 - an app may not use Durable at all
-
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-    await http_utils._close_session()  # noqa: SLF001 - the SDK has no public way to close it
+    http_utils: Any = sys.modules.get("azure.durable_functions.models.utils.http_utils")
+    if http_utils is not None:  # an app may not use Durable at all
+        await http_utils._close_session()  # noqa: SLF001 - the SDK has no public way to close it
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
