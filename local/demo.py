@@ -14,6 +14,7 @@ from local.signals import end_on_sigterm
 
 AGENT_NAME = "history"
 QUESTIONS = ("Why is the sky blue?", "And why is it red in the evening?")
+AGENTS_SHOWN = 4
 TIMEOUT = 30.0
 LONGEST_RUN_SECONDS = 120.0
 
@@ -44,9 +45,11 @@ def main() -> int:
 def _show(host: str) -> None:
     print(f"Host: {host}\n\nGET /api/agents")
     agents = _call("GET", f"{host}/api/agents")["agents"]
-    for agent in agents:
+    chosen = next(a for a in agents if a["name"] == AGENT_NAME)
+    for agent in [chosen, *[a for a in agents if a is not chosen][: AGENTS_SHOWN - 1]]:
         print(f"  {agent['id']}  {agent['name']}")
-    agent_id = next(a["id"] for a in agents if a["name"] == AGENT_NAME)
+    print(f"  ... and {len(agents) - AGENTS_SHOWN} more")
+    agent_id = chosen["id"]
 
     first = _run(host, {"agent_id": agent_id, "user_message": QUESTIONS[0]})
     print(f"\nAnswer: {first['response']}\nThread: {first['thread_id']}\n\nThe status document:")
