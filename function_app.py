@@ -3,7 +3,7 @@
 import azure.durable_functions as df
 
 from activities import foundry_calls, instance_control
-from http_api import agents, health, run_control, run_status, runs
+from http_api import agents, health, openapi, run_control, run_status, runs
 from maintenance import old_history, orphaned_runs
 from orchestrators import agent_run
 
@@ -15,6 +15,7 @@ for module in (
     run_control,
     agents,
     health,
+    openapi,
     agent_run,
     foundry_calls,
     instance_control,
