@@ -214,12 +214,16 @@ class Episodes:
         run.own_status = protocol.dumps(answer.custom_status) if answer.custom_status else None
         row.custom_status = run.own_status or row.carried_status
         row.updated = self._clock.timestamp()
+        if outcome.status != "ContinuedAsNew":
+            self._settle(run, answer, outcome, effects, stack)
         if outcome.status is not None:
             effects.finished.append(
                 Finished(row.name, row.instance_id, outcome.status, tuple(run.events), answer.actions, run.done_in)
             )
-        if outcome.status == "ContinuedAsNew":
-            return
+
+    def _settle(self, run: Run, answer: Answer, outcome: Outcome, effects: Effects, stack: str) -> None:
+        """Record what an episode starts and, where it is the last, the end."""
+        row = run.row
         cut = outcome.terminated_before
         self._schedule(run, [s for s in outcome.scheduled if cut is None or s.id < cut], effects)
         if outcome.status is None:
