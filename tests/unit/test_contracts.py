@@ -20,6 +20,7 @@ from contracts import (
     Failure,
     InvalidRequestError,
     Outcome,
+    PendingCall,
     RunOptions,
     RunPolicy,
     RunSnapshot,
@@ -28,6 +29,7 @@ from contracts import (
     composite_run_id,
     from_wire,
     parse_request,
+    read_tool_answer,
     start_input,
     to_wire,
 )
@@ -443,3 +445,69 @@ def test_the_start_input_holds_request_and_policy_as_plain_json():
 
 def test_the_composite_run_id_is_the_designs():
     assert composite_run_id("thread_1", "run_1") == "agent#thread_1#run_1"
+
+
+# --- answers to tool calls --------------------------------------------------------------------------------------------
+
+PENDING = [
+    PendingCall(id="call_1", kind="function", name="f"),
+    PendingCall(id="call_2", kind="approval", name="t"),
+]
+GIVEN = {
+    "tool_outputs": [{"tool_call_id": "call_1", "output": "42"}],
+    "approvals": [{"tool_call_id": "call_2", "approve": False}],
+}
+
+
+@pytest.mark.parametrize("payload", [GIVEN, json.dumps(GIVEN)], ids=["value", "text"])
+def test_an_answer_to_all_pending_calls_is_taken(payload):
+    answer, errors = read_tool_answer(payload, PENDING)
+    assert errors == []
+    assert to_wire(answer) == GIVEN
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"tool_outputs": []}, {("tool_outputs", "missing")}),
+        ({"approvals": []}, {("approvals", "missing")}),
+        ({"tool_outputs": GIVEN["tool_outputs"] * 2}, {("tool_outputs", "repeated")}),
+        (
+            {"approvals": [*GIVEN["approvals"], {"tool_call_id": "call_1", "approve": True}]},
+            {("approvals", "unknown")},
+        ),
+        (
+            {"tool_outputs": [{"tool_call_id": "x", "output": ""}], "approvals": []},
+            {("tool_outputs", "missing"), ("tool_outputs", "unknown"), ("approvals", "missing")},
+        ),
+    ],
+)
+def test_everything_that_is_wrong_with_an_answer_is_named(change, found):
+    _, errors = read_tool_answer({**GIVEN, **change}, PENDING)
+    assert {(e.target, e.code) for e in errors} == found
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [None, "", "x", "null", "[]", [], 5, {"x": 1}, {"tool_outputs": None}, {"approvals": [{"tool_call_id": "call_2"}]}],
+)
+def test_what_is_no_answer_is_refused(payload):
+    _, errors = read_tool_answer(payload, PENDING)
+    assert [(e.target, e.code) for e in errors] == [("body", "invalid")]
+
+
+@no_deadline
+@given(json_values | st.dictionaries(st.sampled_from(["tool_outputs", "approvals"]), json_values), st.booleans())
+def test_whatever_an_event_carries_nothing_is_raised(payload, as_text):
+    assert raised_by(lambda: read_tool_answer(json.dumps(payload) if as_text else payload, PENDING)) is None
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=RecursionError,
+    reason="contracts.read_tool_answer: an event of deep JSON text ends the instance",
+)
+def test_an_event_that_is_nested_too_deeply_is_refused():
+    # The Durable webhook lets anybody with the system key raise `tool_outputs_1` with such a text.
+    _, errors = read_tool_answer("[" * 100_000, PENDING)
+    assert errors

@@ -1,0 +1,221 @@
+"""The direction of dependencies (design.md, section 1), from the imports."""
+
+import ast
+import sys
+
+import pytest
+
+from tests.contract.project import (
+    DEPLOYED_PACKAGES,
+    ROOT,
+    deployed_modules,
+    imports_of,
+    packages_imported_by,
+    run_python,
+)
+
+MODULES = sorted(deployed_modules())
+SHARED = {"contracts", "settings", "policy", "app_log", "version"}
+OURS = {*DEPLOYED_PACKAGES, *SHARED, "function_app"}
+
+MAY_IMPORT = {
+    # who -> which of our own packages, besides itself
+    "function_app": {"activities", "http_api", "maintenance", "orchestrators", "settings"},  # the level of the app
+    "activities": {"contracts", "settings", "policy", "app_log", "foundry"},
+    "http_api": {"contracts", "settings", "policy", "app_log", "version"},
+    "http_api.agents": {"contracts", "settings", "policy", "app_log", "foundry"},
+    "maintenance": {"contracts", "settings", "app_log"},
+    "maintenance.orphaned_runs": {"contracts", "settings", "app_log", "activities"},  # `activities.orphans`, see below
+    "orchestrators": {"contracts", "app_log"},
+    "foundry": {"contracts"},
+    "foundry.connection": {"contracts", "settings"},
+    "contracts": set(),
+    "version": set(),
+    "app_log": set(),
+    "settings": {"contracts"},
+    "policy": {"contracts", "settings"},
+}
+
+
+def test_the_layout_is_the_designs():
+    assert {m.split(".")[0] for m in MODULES} == OURS
+    for package in DEPLOYED_PACKAGES:
+        assert (ROOT / package / "__init__.py").is_file()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_its_layer_may(module):
+    package = module.split(".")[0]
+    allowed = MAY_IMPORT.get(module, MAY_IMPORT[package]) | {package}
+    assert packages_imported_by(module) & OURS <= allowed
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_deployed_imports_what_is_not(module):
+    assert not packages_imported_by(module) & {"local", "tests", "benchmarks", "infra", "pytest", "hypothesis"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_are_absolute(module):
+    assert not [name for name in imports_of(module) if name.startswith(".")]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("foundry")])
+def test_the_foundry_client_knows_no_durable(module):
+    assert not [name for name in imports_of(module) if name.startswith(("azure.durable_functions", "azure.functions"))]
+
+
+def test_maintenance_reaches_foundry_through_one_activity_module_only():
+    assert {n for n in imports_of("maintenance.orphaned_runs") if n.startswith("activities")} == {
+        "activities.orphans",
+        "activities.orphans.cancel_runs_of_instance",
+    }
+
+
+# --- determinism ------------------------------------------------------------------------------------------------------
+
+ORCHESTRATORS = [m for m in MODULES if m.startswith("orchestrators")]
+FORBIDDEN_IMPORTS = {
+    "asyncio",
+    "concurrent",
+    "http",
+    "msal",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "random",
+    "requests",
+    "secrets",
+    "socket",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "time",
+    "urllib",
+    "uuid",
+}
+FORBIDDEN_CALLS = {
+    "now",
+    "today",
+    "utcnow",
+    "uuid1",
+    "uuid4",
+    "urandom",
+    "getenv",
+    "sleep",
+    "monotonic",
+    "perf_counter",
+}
+FORBIDDEN_NAMES = {"open", "input", "exec", "eval", "id", "hash", "print"}
+
+
+def reads_the_world(source: str) -> set[str]:
+    """Return the calls of this code that read a clock, chance, a file or the process. A property `.now` is no call."""
+    return {
+        name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        for name in [getattr(node.func, "attr", None) or getattr(node.func, "id", "")]
+        if (isinstance(node.func, ast.Attribute) and name in FORBIDDEN_CALLS - {"sleep"})
+        or (isinstance(node.func, ast.Name) and name in FORBIDDEN_NAMES | FORBIDDEN_CALLS)
+    }
+
+
+@pytest.mark.parametrize("module", ORCHESTRATORS)
+def test_orchestrators_import_nothing_that_is_not_deterministic(module):
+    assert not packages_imported_by(module) & FORBIDDEN_IMPORTS
+
+
+@pytest.mark.parametrize("module", ORCHESTRATORS)
+def test_orchestrators_read_the_clock_through_the_context_only(module):
+    assert reads_the_world(deployed_modules()[module].read_text("utf-8")) == set()
+
+
+@pytest.mark.parametrize("module", ORCHESTRATORS)
+def test_orchestrators_iterate_over_no_set(module):
+    # The order of a set of texts differs from process to process, and with it the order of actions.
+    for node in ast.walk(ast.parse(deployed_modules()[module].read_text("utf-8"))):
+        over = node.iter if isinstance(node, ast.For | ast.comprehension) else None
+        assert not isinstance(over, ast.Set | ast.SetComp), ast.dump(node)
+        assert not (isinstance(over, ast.Call) and getattr(over.func, "id", "") in ("set", "frozenset")), module
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("datetime.now()", {"now"}),
+        ("datetime.datetime.now(UTC)", {"now"}),
+        ("date.today()", {"today"}),
+        ("uuid4()", {"uuid4"}),
+        ("open('x')", {"open"}),
+        ("sleep(1)", {"sleep"}),
+        ("steps.now + x", set()),
+        ("steps.sleep(1, progress)", set()),
+        ("context.current_utc_datetime", set()),
+    ],
+)
+def test_the_test_itself_sees_what_it_looks_for(source, found):
+    assert reads_the_world(source) == found
+
+
+def test_what_orchestrators_import_of_ours_is_deterministic_too():
+    for module in ("contracts", "app_log"):
+        assert not packages_imported_by(module) & FORBIDDEN_IMPORTS
+
+
+# --- what importing costs ---------------------------------------------------------------------------------------------
+
+LOADED = """
+import json, sys
+import function_app
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    return set(run_python(LOADED))
+
+
+@pytest.mark.parametrize(
+    "name", ["azure.identity", "msal", "cryptography", "pydantic", "local", "tests.contract", "pytest", "hypothesis"]
+)
+def test_loading_the_app_does_not_import(loaded, name):
+    assert "function_app" in loaded
+    assert not [m for m in loaded if m == name or m.startswith(f"{name}.")]
+
+
+def test_loading_the_app_imports_only_what_is_required(loaded):
+    # Whatever is imported at the top must be in requirements.txt or come with what is.
+    third_party = {
+        name
+        for module in MODULES
+        for name in packages_imported_by(module)
+        if name not in OURS and name not in sys.stdlib_module_names
+    }
+    assert third_party == {"azure", "msgspec", "requests"}
+    azure = {".".join(n.split(".")[:2]) for m in MODULES for n in imports_of(m) if n.startswith("azure.")}
+    assert azure == {"azure.core", "azure.durable_functions", "azure.functions", "azure.identity"}
+
+
+def test_loading_the_app_builds_no_client_and_reads_no_setting():
+    program = """
+import json, os, sys
+class Watched(dict):
+    read = set()
+    def __getitem__(self, key):
+        Watched.read.add(key)
+        return super().__getitem__(key)
+    def get(self, key, default=None):
+        Watched.read.add(key)
+        return super().get(key, default)
+import azure.functions, azure.durable_functions, requests, msgspec
+os.environ = Watched(os.environ)
+import function_app
+from foundry.connection import agent_service
+names = [n for n in Watched.read if n.startswith(("FOUNDRY", "RUN_", "HISTORY", "HTTP_AUTH", "AZURE", "ORPHAN"))]
+print(json.dumps([sorted(names), agent_service.cache_info().currsize]))
+"""
+    names, built = run_python(program, FOUNDRY_PROJECT_ENDPOINT="https://x/api/projects/p")
+    assert names == ["HTTP_AUTH_LEVEL", "ORPHAN_SCAN_SCHEDULE"]  # decorators need these two
+    assert built == 0

@@ -1,0 +1,489 @@
+"""The HTTP functions with a fake durable client and a fake agent service."""
+
+import asyncio
+import json
+import logging
+import types
+
+import azure.functions as func
+import pytest
+from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
+
+from contracts import AgentSummary
+from foundry import errors
+from http_api import agents, health, instances, run_control, run_status, runs
+from settings import DEFAULTS
+from tests.unit.scripted import ENDPOINT, PROMPT
+from version import VERSION
+
+HOST = "https://app.azurewebsites.net/api"
+
+
+class FakeClient:
+    """Stands in for the durable client: instances by id, and what was asked of it."""
+
+    def __init__(self):
+        self.instances: dict[str, dict] = {}
+        self.asked: list[str] = []
+        self.events: list[tuple] = []
+        self.started: list[tuple] = []
+        self.on_event = lambda *event: None
+
+    async def get_status(self, instance_id, show_input=False, **options):
+        self.asked.append(instance_id)
+        payload = dict(self.instances.get(instance_id, {}))
+        if not show_input:
+            payload.pop("input", None)
+        return DurableOrchestrationStatus.from_json(payload)
+
+    async def start_new(self, name, instance_id=None, client_input=None):
+        instance_id = instance_id or f"i{len(self.started) + 1}"
+        json.dumps(client_input, allow_nan=False)
+        self.started.append((name, instance_id, client_input))
+        self.instances[instance_id] = instance(instance_id, input=json.dumps(client_input))
+        return instance_id
+
+    async def raise_event(self, instance_id, name, data=None):
+        self.events.append((instance_id, name, data))
+        self.on_event(instance_id, name, data)
+
+    def create_check_status_response(self, req, instance_id):
+        base = f"{HOST.removesuffix('/api')}/runtime/webhooks/durabletask/instances/{instance_id}"
+        body = {"id": instance_id, "statusQueryGetUri": base, "terminatePostUri": f"{base}/terminate"}
+        return func.HttpResponse(json.dumps(body), status_code=202, headers={"Location": base, "Retry-After": "10"})
+
+
+def instance(instance_id="i1", status="Running", **fields):
+    return {
+        "name": "agent_run",
+        "instanceId": instance_id,
+        "runtimeStatus": status,
+        "customStatus": None,
+        "output": None,
+        "createdTime": "2026-11-21T10:00:00Z",
+        "lastUpdatedTime": "2026-11-21T10:00:00Z",
+        **fields,
+    }
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name in DEFAULTS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FOUNDRY_PROJECT_ENDPOINT", ENDPOINT)
+    monkeypatch.setenv("FOUNDRY_DEFAULT_AGENT_ID", "asst_1")
+    monkeypatch.setattr(instances, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(runs, "LOOK_SECONDS", 0)
+    return monkeypatch
+
+
+@pytest.fixture
+def client():
+    return FakeClient()
+
+
+def call(builder, path="/run_agent", body=None, *, method="POST", route=None, query=None, headers=None, client=None):
+    """Call an HTTP function as the worker does; return status, JSON body and headers."""
+    function = builder._function.get_user_function()
+    function = getattr(function, "client_function", function)
+    raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    req = func.HttpRequest(
+        method=method,
+        url=HOST + path,
+        headers={"content-type": "application/json", **(headers or {})},
+        params=query or {},
+        route_params=route or {},
+        body=raw,
+    )
+    answer = asyncio.run(function(req=req, client=client)) if client else function(req=req)
+    return answer.status_code, json.loads(answer.get_body()), answer.headers
+
+
+# --- start ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_start_answers_with_the_standard_payload_and_our_routes(client):
+    status, body, headers = call(runs.run_agent, body={"user_message": "hi"}, client=client)
+    assert status == 202
+    assert body["id"] == "i1"
+    assert body["runUri"] == f"{HOST}/runs/i1"
+    assert body["cancelPostUri"] == f"{HOST}/runs/i1/cancel"
+    assert body["statusQueryGetUri"] == headers["Location"]
+    assert headers["Retry-After"].isdigit()
+    [(name, _, given)] = client.started
+    assert name == "agent_run"
+    assert given["request"] == {"user_message": "hi"}
+    assert given["policy"]["agent_id"] == "asst_1"
+
+
+def test_the_agent_may_be_in_the_route(client):
+    status, _, _ = call(
+        runs.start_agent_run, "/agents/asst_7/runs", {"user_message": "hi"}, route={"agent_id": "asst_7"}, client=client
+    )
+    assert status == 202
+    assert client.started[0][2]["policy"]["agent_id"] == "asst_7"
+
+
+@pytest.mark.parametrize(("body", "status"), [({}, 400), (b"{", 400), (b"x" * 2**20, 413), ({"user_message": 5}, 400)])
+def test_a_bad_request_starts_nothing(client, body, status):
+    assert call(runs.run_agent, body=body, client=client)[0] == status
+    assert client.started == []
+
+
+def test_without_settings_a_start_names_them_and_starts_nothing(client, environment):
+    environment.delenv("FOUNDRY_PROJECT_ENDPOINT")
+    status, body, _ = call(runs.run_agent, body={"user_message": "hi"}, client=client)
+    assert (status, body["error"]["code"]) == (500, "configuration_error")
+    assert body["error"]["target"] == "FOUNDRY_PROJECT_ENDPOINT"
+    assert client.started == []
+
+
+def test_a_client_that_fails_shows_nothing(client, caplog):
+    async def fail(*args, **kwargs):
+        raise RuntimeError(PROMPT)
+
+    client.start_new = fail
+    with caplog.at_level(logging.DEBUG):
+        status, body, _ = call(runs.run_agent, body={"user_message": PROMPT}, client=client)
+    assert (status, body["error"]["code"]) == (500, "internal_error")
+    assert PROMPT not in json.dumps(body) + caplog.text
+
+
+def test_no_log_line_of_a_start_has_the_prompt(client, caplog):
+    with caplog.at_level(logging.DEBUG):
+        call(runs.run_agent, body={"user_message": PROMPT}, client=client)
+        call(runs.run_agent, body={"user_message": PROMPT, "x": PROMPT}, client=client)
+        call(runs.run_agent, body={"user_message": PROMPT, "idempotency_key": "k"}, client=client)
+    assert PROMPT not in caplog.text
+
+
+def test_the_same_key_and_request_answer_with_the_same_instance(client):
+    bodies = [
+        call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "k"}, client=client),
+        call(runs.run_agent, body={"user_message": "hi"}, headers={"idempotency-key": "k"}, client=client),
+        call(runs.run_agent, body={"user_message": "hi", "agent_id": "asst_1", "idempotency_key": "k"}, client=client),
+    ]
+    assert [b[0] for b in bodies] == [202] * 3
+    assert len({b[1]["id"] for b in bodies}) == 1
+    assert len(client.started) == 1
+
+
+def test_the_same_key_with_another_request_is_a_conflict(client):
+    call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "k"}, client=client)
+    status, body, _ = call(runs.run_agent, body={"user_message": "ho", "idempotency_key": "k"}, client=client)
+    assert (status, body["error"]["target"]) == (409, "idempotency_key")
+    assert len(client.started) == 1
+
+
+def test_an_instance_id_made_from_a_key_is_safe_and_does_not_show_it(client):
+    call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "../#secret?"}, client=client)
+    instance_id = client.started[0][1]
+    assert "secret" not in instance_id
+    assert set(instance_id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def test_a_key_whose_instance_appears_meanwhile_is_answered_with_it(client):
+    start = client.start_new
+
+    async def lose_the_race(name, instance_id=None, client_input=None):
+        await start(name, instance_id, client_input)
+        raise Exception(f"Instance with ID {instance_id} already exists")  # noqa: TRY002 - as the SDK does
+
+    client.start_new = lose_the_race
+    assert call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "k"}, client=client)[0] == 202
+
+
+def test_a_start_that_waits_answers_with_the_end(client):
+    start = client.start_new
+
+    async def start_and_end(name, instance_id=None, client_input=None):
+        instance_id = await start(name, instance_id, client_input)
+        client.instances[instance_id] = instance(instance_id, "Completed", output={"response": "blue"})
+        return instance_id
+
+    client.start_new = start_and_end
+    status, body, headers = call(
+        runs.run_agent, body={"user_message": "hi"}, headers={"prefer": "wait=5"}, client=client
+    )
+    assert (status, body["response"], body["status"]) == (200, "blue", "Success")
+    assert headers["Preference-Applied"] == "wait=5"
+
+
+# --- status -----------------------------------------------------------------------------------------------------------
+
+
+def status_of(client, instance_id="i1"):
+    return call(
+        run_status.agent_run_status,
+        f"/runs/{instance_id}?code=secret",
+        method="GET",
+        route={"instance_id": instance_id},
+        client=client,
+    )
+
+
+@pytest.mark.parametrize("status", ["Pending", "Running", "ContinuedAsNew", "Suspended"])
+def test_a_run_that_goes_on_is_202_and_says_where_to_look_again(client, status):
+    client.instances["i1"] = instance(status=status)
+    code, body, headers = status_of(client)
+    assert (code, body["status"], body["runtimeStatus"]) == (202, "Running", status)
+    assert headers["Location"] == f"{HOST}/runs/i1"
+    assert int(headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Terminated", "Canceled"])
+def test_a_run_that_has_ended_is_200(client, status):
+    client.instances["i1"] = instance(status=status)
+    code, _, headers = status_of(client)
+    assert code == 200
+    assert "Retry-After" not in headers
+
+
+def test_the_status_never_shows_the_input(client):
+    client.instances["i1"] = instance(input={"user_message": PROMPT})
+    assert PROMPT not in json.dumps(status_of(client)[1])
+
+
+def test_an_unknown_instance_is_404(client):
+    code, body, _ = status_of(client, "nobody")
+    assert (code, body["error"]["code"], body["error"]["target"]) == (404, "not_found", "instance_id")
+
+
+def test_an_instance_of_another_orchestrator_is_unknown(client):
+    client.instances["i1"] = instance(name="other")
+    assert status_of(client)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "instance_id", ["", ".", "..", "...", "a/b", "a?b", "a#b", "a b", "a%2f", "\u00e9", "x" * 101, "a\n"]
+)
+@pytest.mark.parametrize(
+    "function", [run_status.agent_run_status, run_control.cancel_agent_run, run_control.submit_agent_run_tool_outputs]
+)
+def test_an_id_that_could_change_a_path_is_unknown_and_never_asked_for(client, instance_id, function):
+    code, body, _ = call(function, "/runs/x", {}, route={"instance_id": instance_id}, client=client)
+    assert (code, body["error"]["code"]) == (404, "not_found")
+    assert client.asked == []
+    assert client.events == []
+
+
+# --- cancel and tool outputs ------------------------------------------------------------------------------------------
+
+
+def cancel(client):
+    return call(run_control.cancel_agent_run, "/runs/i1/cancel", route={"instance_id": "i1"}, client=client)
+
+
+def test_a_cancel_is_answered_once_it_is_acknowledged(client):
+    client.instances["i1"] = instance()
+    client.on_event = lambda *event: client.instances["i1"].update(customStatus={"status": "Cancelling"})
+    code, body, _ = cancel(client)
+    assert (code, body["status"]) == (202, "Cancelling")
+    assert client.events == [("i1", "cancel", None)]
+
+
+def test_a_cancel_waits_until_the_instance_runs(client):
+    client.instances["i1"] = instance(status="Pending")
+    get_status, looks = client.get_status, []
+
+    async def look(instance_id, **options):
+        looks.append(client.instances["i1"]["runtimeStatus"])
+        assert not client.events or "Running" in looks
+        if len(looks) == 5:
+            client.instances["i1"]["runtimeStatus"] = "Running"
+        return await get_status(instance_id, **options)
+
+    client.get_status = look
+    client.on_event = lambda *event: client.instances["i1"].update(customStatus={"status": "Cancelling"})
+    assert cancel(client)[0] == 202
+    assert len(client.events) == 1
+
+
+def test_a_cancel_that_is_lost_is_raised_again(client, environment):
+    environment.setattr(instances, "RAISE_AGAIN_SECONDS", 0)
+    client.instances["i1"] = instance()
+
+    def acknowledge_the_third(*event):
+        if len(client.events) == 3:
+            client.instances["i1"]["customStatus"] = {"status": "Cancelling"}
+
+    client.on_event = acknowledge_the_third
+    assert cancel(client)[0] == 202
+    assert len(client.events) == 3
+
+
+def test_a_cancel_that_nobody_takes_says_to_ask_again(client, environment):
+    environment.setattr(instances, "ACKNOWLEDGE_SECONDS", 0)
+    client.instances["i1"] = instance()
+    code, body, headers = cancel(client)
+    assert (code, body["error"]["code"]) == (503, "not_acknowledged")
+    assert headers["Retry-After"].isdigit()
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Terminated"])
+def test_a_run_that_has_ended_cannot_be_cancelled(client, status):
+    client.instances["i1"] = instance(status=status)
+    code, body, _ = cancel(client)
+    assert (code, body["error"]["code"]) == (409, "already_ended")
+    assert client.events == []
+
+
+def test_a_run_that_ends_just_then_is_no_500(client):
+    client.instances["i1"] = instance()
+
+    async def refuse(*event):
+        client.instances["i1"] = instance(status="Completed", output={})
+        raise Exception("the instance is gone")  # noqa: TRY002 - as the SDK does
+
+    client.raise_event = refuse
+    assert cancel(client)[0] == 409
+
+
+WAITING = {
+    "status": "Running",
+    "required_action": {"event": "tool_outputs_1", "calls": [{"id": "call_1", "kind": "function", "name": "f"}]},
+}
+
+
+def answer(client, body):
+    return call(
+        run_control.submit_agent_run_tool_outputs,
+        "/runs/i1/tool_outputs",
+        body,
+        route={"instance_id": "i1"},
+        client=client,
+    )
+
+
+OUTPUTS = {"tool_outputs": [{"tool_call_id": "call_1", "output": "42"}]}
+
+
+def test_tool_outputs_are_raised_under_the_questions_name(client):
+    client.instances["i1"] = instance(customStatus=WAITING)
+    client.on_event = lambda *event: client.instances["i1"].update(customStatus={"status": "Running", "answered": 1})
+    assert answer(client, OUTPUTS)[0] == 202
+    [(instance_id, event, data)] = client.events
+    assert (instance_id, event) == ("i1", "tool_outputs_1")
+    assert data["tool_outputs"] == OUTPUTS["tool_outputs"]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({}, "call_1"),
+        ({"tool_outputs": []}, "call_1"),
+        ({"tool_outputs": [{"tool_call_id": "call_9", "output": "x"}]}, "call_9"),
+        ({"tool_outputs": OUTPUTS["tool_outputs"] * 2}, "call_1"),
+        ({"approvals": [{"tool_call_id": "call_1", "approve": True}]}, "call_1"),
+        ({"tool_outputs": [{"tool_call_id": "call_1", "output": 42}]}, "output"),
+        ({"tool_outputs": [{"tool_call_id": "call_1"}]}, "output"),
+        ({"tool_outputs": {}}, "tool_outputs"),
+        ({**OUTPUTS, "x": 1}, "x"),
+    ],
+)
+def test_an_answer_to_other_calls_than_those_that_wait_is_refused(client, body, named):
+    client.instances["i1"] = instance(customStatus=WAITING)
+    code, refusal, _ = answer(client, body)
+    assert (code, refusal["error"]["code"]) == (400, "invalid_request")
+    assert named in json.dumps(refusal)
+    assert client.events == []
+
+
+def test_where_nothing_waits_there_is_nothing_to_answer(client):
+    client.instances["i1"] = instance()
+    assert answer(client, OUTPUTS)[0] == 409
+
+
+@pytest.mark.parametrize(("body", "code"), [(b"", 400), (b"[]", 400), (b"{", 400), (b"x" * 2**21, 413)])
+def test_an_answer_that_is_no_json_object_is_refused(client, body, code):
+    client.instances["i1"] = instance(customStatus=WAITING)
+    assert answer(client, body)[0] == code
+
+
+# --- agents and health ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def foundry(monkeypatch):
+    fake = types.SimpleNamespace(check=lambda: None, list_agents=lambda: iter(()))
+    monkeypatch.setattr(agents, "agent_service", lambda settings: fake)
+    return fake
+
+
+def failing(error):
+    def fail():
+        raise error
+
+    return fail
+
+
+def test_agents_are_listed_by_name_with_id_and_model(foundry):
+    foundry.list_agents = lambda: iter(
+        [
+            AgentSummary(id="asst_3", name=None, model=None),
+            AgentSummary(id="asst_2", name="beta", model="m"),
+            AgentSummary(id="asst_1", name="Alpha", model="m"),
+        ]
+    )
+    status, body, _ = call(agents.list_agents, "/agents", method="GET")
+    assert status == 200
+    assert [a["id"] for a in body["agents"]] == ["asst_3", "asst_1", "asst_2"]
+    assert body["agents"][1] == {"id": "asst_1", "name": "Alpha", "model": "m"}
+
+
+def test_only_agents_that_callers_may_run_are_listed(foundry, environment):
+    environment.setenv("FOUNDRY_ALLOWED_AGENT_IDS", "asst_2")
+    foundry.list_agents = lambda: iter([AgentSummary(id=f"asst_{n}", name="n", model="m") for n in (1, 2)])
+    assert [a["id"] for a in call(agents.list_agents, "/agents", method="GET")[1]["agents"]] == ["asst_2"]
+
+
+@pytest.mark.parametrize("error", [errors.AuthenticationError("why"), errors.UnavailableError("why")])
+def test_foundrys_failures_are_502(foundry, error):
+    foundry.list_agents = failing(error)
+    status, body, _ = call(agents.list_agents, "/agents", method="GET")
+    assert (status, body["error"]["code"], body["error"]["message"]) == (502, error.code, "why")
+
+
+def test_health_says_the_version_and_nothing_else(environment):
+    environment.delenv("FOUNDRY_PROJECT_ENDPOINT")
+    assert call(health.health, "/health", method="GET")[:2] == (200, {"status": "ok", "version": VERSION})
+
+
+def checks():
+    status, body, _ = call(health.ready, "/health/ready", method="GET")
+    assert (status == 200) is body["ready"] is all(c["ok"] for c in body["checks"])
+    assert [c["name"] for c in body["checks"]] == ["settings", "token", "project"]
+    return {c["name"]: (c["ok"], c["message"]) for c in body["checks"]}
+
+
+def test_an_app_that_can_work_is_ready(foundry):
+    assert {name: ok for name, (ok, _) in checks().items()} == {"settings": True, "token": True, "project": True}
+
+
+def test_ready_names_every_wrong_setting_with_its_remedy(foundry, environment):
+    environment.delenv("FOUNDRY_PROJECT_ENDPOINT")
+    environment.setenv("RUN_TIMEOUT_SECONDS", "s3cr3t")
+    found = checks()
+    ok, message = found["settings"]
+    assert not ok
+    assert "FOUNDRY_PROJECT_ENDPOINT is not set" in message
+    assert "RUN_TIMEOUT_SECONDS is malformed" in message
+    assert "s3cr3t" not in message
+    assert "not checked" in found["token"][1]
+
+
+@pytest.mark.parametrize(
+    ("error", "token", "project"),
+    [
+        (errors.AuthenticationError("az login", code="no_token"), (False, "az login"), (False, "not checked")),
+        (errors.AuthenticationError("wrong scope"), (True, "obtained"), (False, "wrong scope")),
+        (errors.PermissionDeniedError("role"), (True, "obtained"), (False, "role")),
+        (errors.ConnectionFailedError("no answer"), (True, "obtained"), (False, "no answer")),
+    ],
+)
+def test_ready_tells_token_and_project_apart(foundry, error, token, project):
+    foundry.check = failing(error)
+    found = checks()
+    for name, (ok, text) in {"token": token, "project": project}.items():
+        assert found[name][0] is ok
+        assert text in found[name][1]
