@@ -20,7 +20,7 @@ ENDPOINT = "https://account.services.ai.azure.com/api/projects/p"
 STAMP = Stamp(instance_id="instance-1", operation_id="op-1:run-0")
 PROMPT = "the secret prompt"
 
-no_deadline = settings(deadline=None, max_examples=150)
+no_deadline = settings(deadline=None, max_examples=80)
 """Every property test uses this: how long an example takes is nobody's business here."""
 
 

@@ -505,7 +505,7 @@ def test_whatever_an_event_carries_nothing_is_raised(payload, as_text):
 @pytest.mark.xfail(
     strict=True,
     raises=RecursionError,
-    reason="contracts.read_tool_answer: an event of deep JSON text ends the instance",
+    reason="contracts.read_tool_answer: deep JSON text in an event",
 )
 def test_an_event_that_is_nested_too_deeply_is_refused():
     # The Durable webhook lets anybody with the system key raise `tool_outputs_1` with such a text.
