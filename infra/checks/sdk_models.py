@@ -59,7 +59,7 @@ def _newer(module: str, models: Any, model: type) -> Shape:
             text = annotation if isinstance(annotation, str) else repr(annotation)
             read_only = getattr(rest_field, "_visibility", None) == ["read"]
             wire_name = getattr(rest_field, "_rest_name_input", None) or attribute
-            shape[wire_name] = _property(module, models, text, read_only=read_only, required="Optional" not in text)
+            shape[wire_name] = _property(module, models, text, read_only=read_only, required=_required(text))
     return shape
 
 
@@ -70,7 +70,8 @@ def _older(module: str, models: Any, model: Any) -> Shape:
         *parents, last = re.split(r"(?<!\\)\.", entry["key"])
         level = shape
         for parent in parents:
-            level = level.setdefault(parent, Property(kind="", children={})).children or {}
+            below = level.setdefault(parent, Property(kind="", children={})).children
+            level = {} if below is None else below
         level[last.replace("\\.", ".")] = _property(
             module,
             models,
@@ -79,6 +80,10 @@ def _older(module: str, models: Any, model: Any) -> Shape:
             required=bool(rules.get("required")),
         )
     return shape
+
+
+def _required(annotation: str) -> bool:
+    return "Optional" not in annotation and "NoneType" not in annotation
 
 
 def _property(module: str, models: Any, annotation: str, *, read_only: bool, required: bool) -> Property:
