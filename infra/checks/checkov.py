@@ -31,11 +31,16 @@ def scan(folder: Path, config: Path) -> Report:
         check=False,
         cwd=folder,  # it would read a .checkov.yaml of the current folder besides
     )
+    return read_report(done.stdout, done.stderr)
+
+
+def read_report(output: str, errors: str) -> Report:
+    """Return the report that checkov printed; that it printed none is a finding."""
     try:
-        report: dict[str, Any] = json.loads(done.stdout)
+        report: dict[str, Any] = json.loads(output)
         results, summary = report["results"], report["summary"]
     except (ValueError, KeyError, TypeError):
-        return Report([Finding("checkov", str(folder), 1, f"gave no report: {done.stderr[-500:]}")], 0, 0)
+        return Report([Finding("checkov", "infra", 1, f"gave no report: {errors[-500:]}")], 0, 0)
     found = [
         Finding(failed["check_id"], failed["file_path"].lstrip("/"), failed["file_line_range"][0], failed["check_name"])
         for failed in results["failed_checks"]
