@@ -113,6 +113,7 @@ class Effects:
     rewritten: bool = False  # the history was begun anew
     finished: list[Finished] = field(default_factory=list)
     answered: list[Answered] = field(default_factory=list)
+    stalled: list[tuple[str, str, Sequence[str]]] = field(default_factory=list)  # name, instance id, awaited events
 
 
 class _RefusedError(Exception):
@@ -214,6 +215,9 @@ class Episodes:
         run.own_status = protocol.dumps(answer.custom_status) if answer.custom_status else None
         row.custom_status = run.own_status or row.carried_status
         row.updated = self._clock.timestamp()
+        done = answer.is_done or answer.error is not None
+        if done and outcome.status is None and not outcome.open_ids and not outcome.suspended:
+            effects.stalled.append((row.name, row.instance_id, outcome.waiting_for))
         if outcome.status != "ContinuedAsNew":
             self._settle(run, answer, outcome, effects, stack)
         if outcome.status is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from local.functions_host.console import Console
 from local.functions_host.episode import Effects
-from local.functions_host.lint import Finding, lint, lint_answers
+from local.functions_host.lint import Finding, lint, lint_answers, stall
 from local.functions_host.lintsource import lint_source
 from local.functions_host.loader import App
 
@@ -31,6 +31,8 @@ class Inspector:
         """Check an episode."""
         for answered in effects.answered:
             self._say(answered.name, answered.instance_id, lint_answers(answered.before, answered.after))
+        for name, instance_id, waiting_for in effects.stalled:
+            self._say(name, instance_id, [stall(waiting_for)])
         for finished in effects.finished:
             self._say(finished.name, finished.instance_id, lint(finished))
 

@@ -38,6 +38,16 @@ class Finding:
         return f"{self.rule}: {self.text}"
 
 
+def stall(waiting_for: Sequence[str]) -> Finding:
+    """The orchestrator is done, the extension still waits for an event: no episode ever ends the instance."""
+    names = ", ".join(f"'{name}'" for name in waiting_for)
+    return Finding(
+        "stall",
+        f"the code has ended, but the extension still waits for {names}: it does not see a waiter of an earlier wait "
+        "again, so have a fresh timer in every race and cancel it when an event wins",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A generation that has ended: its history and the actions of its last answer.

@@ -53,7 +53,8 @@ class Outcome:
     ``status`` is None while the instance runs on, else ``Completed``, ``Failed``, ``Terminated`` or
     ``ContinuedAsNew``; ``reason`` is the error or the reason of the termination. ``carried`` are events for the
     next generation, ``unregistered`` names the host does not know, ``open_ids`` tasks that hold the end back. Tasks
-    from id ``terminated_before`` on were started after a termination, and are really run.
+    from id ``terminated_before`` on were started after a termination, and are really run. ``waiting_for`` are the
+    events that open waits are for.
     """
 
     scheduled: list[Scheduled] = field(default_factory=list)
@@ -65,6 +66,7 @@ class Outcome:
     unregistered: list[str] = field(default_factory=list)
     open_ids: list[int] = field(default_factory=list)
     terminated_before: int | None = None
+    waiting_for: list[str] = field(default_factory=list)
 
 
 class _Node:
@@ -132,6 +134,7 @@ class Replay:
         outcome.scheduled = [self._new[i] for i in sorted(self._new)]
         outcome.open_ids = sorted(self._open)
         outcome.suspended = self._suspended
+        outcome.waiting_for = sorted(name for name, open_ones in self._waiters.items() if open_ones)
         if self._terminated is not None:
             outcome.status, outcome.reason = "Terminated", self._terminated
         elif not self._open and not self._suspended:

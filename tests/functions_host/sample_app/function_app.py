@@ -270,7 +270,9 @@ def counts_events(context):
     count = 0
     while True:
         tick = context.wait_for_external_event("tick")
-        winner = yield context.task_any([stop, tick])
+        alarm = context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+        winner = yield context.task_any([stop, tick, alarm])
+        alarm.cancel()  # without it the extension never sees that the older waiter has won
         if winner == stop:
             return count
         count += 1
