@@ -441,11 +441,12 @@ def _parameters(operation: Operation, contract: Json, settings: Settings | None)
         if name not in in_route:
             text = _START_FIELDS[name]["description"]
             parameter = _parameter("query", name, text, schema)
+            parameter["allowEmptyValue"] = True  # the platform drops a parameter without a value
             if name in ("run_options", "metadata"):
                 parameter["content"] = {JSON: {"schema": parameter.pop("schema")}}
             yield parameter
-    key = "Makes it safe to repeat the request."
-    yield _parameter("header", "Idempotency-Key", key, fields["idempotency_key"])
+    key = {**fields["idempotency_key"], "pattern": fields["idempotency_key"]["pattern"].replace("{1,", "{0,")}
+    yield _parameter("header", "Idempotency-Key", "Makes it safe to repeat the request. Empty counts as none.", key)
     yield _parameter("header", "Prefer", _PREFER, {"type": "string", "examples": ["wait=30"]})
 
 

@@ -1,0 +1,84 @@
+"""The served description as a judge of real answers."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema
+
+from tests.functions_host.harness import Answer
+
+NOT_KEPT_SHORT = 100_000
+
+
+class Description:
+    """A document, and what it says about answers. `seen` collects which of them were judged."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = copy.deepcopy(dict(document))
+        for schema in self.document["components"]["schemas"].values():
+            if "properties" in schema:
+                schema["additionalProperties"] = False  # a field that nobody described would go unnoticed
+        self.seen: set[tuple[str, int]] = set()
+
+    def operations(self) -> dict[str, tuple[str, str, dict[str, Any]]]:
+        """Method, path and description of every operation, by its id."""
+        return {
+            operation["operationId"]: (method.upper(), path, operation)
+            for path, methods in self.document["paths"].items()
+            for method, operation in methods.items()
+        }
+
+    def validator(self, schema: Mapping[str, Any]) -> jsonschema.Draft202012Validator:
+        """Judge of a schema of this document."""
+        whole = {**schema, "components": self.document["components"]}
+        return jsonschema.Draft202012Validator(whole, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+
+    def component(self, name: str) -> jsonschema.Draft202012Validator:
+        return self.validator({"$ref": f"#/components/schemas/{name}"})
+
+    def conforms(self, operation: str, answer: Answer) -> Answer:
+        """Assert that the description allows just this answer."""
+        responses = self.operations()[operation][2]["responses"]
+        assert str(answer.status) in responses, f"{operation}: {answer.status} is not described: {answer.text[:500]}"
+        described = responses[str(answer.status)]
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        for name, header in described.get("headers", {}).items():
+            value: Any = headers.get(name.lower())
+            assert value is not None or not header.get("required"), f"{operation}: {answer.status} lacks {name}"
+            if value is not None:
+                self.validator(header["schema"]).validate(
+                    int(value) if header["schema"]["type"] == "integer" and value.isdigit() else value
+                )
+        if "content" not in described:
+            assert answer.body == b""
+        else:
+            assert re.match(r"application/json(;|$)", headers["content-type"])
+            self.validator(described["content"]["application/json"]["schema"]).validate(answer.json)
+        if "x-error-codes" in described:
+            assert answer.json["error"]["code"] in described["x-error-codes"], answer.text
+        self.seen.add((operation, answer.status))
+        return answer
+
+    def for_generators(self, instances: list[str]) -> str:
+        """The document for a generator of requests: it knows some instances, and draws no texts of a megabyte."""
+        document = copy.deepcopy(self.document)
+        _keep_short(document)
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                for parameter in operation.get("parameters", []):
+                    if parameter["name"] == "instance_id":
+                        parameter["examples"] = {i: {"value": i} for i in instances}
+        return json.dumps(document)
+
+
+def _keep_short(value: Any) -> None:
+    if isinstance(value, dict):
+        if isinstance(value.get("maxLength"), int) and value["maxLength"] >= NOT_KEPT_SHORT:
+            del value["maxLength"]
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _keep_short(item)

@@ -1,0 +1,64 @@
+"""Loaded by schemathesis in its own process: what the description cannot say in JSON Schema, and two more checks.
+
+A start takes its fields from body, query and headers, and refuses the same field given twice with different values: so
+a generated case keeps only one of them. `SECRETS` names texts that no answer may hold.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import schemathesis
+from schemathesis.core import NOT_SET
+from schemathesis.core.parameters import ParameterLocation
+
+SECRETS = [s for s in os.environ.get("PLANTED_SECRETS", "").split(",") if s]
+AGENT = os.environ.get("KNOWN_AGENT", "")
+ERROR_CODES = "x-error-codes"
+
+
+def _is_negative(case: Any, where: ParameterLocation) -> bool:
+    return case.meta is not None and case.meta.is_negative_at(where)
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    if "prefer" in case.headers:
+        case.headers["prefer"] = "wait=1"  # nobody wants to wait for 200 seconds in a test
+    if not case.operation.label.endswith(("/run_agent", "/runs")):
+        return
+    query = dict(case.query or {})
+    body = {} if case.body is NOT_SET else case.body
+    if case.media_type == "text/plain":
+        body = {"user_message": body}
+    if _is_negative(case, ParameterLocation.BODY) and not _is_negative(case, ParameterLocation.QUERY):
+        query = {}  # what is missing in the body must not come from here
+    elif isinstance(body, dict) and not _is_negative(case, ParameterLocation.QUERY):
+        query = {name: value for name, value in query.items() if name not in body}
+    if case.media_type == "text/plain" and case.path == "/run_agent":
+        query.setdefault("agent_id", AGENT)
+    if "idempotency-key" in case.headers:
+        if not _is_negative(case, ParameterLocation.QUERY):
+            query.pop("idempotency_key", None)
+        if isinstance(case.body, dict) and not _is_negative(case, ParameterLocation.BODY):
+            case.body = {name: value for name, value in case.body.items() if name != "idempotency_key"}
+    if query != case.query:
+        case.query = query
+
+
+@schemathesis.check
+def documented_error_codes(context: Any, response: Any, case: Any) -> None:
+    """The code of an error is one that the description of the answer lists."""
+    answer = case.operation.definition.raw["responses"].get(str(response.status_code), {})
+    if ERROR_CODES in answer and response.content:
+        assert response.json()["error"]["code"] in answer[ERROR_CODES]
+
+
+@schemathesis.check
+def says_nothing_secret(context: Any, response: Any, case: Any) -> None:
+    """No planted secret and no stack trace, in headers or body."""
+    text = f"{response.headers}{response.text}"
+    assert not [secret for secret in SECRETS if secret in text]
+    assert "Traceback" not in text
+    assert ".py" not in text

@@ -1,0 +1,182 @@
+"""Every answer that the description names, provoked, and held to it field by field."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.e2e.world import PATIENCE_SECONDS, World, agent
+from tests.functions_host.harness import Answer
+from tests.openapi.description import Description
+
+pytestmark = pytest.mark.e2e
+
+GOOD = {"agent_id": agent("instant"), "user_message": "hi"}
+
+
+class Caller:
+    """Calls operations by their names and has every answer judged."""
+
+    def __init__(self, world: World, description: Description, headers: dict[str, str]) -> None:
+        self.world = world
+        self.description = description
+        self.headers = headers
+
+    def __call__(
+        self, operation: str, body: Any = None, headers: dict[str, str] | None = None, query: str = "", **route: str
+    ) -> Answer:
+        method, path, _ = self.description.operations()[operation]
+        url = self.description.document["servers"][0]["url"] + path.format(**route) + query
+        body = b"" if body is None and method == "POST" else body
+        answer = self.world.host.request(method, url, body, headers={**self.headers, **(headers or {})})
+        return self.description.conforms(operation, answer)
+
+    def start(self, name: str, **fields: Any) -> str:
+        return str(self("run_agent", {**GOOD, "agent_id": agent(name), **fields}).json["id"])
+
+    def until(self, instance: str, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            document = dict(self("agent_run_status", instance_id=instance).json)
+            if condition(document):
+                return document
+            time.sleep(0.02)
+        raise AssertionError(f"does not get there: {document}")
+
+
+def ended(document: dict[str, Any]) -> bool:
+    return document["status"] not in ("Running", "Cancelling")
+
+
+def provoke_runs_of_every_end(call: Caller) -> None:
+    statuses = {call.until(call.start(name), ended)["status"] for name in ("instant", "silent", "fails", "rich")}
+    assert statuses == {"Success", "Failed"}
+    nowhere = call.until(call.start("instant", thread_id="thread_nowhere"), ended)
+    assert nowhere["error"]["code"] == "not_found"
+    late = call.until(call.start("forever", timeout_seconds=3), ended)
+    assert late["error"]["code"] == "timeout"
+
+
+def provoke_both_starts(call: Caller) -> None:
+    started = call("start_agent_run", {"user_message": "hi"}, agent_id=agent("instant")).json
+    call.until(started["id"], ended)
+    text = {"Content-Type": "text/plain; charset=utf-8"}
+    call("start_agent_run", b"wie geht's?", text, agent_id=agent("instant"))
+    call("run_agent", b"hello", text, f"?agent_id={agent('instant')}")
+    assert call("run_agent", GOOD, {"Prefer": "wait=20"}).status == 200
+    answer = call("start_agent_run", {"user_message": "hi"}, {"Prefer": "wait=20"}, agent_id=agent("instant"))
+    assert answer.json["status"] == "Success"
+    assert call("run_agent", {**GOOD, "agent_id": agent("forever")}, {"Prefer": "wait=1"}).status == 202
+
+
+def provoke_bad_starts(call: Caller, *, route: bool) -> None:
+    def start(body: Any, headers: dict[str, str] | None = None, query: str = "") -> int:
+        if not route:
+            return call("run_agent", body, headers, query).status
+        if isinstance(body, dict):
+            body = {name: value for name, value in body.items() if name != "agent_id"}
+        return call("start_agent_run", body, headers, query, agent_id=agent("instant")).status
+
+    assert start({**GOOD, "user_message": " ", "colour": "red"}) == 400
+    assert start({**GOOD, "timeout_seconds": 90_000}) == 400
+    assert start({**GOOD, "thread_id": "thread_a"}, query="?thread_id=thread_b") == 400
+    assert start(b"{") == 400
+    assert start(b'{"user_message": "\xff"}') == 400
+    assert start(b" " * 1_000_001) == 413
+    assert start(b"<a/>", {"Content-Type": "application/xml"}) == 415
+    once = {"Idempotency-Key": f"once-{route}"}
+    assert start(GOOD, once) == 202
+    assert start(GOOD, once) == 202
+    assert start({**GOOD, "user_message": "another"}, once) == 409
+
+
+def provoke_an_agent_that_is_not_allowed(call: Caller) -> None:
+    assert call("start_agent_run", {"user_message": "hi"}, agent_id="asst_other").status == 400
+
+
+def provoke_cancel(call: Caller) -> None:
+    instance = call.start("forever")
+    assert call("cancel_agent_run", instance_id=instance).status == 202
+    assert call("cancel_agent_run", b"anything", instance_id=instance).status in (202, 409)
+    document = call.until(instance, ended)
+    assert document["status"] == "Cancelled"
+    assert call("cancel_agent_run", instance_id=instance).status == 409
+    assert call("cancel_agent_run", instance_id="nobody").status == 404
+
+
+def provoke_tool_outputs(call: Caller) -> None:
+    instance = call.start("tool")
+    answer = {"tool_outputs": [{"tool_call_id": "call_other", "output": "rain"}]}
+    action = call.until(instance, lambda d: d["required_action"])["required_action"]
+    assert call("submit_agent_run_tool_outputs", answer, instance_id=instance).status == 400
+    assert call("submit_agent_run_tool_outputs", b"{", instance_id=instance).status == 400
+    assert call("submit_agent_run_tool_outputs", b"x" * 1_000_001, instance_id=instance).status == 413
+    xml = {"Content-Type": "application/xml"}
+    assert call("submit_agent_run_tool_outputs", b"<a/>", xml, instance_id=instance).status == 415
+    right = {"tool_outputs": [{"tool_call_id": c["id"], "output": "rain"} for c in action["calls"]]}
+    assert call("submit_agent_run_tool_outputs", right, instance_id=instance).status == 202
+    assert call.until(instance, ended)["status"] == "Success"
+    assert call("submit_agent_run_tool_outputs", right, instance_id=instance).status == 409
+    assert call("submit_agent_run_tool_outputs", right, instance_id="nobody").status == 404
+
+
+def provoke_the_other_routes(call: Caller) -> None:
+    assert {"id", "name", "model"} == set(call("list_agents").json["agents"][0])
+    assert call("health").status == 200
+    assert call("ready").status == 200
+    assert call("openapi").status == 200
+    assert call("agent_run_status", instance_id="nobody").status == 404
+    faults = call.world.emulator.faults
+    faults.add(kind="html", status=502, operation="list_agents", times=1)
+    assert call("list_agents").status == 502
+    faults.add(kind="status", status=403, operation="list_agents", times=1)
+    assert call("ready").status == 503
+
+
+def provoke_refusals_of_keys(call: Caller) -> None:
+    stranger = Caller(call.world, call.description, {})
+    for name, (method, _, operation) in call.description.operations().items():
+        body = {"user_message": "hi"} if method == "POST" else None
+        answer = stranger(name, body, agent_id=agent("instant"), instance_id="nobody")
+        assert answer.status == (200 if operation.get("security") == [] else 401), name
+    wrong = Caller(call.world, call.description, {"x-functions-key": "wrong"})
+    assert wrong("list_agents").status == 401
+    in_query = f"?code={call.world.host.ready['function_key']}"
+    assert stranger("list_agents", query=in_query).status == 200
+
+
+def test_every_described_answer(world: World, description: Description, key: dict[str, str]) -> None:
+    call = Caller(world, description, key)
+    provoke_runs_of_every_end(call)
+    provoke_both_starts(call)
+    provoke_bad_starts(call, route=False)
+    provoke_bad_starts(call, route=True)
+    provoke_an_agent_that_is_not_allowed(call)
+    provoke_cancel(call)
+    provoke_tool_outputs(call)
+    provoke_the_other_routes(call)
+    provoke_refusals_of_keys(call)
+    described = {
+        (name, int(status))
+        for name, (_, _, operation) in description.operations().items()
+        for status in operation["responses"]
+    }
+    left = described - description.seen
+    # 429 is the platform's; 500 needs an app that is not configured; 503 an instance that does not move
+    assert {(name, status) for name, status in left if status not in (429, 500)} == {
+        ("cancel_agent_run", 503),
+        ("submit_agent_run_tool_outputs", 503),
+    }
+
+
+def test_an_app_that_is_not_configured() -> None:
+    with World(env={"FOUNDRY_PROJECT_ENDPOINT": ""}) as world:
+        description = Description(world.get("/api/openapi.json").json)
+        call = Caller(world, description, {})
+        assert call("run_agent", GOOD).status == 500
+        assert call("start_agent_run", {"user_message": "hi"}, agent_id=agent("instant")).status == 500
+        assert call("list_agents").status == 500
+        assert call("ready").status == 503
