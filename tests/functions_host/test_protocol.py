@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
-import sys
-import warnings
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,6 +12,7 @@ import pytest
 from local.functions_host import protocol
 from local.functions_host.protocol import Kind
 from local.functions_host.replay import Replay
+from tests.functions_host.recorded import ACTIVITIES, orchestrators, run_episode
 
 HERE = Path(__file__).parent
 EPISODES: list[dict[str, Any]] = json.loads(gzip.decompress((HERE / "data" / "episodes.json.gz").read_bytes()))
@@ -25,31 +22,8 @@ def _label(number: int) -> str:
     return f"{number}-{EPISODES[number]['orchestrator']}"
 
 
-@pytest.fixture(scope="module")
-def app() -> ModuleType:
-    """The recorded app, imported under a name of its own: the real one is called function_app too."""
-    spec = importlib.util.spec_from_file_location("recorded_function_app", HERE / "recorded_app" / "function_app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _run(app: ModuleType, name: str, context: str) -> tuple[str | None, str | None]:
-    """Run an episode through the SDK: what it returned or the message it raised."""
-    handle = getattr(app, name)._function.get_user_function()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the SDK warns of early events and loose JSON
-        try:
-            return handle(context), None
-        except Exception as error:  # noqa: BLE001
-            return None, str(error)
-
-
 @pytest.mark.parametrize("number", range(len(EPISODES)), ids=_label)
-def test_an_episode_built_here_gets_the_recorded_answer(number: int, app: ModuleType) -> None:
+def test_an_episode_built_here_gets_the_recorded_answer(number: int) -> None:
     episode = EPISODES[number]
     recorded = episode["context"]
     events = [protocol.event_from_wire(wire) for wire in recorded["history"]]
@@ -59,7 +33,7 @@ def test_an_episode_built_here_gets_the_recorded_answer(number: int, app: Module
     )
     rebuilt = json.loads(context)
     assert {k: v for k, v in rebuilt.items() if k != "history"} == {k: v for k, v in recorded.items() if k != "history"}
-    answer, raised = _run(app, episode["orchestrator"], context)
+    answer, raised = run_episode(episode["orchestrator"], context)
     if episode["raises"] is None:
         assert answer is not None
         assert json.loads(answer) == episode["answer"]
@@ -99,9 +73,7 @@ def test_the_replay_schedules_what_the_extension_recorded_next(number: int) -> N
             break
         scheduled.append((Kind(wire["EventType"]), wire["EventId"], wire.get("Name"), wire.get("FireAt")))
     answer = _recorded_answer(episode)
-    names = {"nap", "fail", "echo", "flaky", "gives_a_set", "terminate_self"}
-    orchestrators = {e["orchestrator"] for e in EPISODES}
-    outcome = Replay(answer, activities=names, orchestrators=orchestrators).run(
+    outcome = Replay(answer, activities=ACTIVITIES, orchestrators=orchestrators()).run(
         [protocol.event_from_wire(wire) for wire in history]
     )
     mine = []
