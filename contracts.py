@@ -13,6 +13,7 @@ Source of names and limits: ../shared/design.md, sections 2 to 4.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -30,6 +31,9 @@ METADATA_OPERATION = "durable_operation_id"
 
 ORCHESTRATOR = "agent_run"
 """Name under which the orchestrator is registered."""
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
+"""Hosts to which a token may go in plain text: this machine."""
 
 CANCEL_EVENT = "cancel"
 """External event that asks an instance to cancel its run."""
@@ -404,6 +408,8 @@ _EXPECTED = {
 _EMPTY_MEANS_ABSENT = ("agent_id", "thread_id", "idempotency_key")
 """Polysync sends a parameter that is not set as an empty string."""
 
+_DEEPEST = 64
+
 _SDK_MARKERS = ("__class__", "__module__", "__data__", "$type")
 """Keys that the Durable SDK or the host would take for an encoded object (durable-protocol.md, rule 11)."""
 
@@ -441,7 +447,7 @@ def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[Tool
         if isinstance(payload, str):
             payload = msgspec.json.decode(payload)
         answer = msgspec.convert(payload, ToolAnswer)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
         expected = "must be an object with tool_outputs [{tool_call_id, output}] or approvals [{tool_call_id, approve}]"
         return ToolAnswer(), [FieldError(code="invalid", message=f"{expected} ({error})", target="body")]
     given = {
@@ -472,8 +478,8 @@ def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:
                 FieldError(code="reserved", message="this key is the app's own", target=f"metadata.{k}")
                 for k in reserved
             ]
-    if marker := _sdk_marker(value):
-        return [FieldError(code="reserved", message=f"the key {marker!r} cannot be used inside a request", target=name)]
+    if unfit := _unfit(value, name):
+        return unfit
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -488,8 +494,8 @@ def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:
         target = f"run_options.{name}"
         if name not in types:
             errors.append(_unknown(name, "run_options.", RunOptions))
-        elif marker := _sdk_marker(value):
-            errors.append(FieldError(code="reserved", message=f"the key {marker!r} cannot be used here", target=target))
+        elif unfit := _unfit(value, target):
+            errors += unfit
         else:
             try:
                 msgspec.convert(value, types[name])
@@ -505,15 +511,24 @@ def _unknown(name: Any, prefix: str, kind: type[Wire]) -> FieldError:
     )
 
 
-def _sdk_marker(value: Any) -> str | None:
-    """Return a key, at any depth, that the Durable SDK would take for one of its own envelopes."""
-    pending = [value]
+def _unfit(value: Any, target: str) -> list[FieldError]:
+    """Return what keeps a value, at any depth, from travelling to Foundry through the Durable SDK."""
+    pending = [(value, 0)]
     while pending:
-        item = pending.pop()
-        if isinstance(item, Mapping):
+        item, depth = pending.pop()
+        code, message = "invalid", ""
+        if depth > _DEEPEST:
+            message = f"is nested more than {_DEEPEST} levels deep"
+        elif isinstance(item, Mapping):
             if marker := next((m for m in _SDK_MARKERS if m in item), None):
-                return marker
-            pending.extend(item.values())
+                code, message = "reserved", f"has the key {marker!r}, which cannot be used inside a request"
+            pending.extend((v, depth + 1) for pair in item.items() for v in pair)
         elif isinstance(item, list):
-            pending.extend(item)
-    return None
+            pending.extend((v, depth + 1) for v in item)
+        elif isinstance(item, float) and not math.isfinite(item):
+            message = f"has the number {item}, which JSON does not know"
+        elif isinstance(item, str) and any("\ud800" <= c <= "\udfff" for c in item):
+            message = "has half of a surrogate pair, which is no character"
+        if message:
+            return [FieldError(code=code, message=message, target=target)]
+    return []

@@ -1,13 +1,16 @@
 """Composition root: one Durable Functions app, and the blueprints that make it up. No logic here."""
 
 import azure.durable_functions as df
+import azure.functions as func
 
 from activities import foundry_calls, instance_control
 from http_api import agents, health, openapi, run_control, run_status, runs
 from maintenance import old_history, orphaned_runs
 from orchestrators import agent_run
+from settings import http_auth_level
 
-app = df.DFApp()
+# The app's level is that of every function that names none; the SDK ignores the one of a blueprint.
+app = df.DFApp(http_auth_level=func.AuthLevel[http_auth_level()])
 
 for module in (
     runs,

@@ -13,9 +13,8 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from contracts import ID_PATTERN
+from contracts import ID_PATTERN, LOOPBACK_HOSTS
 
 DEFAULTS: dict[str, str] = {
     "FOUNDRY_PROJECT_ENDPOINT": "",
@@ -35,7 +34,11 @@ DEFAULTS: dict[str, str] = {
 """Every setting with its default; an empty setting counts as not set."""
 
 _ENDPOINT_EXAMPLE = "https://<account>.services.ai.azure.com/api/projects/<project>"
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_ENDPOINT = (
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[::1\])(:[1-9]\d{0,3}|:[1-5]\d{4}|:6[0-4]\d{3}|:65[0-4]\d\d|:655[0-2]\d|:6553[0-5])?"
+    r"/api/projects/[A-Za-z0-9][A-Za-z0-9._~-]*"
+)
+_NCRONTAB = r"(\S{1,100} ){5}\S{1,100}"
 _LONGEST_TIMEOUT = 5 * 86_400
 """Durable timers of more than six days are split and cannot be cancelled (durable-protocol.md, rule 17)."""
 
@@ -93,6 +96,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     longest = reader.whole_number("RUN_MAX_TIMEOUT_SECONDS", 1, _LONGEST_TIMEOUT)
     if not reader.problems and timeout > longest:
         reader.problem("RUN_TIMEOUT_SECONDS", f"is {timeout}, more than RUN_MAX_TIMEOUT_SECONDS ({longest}): lower it")
+    reader.matching("ORPHAN_SCAN_SCHEDULE", _NCRONTAB, f"six fields such as {DEFAULTS['ORPHAN_SCAN_SCHEDULE']}")
     settings = Settings(
         project_endpoint=reader.endpoint("FOUNDRY_PROJECT_ENDPOINT"),
         api_version=reader.matching("FOUNDRY_API_VERSION", r"[A-Za-z0-9.-]{1,40}", "v1 or a date such as 2025-05-01")
@@ -127,9 +131,13 @@ def http_auth_level(environment: Mapping[str, str] | None = None) -> str:
 
 
 def orphan_scan_schedule(environment: Mapping[str, str] | None = None) -> str:
-    """Return the schedule of `cancel_orphaned_runs`. Read while modules load, since the decorator needs it."""
+    """Return the schedule of `cancel_orphaned_runs`, or its default where the setting is malformed.
+
+    Read while modules load, since the decorator needs it: a schedule that is none would cost the app the function.
+    """
     name = "ORPHAN_SCAN_SCHEDULE"
-    return (os.environ if environment is None else environment).get(name, "").strip() or DEFAULTS[name]
+    value = (os.environ if environment is None else environment).get(name, "").strip()
+    return value if re.fullmatch(_NCRONTAB, value) else DEFAULTS[name]
 
 
 class _Reader:
@@ -154,8 +162,9 @@ class _Reader:
         return value
 
     def ids(self, name: str) -> frozenset[str] | None:
-        ids = [part.strip() for part in self.text(name).split(",") if part.strip()]
-        if not all(re.fullmatch(ID_PATTERN, i) for i in ids):
+        text = self.text(name)
+        ids = [part.strip() for part in text.split(",") if part.strip()]
+        if (text and not ids) or not all(re.fullmatch(ID_PATTERN, i) for i in ids):
             self.problem(name, "is malformed: set it to agents' ids, separated by commas")
         return frozenset(ids) or None
 
@@ -170,22 +179,10 @@ class _Reader:
         value = self.text(name).rstrip("/")
         if not value:
             self.problem(name, f"is not set: set it to the project's endpoint, {_ENDPOINT_EXAMPLE}")
-            return ""
-        try:
-            parts = urlsplit(value)
-            port_is_fine = parts.port is None or parts.port > 0
-        except ValueError:
-            self.problem(name, f"is not a URL: set it to {_ENDPOINT_EXAMPLE}")
-            return ""
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        elif not (parts := re.fullmatch(_ENDPOINT, value)):
+            self.problem(name, f"is not a project's endpoint: set it to {_ENDPOINT_EXAMPLE}")
+        elif parts["scheme"] != "https" and parts["host"] not in LOOPBACK_HOSTS:
             self.problem(
-                name,
-                f"must begin with https:// (http:// only for this machine): set it to {_ENDPOINT_EXAMPLE}",
+                name, f"must begin with https:// (http:// only for this machine): set it to {_ENDPOINT_EXAMPLE}"
             )
-        elif (
-            parts.query or parts.fragment or parts.username or parts.password or not parts.hostname or not port_is_fine
-        ):
-            self.problem(name, f"must be a plain URL without user, query or fragment: set it to {_ENDPOINT_EXAMPLE}")
-        elif not re.fullmatch(r"/api/projects/[A-Za-z0-9._~-]+", parts.path):
-            self.problem(name, f"must end in /api/projects/<project>: set it to {_ENDPOINT_EXAMPLE}")
         return value

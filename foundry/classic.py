@@ -55,7 +55,7 @@ class ClassicAgentService:
     def list_agents(self) -> Iterator[AgentSummary]:
         """Yield every agent of the project, all pages followed."""
         for item in self._pages("/assistants"):
-            yield AgentSummary(id=_text(item, "id"), name=item.get("name"), model=item.get("model"))
+            yield AgentSummary(id=_text(item, "id"), name=_optional(item, "name"), model=_optional(item, "model"))
 
     def check(self) -> None:
         """Ask for one agent; return if the project answers."""
@@ -192,7 +192,16 @@ def _items(page: dict[str, Any]) -> list[dict[str, Any]]:
     data = page.get("data")
     if not isinstance(data, list):
         raise errors.BadResponseError("Foundry's answer has no list 'data'")
-    return [item for item in data if isinstance(item, dict)]
+    return _objects(data)
+
+
+def _optional(item: dict[str, Any], key: str) -> str | None:
+    value = item.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -233,7 +242,7 @@ def _snapshot(run: dict[str, Any]) -> RunSnapshot:
         pending_calls=tuple(_pending_calls(_object(run.get("required_action"))))
         if state is RunState.REQUIRES_ACTION
         else (),
-        model=run.get("model") if isinstance(run.get("model"), str) else None,
+        model=_optional(run, "model"),
         usage=usage if isinstance(usage, dict) else None,
         created_at=_seconds(run.get("created_at")),
         started_at=_seconds(run.get("started_at")),
@@ -248,9 +257,9 @@ _ANSWERED_BY_US = {"function": ("function", None), "approval": ("mcp", None)}
 def _pending_calls(action: dict[str, Any]) -> Iterator[PendingCall]:
     """Yield the calls of `submit_tool_outputs` and `submit_tool_approval` (foundry-api.md, section 1.3)."""
     for kind, key in (("function", "submit_tool_outputs"), ("approval", "submit_tool_approval")):
-        for call in _object(action.get(key)).get("tool_calls") or []:
+        for call in _objects(_object(action.get(key)).get("tool_calls")):
             # The service itself answers the other types, such as azure_function (foundry-api.md, section 2, row 8).
-            if isinstance(call, dict) and isinstance(call.get("id"), str) and call.get("type") in _ANSWERED_BY_US[kind]:
+            if isinstance(call.get("id"), str) and call.get("type") in _ANSWERED_BY_US[kind]:
                 function = _object(call.get("function")) or call
                 yield PendingCall(
                     id=call["id"],
@@ -264,12 +273,12 @@ def _answer(message: dict[str, Any]) -> Answer:
     texts: list[str] = []
     annotations: list[dict[str, Any]] = []
     attachments: list[Attachment] = []
-    for part in message.get("content") or []:
-        kind = part.get("type") if isinstance(part, dict) else None
+    for part in _objects(message.get("content")):
+        kind = part.get("type")
         body = _object(part.get(kind)) if isinstance(kind, str) else {}
         match kind:
             case "text":
-                found = [a for a in body.get("annotations") or [] if isinstance(a, dict)]
+                found = _objects(body.get("annotations"))
                 texts.append(_without_citation_marks(str(body.get("value") or ""), found))
                 annotations += found
             case "image_file":
@@ -278,7 +287,7 @@ def _answer(message: dict[str, Any]) -> Answer:
                 attachments.append(Attachment(kind=kind, id=str(body.get("url") or "")))
             case str():
                 attachments.append(Attachment(kind=kind, id=str(body.get("file_id") or body.get("id") or "")))
-    attached = [a.get("file_id") for a in message.get("attachments") or [] if isinstance(a, dict)]
+    attached = [a.get("file_id") for a in _objects(message.get("attachments"))]
     attachments += [Attachment(kind="file", id=file_id) for file_id in attached if isinstance(file_id, str)]
     return Answer(
         found=True,

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from foundry.errors import AuthenticationError
+from foundry.errors import AuthenticationError, ConnectionFailedError, FoundryError
 
 SCOPE = "https://ai.azure.com/.default"
 _RENEW_BEFORE_SECONDS = 300
+_STILL_VALID_SECONDS = 30
 
 
 class TokenSource(Protocol):
@@ -61,10 +62,18 @@ class EntraToken:
         self._lock = threading.Lock()
 
     def token(self) -> str:
-        """Return the cached token, or a new one where it expires within five minutes."""
+        """Return the cached token, or a new one where it expires within five minutes.
+
+        Where it cannot be renewed, one that is still valid serves on.
+        """
         with self._lock:
-            if self._cached is None or self._cached[1] - self._clock() < _RENEW_BEFORE_SECONDS:
-                self._cached = self._acquire()
+            left = self._cached[1] - self._clock() if self._cached else 0.0
+            if self._cached is None or left < _RENEW_BEFORE_SECONDS:
+                try:
+                    self._cached = self._acquire()
+                except FoundryError:
+                    if self._cached is None or left <= _STILL_VALID_SECONDS:
+                        raise
             return self._cached[0]
 
     def discard(self, token: str) -> None:
@@ -74,18 +83,28 @@ class EntraToken:
                 self._cached = None
 
     def _acquire_from_entra(self) -> tuple[str, float]:
-        from azure.core.exceptions import AzureError  # noqa: PLC0415 - see the module's docstring
-        from azure.identity import CredentialUnavailableError, DefaultAzureCredential  # noqa: PLC0415
+        from azure.core.exceptions import (  # noqa: PLC0415 - see the module's docstring
+            AzureError,
+            HttpResponseError,
+            ServiceRequestError,
+            ServiceResponseError,
+        )
+        from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
-        if self._credential is None:
-            self._credential = DefaultAzureCredential(
-                managed_identity_client_id=self._client_id, exclude_interactive_browser_credential=True
-            )
         try:
+            if self._credential is None:
+                self._credential = DefaultAzureCredential(
+                    managed_identity_client_id=self._client_id, exclude_interactive_browser_credential=True
+                )
             got = self._credential.get_token(SCOPE)  # type: ignore[attr-defined]
-        except (AzureError, CredentialUnavailableError, ValueError) as error:
+        except (AzureError, ValueError) as error:
             # The library lists every credential it tried, over many lines; its first line tells enough.
             reason = str(error).strip().split("\n", 1)[0][:300]
+            passing = isinstance(error, ServiceRequestError | ServiceResponseError)
+            if isinstance(error, HttpResponseError) and (error.status_code or 0) >= 429:
+                passing = True
+            if passing:
+                raise ConnectionFailedError(f"no Entra token now: {reason}", code="token_unavailable") from None
             raise AuthenticationError(
                 f"no Entra token for {SCOPE}: {reason}. On Azure give the app a managed identity and set "
                 "AZURE_CLIENT_ID; on a developer's machine run 'az login' or set FOUNDRY_ACCESS_TOKEN",

@@ -16,20 +16,18 @@ from foundry import errors
 
 _BUSY_WITH_MESSAGE = re.compile(r"can't add messages to (\w+) while a run (\w+) is active", re.IGNORECASE)
 _BUSY_WITH_RUN = re.compile(r"(\w+) already has an active run (\w+?)\b", re.IGNORECASE)
-_TRY_AGAIN = re.compile(
-    r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(milliseconds?|ms|seconds?|s|minutes?|m)?\b",
-    re.IGNORECASE,
-)
+_TRY_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) ((?:\d{1,9}(?:\.\d{1,6})? ?[a-z]* ?)+)", re.IGNORECASE)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) ?([a-z]*)", re.IGNORECASE)
+_UNITS = {"": 1, "s": 1, "sec": 1, "second": 1, "ms": 0.001, "millisecond": 0.001}
+_UNITS |= {"m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
 _LONGEST_EXCERPT = 500
-
-_RETRYABLE_STATUS = {408, 425, 500, 502, 503, 504}
 
 
 def parse_json(body: bytes) -> Any:
     """Return the body's JSON, or None where it has none."""
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -62,7 +60,7 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, *, what: str)
             return errors.NotFoundError(text, summary=where)
         case 429:
             return errors.RateLimitedError(text, retry_after_seconds=retry_after, summary=where)
-        case _ if status in _RETRYABLE_STATUS or status > 504:
+        case _ if status in {408, 425} or status >= 500:
             return errors.UnavailableError(text, retry_after_seconds=retry_after, summary=where)
         case _ if 300 <= status < 400:
             return errors.InvalidInputError(
@@ -89,9 +87,13 @@ def hint_in_text(message: str) -> float | None:
     """Return the seconds of a text such as `Rate limit is exceeded. Try again in 60 seconds.`."""
     if not (hint := _TRY_AGAIN.search(message)):
         return None
-    unit = (hint[2] or "s").lower()
-    factor = 0.001 if unit.startswith(("ms", "milli")) else 60 if unit.startswith("m") else 1
-    return float(hint[1]) * factor
+    total = 0.0
+    for amount, unit in _AMOUNT.findall(hint[1]):
+        factor = _UNITS.get(unit.lower(), _UNITS.get(unit.lower().removesuffix("s")))
+        if factor is None:
+            return None
+        total += float(amount) * factor
+    return total
 
 
 def _number(text: str | None) -> float | None:
@@ -104,7 +106,7 @@ def _until(http_date: str, now: str | None) -> float | None:
     """
     try:
         delay = parsedate_to_datetime(http_date) - parsedate_to_datetime(now or "")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return max(0.0, delay.total_seconds())
 

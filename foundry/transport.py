@@ -16,14 +16,13 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from contracts import ID_PATTERN
+from contracts import ID_PATTERN, LOOPBACK_HOSTS
 from foundry import errors, responses
 from foundry.credential import TokenSource
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _USER_AGENT = "durable-foundry-agents/1"
 
 
@@ -59,7 +58,7 @@ class Transport:
     ) -> None:
         """`timeouts` are for connecting and for each read, in seconds; `adapter` replaces the network in tests."""
         parts = urlsplit(endpoint)
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
             raise errors.InvalidInputError("a bearer token is never sent over plain http: use an https:// endpoint")
         self._endpoint = endpoint.rstrip("/")
         self._api_version = api_version

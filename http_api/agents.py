@@ -8,9 +8,9 @@ import azure.functions as func
 from foundry.connection import agent_service
 from foundry.errors import FoundryError
 from http_api.answers import ApiError, answering, json_answer
-from settings import Settings, http_auth_level, load_settings
+from settings import Settings, load_settings
 
-blueprint = df.Blueprint(http_auth_level=func.AuthLevel[http_auth_level()])
+blueprint = df.Blueprint()
 
 
 @blueprint.route(route="agents", methods=["GET"])

@@ -11,10 +11,10 @@ import azure.functions as func
 
 from http_api.agents import foundry_problem
 from http_api.answers import answering, json_answer
-from settings import Settings, SettingsError, http_auth_level, load_settings
+from settings import Settings, SettingsError, load_settings
 from version import VERSION
 
-blueprint = df.Blueprint(http_auth_level=func.AuthLevel[http_auth_level()])
+blueprint = df.Blueprint()
 
 
 @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)

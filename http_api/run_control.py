@@ -13,9 +13,8 @@ from http_api.answers import ApiError, answering, document_answer, invalid_reque
 from http_api.instances import deliver, read_document
 from http_api.start_request import read_json_object
 from http_api.status_document import is_cancelling, is_ended, object_of
-from settings import http_auth_level
 
-blueprint = df.Blueprint(http_auth_level=func.AuthLevel[http_auth_level()])
+blueprint = df.Blueprint()
 
 ASK_AGAIN_SECONDS = 5
 

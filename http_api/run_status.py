@@ -7,9 +7,8 @@ import azure.functions as func
 
 from http_api.answers import answering, document_answer
 from http_api.instances import read_document
-from settings import http_auth_level
 
-blueprint = df.Blueprint(http_auth_level=func.AuthLevel[http_auth_level()])
+blueprint = df.Blueprint()
 
 
 @blueprint.route(route="runs/{instance_id}", methods=["GET"])

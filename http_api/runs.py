@@ -19,9 +19,9 @@ from http_api.preferences import wait_seconds
 from http_api.start_request import read_start_request
 from http_api.status_document import is_ended, object_of
 from http_api.urls import own_urls
-from settings import http_auth_level, load_settings
+from settings import load_settings
 
-blueprint = df.Blueprint(http_auth_level=func.AuthLevel[http_auth_level()])
+blueprint = df.Blueprint()
 _log = logging.getLogger("agent_run.http")
 
 LOOK_SECONDS = 0.3

@@ -7,6 +7,8 @@ different values is an error. `code` and `clientId` in the query are the platfor
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,14 +84,30 @@ def read_json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
             target="Content-Type",
         )
     try:
-        parsed = msgspec.json.decode(_decoded(body, charset))
-    except msgspec.DecodeError as error:
+        parsed = json.loads(
+            _decoded(body, charset), object_pairs_hook=_without_contradiction, parse_constant=_no_constant
+        )
+    except ValueError as error:
         raise ApiError(400, "invalid_json", f"the body is not JSON: {error}", target="body") from None
     except RecursionError:
         raise ApiError(400, "invalid_json", "the body's JSON is nested too deeply", target="body") from None
     if not isinstance(parsed, dict):
         raise ApiError(400, "invalid_json", "the body must be a JSON object", target="body")
     return parsed
+
+
+def _without_contradiction(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object, unless it gives one key two values: which of them is meant, nobody can know."""
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in made and made[name] != value:
+            raise ValueError(f"the key {name[:100]!r} is given twice, with different values")
+        made[name] = value
+    return made
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _check_size(body: bytes) -> None:
@@ -124,8 +142,8 @@ def _fields_of_query(query: Mapping[str, str]) -> dict[str, Any]:
         if name.lower() in _PLATFORM_PARAMETERS:
             continue
         fields[name] = text
-        if name == "timeout_seconds" and text.strip().isascii() and text.strip().isdigit():
-            fields[name] = int(text[:20])
+        if name == "timeout_seconds" and re.fullmatch(r"\s*[0-9]{1,30}\s*", text):
+            fields[name] = int(text)
         elif name in _JSON_IN_QUERY:
             try:
                 fields[name] = msgspec.json.decode(text)
