@@ -35,7 +35,7 @@ class Description:
 
     def validator(self, schema: Mapping[str, Any]) -> jsonschema.Draft202012Validator:
         """Judge of a schema of this document."""
-        whole = {**schema, "components": self.document["components"]}
+        whole = _in_python({**schema, "components": self.document["components"]})
         return jsonschema.Draft202012Validator(whole, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
 
     def component(self, name: str) -> jsonschema.Draft202012Validator:
@@ -77,8 +77,23 @@ class Description:
 
 
 def _keep_short(value: Any) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _keep_short(item)
     if isinstance(value, dict):
+        for item in value.values():
+            _keep_short(item)
         if isinstance(value.get("maxLength"), int) and value["maxLength"] >= NOT_KEPT_SHORT:
             del value["maxLength"]
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _keep_short(item)
+
+
+def _in_python(value: Any) -> Any:
+    """The schema with patterns for Python, whose `$` also matches before a last line end."""
+    if isinstance(value, list):
+        return [_in_python(item) for item in value]
+    if isinstance(value, dict):
+        found = {key: _in_python(item) for key, item in value.items()}
+        if isinstance(found.get("pattern"), str) and found["pattern"].endswith("$"):
+            found["pattern"] = found["pattern"][:-1] + r"\Z"
+        return found
+    return value
