@@ -145,6 +145,9 @@ param storageSku string = 'Standard_LRS'
 @description('True: log every read, write and deletion of blobs, queues and tables. One poll of a run makes about 12 of them.')
 param storageAccessLogs bool = false
 
+@description('True: the logs of the function app go to the workspace too. They repeat much of what Application Insights has, and tell why an app does not start.')
+param resourceLogs bool = true
+
 @description('Days that logs are kept.')
 @minValue(30)
 @maxValue(730)
@@ -233,6 +236,7 @@ module resources 'resources.bicep' = {
     workerThreads: workerThreads
     storageSku: storageSku
     storageAccessLogs: storageAccessLogs
+    resourceLogs: resourceLogs
     logRetentionDays: logRetentionDays
     logDailyCapGb: logDailyCapGb
     alertEmail: alertEmail

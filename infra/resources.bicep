@@ -140,6 +140,9 @@ param storageSku string = 'Standard_LRS'
 @description('True: log every read, write and deletion of blobs, queues and tables. One poll of a run makes about 12 of them.')
 param storageAccessLogs bool = false
 
+@description('True: the logs of the function app go to the workspace too. They repeat much of what Application Insights has, and tell why an app does not start.')
+param resourceLogs bool = true
+
 @description('Days that logs are kept.')
 @minValue(30)
 @maxValue(730)
@@ -301,6 +304,7 @@ module functionApp 'modules/function-app.bicep' = {
     alwaysReadyInstances: alwaysReadyInstances
     httpConcurrency: httpConcurrency
     subnetId: privateNetworking ? network!.outputs.appSubnetId : ''
+    resourceLogs: resourceLogs
     workspaceId: monitoring.outputs.workspaceId
   }
   dependsOn: [

@@ -55,6 +55,9 @@ param httpConcurrency int
 @description('Resource id of the subnet for outbound calls. Empty: none.')
 param subnetId string
 
+@description('True: the logs of the app go to the workspace, besides its metrics.')
+param resourceLogs bool
+
 @description('Resource id of the workspace that takes metrics and logs.')
 param workspaceId string
 
@@ -153,7 +156,7 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
     logs: [
       {
         categoryGroup: 'allLogs'
-        enabled: true
+        enabled: resourceLogs
       }
     ]
     metrics: [

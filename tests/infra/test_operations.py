@@ -1,0 +1,91 @@
+"""docs/operations.md speaks of what the templates hold, and its arithmetic is right."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from infra.checks.facts import LOG_EVENTS, ROLES
+from infra.checks.project import Project
+from tests.infra.conftest import ROOT
+
+PROJECT = Project(ROOT)
+TEXT = (ROOT / "docs" / "operations.md").read_text()
+MONTH = 30 * 24 * 3600
+
+
+def test_every_type_of_resource_is_explained() -> None:
+    types = {resource.target.partition("@")[0] for _, resource in PROJECT.resources}
+    named = set(re.findall(r"[\w./]+", TEXT))
+    assert sorted(t for t in types if t not in named and t.rpartition("/")[2] not in named) == []
+
+
+def test_every_role_is_explained() -> None:
+    assert [role for role in ROLES.values() if role not in TEXT] == []
+
+
+def test_every_parameter_and_variable_is_named() -> None:
+    parameters = PROJECT.templates["infra/main.bicep"].of_kind("param")
+    assert [name for name in parameters if f"`{name}`" not in TEXT] == []
+    variables = re.findall(r"\$\{([A-Z_]+)", PROJECT.text("infra/main.parameters.json"))
+    assert [name for name in variables if f"`{name}`" not in TEXT] == []
+
+
+def test_defaults_in_the_table_of_parameters_are_those_of_the_template() -> None:
+    parameters = PROJECT.templates["infra/main.bicep"].of_kind("param")
+    rows = re.findall(r"^\| `[A-Z_]+` \| `(\w+)` \| `([^`<]+)` \|", TEXT, re.MULTILINE)
+    assert len(rows) > 10
+    for name, default in rows:
+        value = parameters[name].value
+        assert default == (str(value).lower() if isinstance(value, bool) else str(value)), name
+
+
+def test_every_query_and_event_is_explained() -> None:
+    assert [q.name for q in (ROOT / "infra" / "queries").glob("*.kql") if q.name not in TEXT] == []
+    for event, fields in LOG_EVENTS.items():
+        row = re.search(rf"^\| `{re.escape(event)}` \|(.*)\|$", TEXT, re.MULTILINE)
+        assert row is not None, event
+        assert set(re.findall(r"`(\w+)`", row[1])) == set(fields.split()), event
+
+
+def test_every_file_that_is_named_exists() -> None:
+    files = set(re.findall(r"\binfra/[\w./-]*\w", TEXT)) - {"infra/queries"}
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+@pytest.mark.parametrize(("runs", "column"), [(100, 1), (10_000, 2), (1_000_000, 3)])
+def test_the_cost_of_a_month_is_worked_out_right(runs: int, column: int) -> None:
+    queues, tables = 15 * 6 + 5 * 4 + 4, 15 * 6 + 5 * 3 + 4 + 7
+    executions = 1 + 7 + 20 + 36
+    costs = {
+        "... cost": runs * (queues * 0.004 + tables * 0.00036) / 10_000,
+        "polling of an idle hub": 9 * MONTH / 5 * 0.004 / 10_000,
+        "one instance always ready": 2 * MONTH * 0.000004,
+        "execution, durable": min(runs * 18 * 2, 2 * MONTH) * 0.000016,
+        "execution, HTTP": min(runs * 8 * 2, 2 * MONTH) * 0.000026,
+        "timers": (30 * 24 * 12 + 30) * 2 * 0.000026,
+        "executions": runs * executions * 0.40 / 1_000_000,
+        "logs": runs * executions * (3 + 1.5) / 1_000_000 * 2.76,
+        "four alerts": 4 * 1.50,
+    }
+    assert row("storage transactions")[column] == f"{runs * (queues + tables):,}"
+    for name, cost in costs.items():
+        assert row(name)[column] == f"${cost:,.2f}", name
+    assert row("**total**")[column] == f"**${sum(costs.values()):,.2f}**"
+
+
+def test_the_polls_that_the_costs_rest_on_are_those_of_the_schedule() -> None:
+    from orchestrators.poll_schedule import next_poll_delay
+
+    for seconds, polls in ((30, 15), (60, 22), (300, 40), (600, 50)):
+        age, count = 0.0, 0
+        while age < seconds:
+            age += next_poll_delay(age) + 0.3  # a poll itself takes a third of a second
+            count += 1
+        assert count == polls, seconds
+
+
+def row(name: str) -> list[str]:
+    found = [line for line in TEXT.splitlines() if line.startswith(f"| {name} |")]
+    return [cell.strip() for cell in found[-1].strip("|").split("|")]
