@@ -103,17 +103,11 @@ def test_every_http_function_answers_by_its_return_value():
         assert indexed()[name]["http"]["name"] == "$return"
 
 
-IGNORED = pytest.mark.xfail(
-    strict=True,
-    reason="function_app: DFApp() gives every function its own default level, that of the blueprints is ignored",
-)
-
-
 @pytest.mark.parametrize(
     ("value", "level"),
     [
         (None, "FUNCTION"),
-        pytest.param("ANONYMOUS", "ANONYMOUS", marks=IGNORED),
+        ("ANONYMOUS", "ANONYMOUS"),
         ("nonsense", "FUNCTION"),
     ],
 )
@@ -149,9 +143,6 @@ def test_the_timers_have_their_schedules():
     assert other["cancel_orphaned_runs"]["schedule"] == "0 0 * * * *"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="settings.orphan_scan_schedule takes anything: the host then drops or refuses the function"
-)
 @pytest.mark.parametrize("value", ["nonsense"])
 def test_a_schedule_that_is_none_does_not_reach_the_host(value):
     found = of_type("timerTrigger", ORPHAN_SCAN_SCHEDULE=value)

@@ -186,9 +186,48 @@ def test_an_agent_of_a_wrong_type_is_refused_whatever_the_settings(agent, listed
         assert set(targets({"user_message": "hi", "agent_id": agent}, settings=strict)) == {"agent_id"}
 
 
-@pytest.mark.xfail(strict=True, reason="http_api/start_request: the JSON decoder silently keeps the last of two values")
 def test_the_same_field_twice_in_the_body_with_different_values_is_an_error():
-    assert targets(b'{"user_message": "hi", "agent_id": "a", "agent_id": "b"}') == {"agent_id": "conflict"}
+    for text in ('"agent_id": "a", "agent_id": "b"', '"run_options": {"top_p": 1, "top_p": 0}'):
+        error = refused(400, b'{"user_message": "hi", ' + text.encode() + b"}")
+        assert error.target == "body"
+        assert "agent_id" in error.message or "top_p" in error.message
+    assert read(b'{"user_message": "hi", "agent_id": "a", "agent_id": "a"}')[0].agent_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ('"user_message": "\\ud800"', "user_message"),
+        ('"user_message": "hi", "timeout_seconds": 1e999', "timeout_seconds"),
+        ('"user_message": "hi", "metadata": {"a": "\\udfff"}', "metadata"),
+        ('"user_message": "hi", "metadata": {"\\ud800": "a"}', "metadata"),
+        ('"user_message": "hi", "run_options": {"tool_choice": {"a": 1e999}}', "run_options.tool_choice"),
+        ('"user_message": "hi", "run_options": {"instructions": "\\ud800"}', "run_options.instructions"),
+    ],
+)
+def test_what_json_or_unicode_cannot_carry_on_is_refused(text, target):
+    assert targets(b"{" + text.encode() + b"}") == {target: "invalid"}
+
+
+UNSENDABLE = pytest.mark.xfail(
+    strict=True,
+    raises=UnicodeEncodeError,
+    reason="http_api/answers.error_answer cannot encode half a surrogate pair, which read_json_object lets in: a bare 500",
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('"\\ud800": 1', marks=UNSENDABLE),
+        pytest.param('"run_options": {"\\ud800": 1}', marks=UNSENDABLE),
+        '"metadata": {"\\ud800": 1}',
+        '"\\ud83d\\ude00": 1',
+    ],
+)
+def test_a_refusal_can_be_sent_whatever_it_names(text):
+    error = refused(400, b'{"user_message": "hi", ' + text.encode() + b"}")
+    assert error_answer(error).status_code == 400
 
 
 # --- the query --------------------------------------------------------------------------------------------------------
@@ -204,23 +243,18 @@ def test_a_timeout_in_the_query_is_a_number(text):
     assert read({"user_message": "hi"}, query={"timeout_seconds": text})[0].timeout_seconds == 5
 
 
-@pytest.mark.parametrize("text", ["x", "-5", "+5", "5.0", "5,5", "\u0665", "\u00b2", "0x5", "1e3", "0"])
+@pytest.mark.parametrize("text", ["x", "-5", "+5", "5.0", "5,5", "\u0665", "\u00b2", "0x5", "1e3", "0", "9" * 5000])
 def test_a_timeout_in_the_query_that_is_none_is_refused(text):
     assert targets({"user_message": "hi"}, query={"timeout_seconds": text}) == {"timeout_seconds": "invalid"}
 
 
-@pytest.mark.parametrize("text", ["9" * 10, "9" * 21, "9" * 5000])
+@pytest.mark.parametrize("text", ["9" * 10, "9" * 21])
 def test_a_timeout_in_the_query_that_is_too_long_is_refused(text):
     assert targets({"user_message": "hi"}, query={"timeout_seconds": text}) == {"timeout_seconds": "too_large"}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="http_api/start_request._fields_of_query cuts the text to 20 characters before it strips blanks"
-)
 @pytest.mark.parametrize("text", [" " * 20 + "5", "0" * 20 + "5"])
 def test_a_timeout_in_the_query_with_much_before_it_is_a_number_or_refused(text):
-    error = raised_by(lambda: read({"user_message": "hi"}, query={"timeout_seconds": text}))
-    assert error is None or isinstance(error, ApiError)
     assert read({"user_message": "hi"}, query={"timeout_seconds": text})[0].timeout_seconds == 5
 
 
@@ -310,9 +344,7 @@ def test_an_empty_body_needs_no_content_type():
         b"{'user_message': 'hi'}",
         b'{"user_message": NaN}',
         b'{"user_message": "hi", "run_options": {"temperature": Infinity}}',
-        b'{"user_message": "hi", "timeout_seconds": 1e999}',
         b'{"user_message": "hi", "timeout_seconds": ' + b"9" * 5000 + b"}",
-        b'{"user_message": "\\ud800"}',
         b'{"user_message": "hi",}',
         b'{"\x00": 1}',
         b"[]",
@@ -323,7 +355,7 @@ def test_an_empty_body_needs_no_content_type():
         b"[" * 100_000,
         b'{"user_message":' * 50_000,
     ],
-    ids=range(21),
+    ids=range(19),
 )
 def test_what_is_no_json_object_is_400(body):
     error = refused(400, body)
@@ -409,7 +441,6 @@ def test_whatever_a_caller_sends_it_is_a_request_or_an_api_error(route, query, c
         assert set(json.loads(answer.get_body())["error"]) <= {"code", "message", "target", "details"}
 
 
-@pytest.mark.xfail(strict=True, reason="contracts.parse_request has no limit of depth")
 @pytest.mark.parametrize("depth", [200, 900])
 def test_what_is_nested_deeper_than_can_be_passed_on_is_refused(depth):
     # Near 990 levels (Python 3.11) the request is read, and the SDK's encoder then raises RecursionError: a 500.
