@@ -212,7 +212,7 @@ def test_what_json_or_unicode_cannot_carry_on_is_refused(text, target):
 UNSENDABLE = pytest.mark.xfail(
     strict=True,
     raises=UnicodeEncodeError,
-    reason="http_api/answers.error_answer cannot encode half a surrogate pair, which read_json_object lets in: a bare 500",
+    reason="http_api/answers.error_answer cannot encode half a surrogate pair (read_json_object): bare 500",
 )
 
 
