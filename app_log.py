@@ -1,8 +1,7 @@
 """What the app writes to its log for operators: one line an event, its name and a JSON object (docs/operations.md).
 
 The Python worker passes on a line's text and nothing else, so the fields are part of the text. Never a prompt, an
-answer, a
-token or a key.
+answer, a token or a key.
 """
 
 from __future__ import annotations

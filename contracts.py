@@ -2,10 +2,8 @@
 outcome.
 
 Everything here is a frozen `msgspec.Struct`. On the wire they are plain JSON: `to_wire` and `from_wire` convert.
-Fields may be
-added with a default; a field that histories in flight contain is never renamed or removed. This module imports nothing
-of
-the project, so that every layer may use it.
+Fields may be added with a default; a field that histories in flight contain is never renamed or removed. This module
+imports nothing of the project, so that every layer may use it.
 
 Source of names and limits: ../shared/design.md, sections 2 to 4.
 """

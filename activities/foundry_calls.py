@@ -1,8 +1,7 @@
 """The activities that talk to Foundry: they translate a contract into a call, and what comes back into a contract.
 
 The platform may run any of them twice, and a request may have taken effect although its answer was lost. So what is
-created
-carries a stamp, and before creating, every activity looks for its stamp and adopts what is there.
+created carries a stamp, and before creating, every activity looks for its stamp and adopts what is there.
 """
 
 from __future__ import annotations

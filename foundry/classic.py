@@ -1,9 +1,8 @@
 """Classic agents: assistants, threads, messages and runs. Microsoft retires them on 2027-03-31.
 
-Wire shapes and names of that service stay inside this module (foundry-api.md, section 1). A POST whose answer was lost
-may
-have happened and the service has no idempotency key: so what we create carries a stamp in its metadata, and can be
-found by it.
+Wire shapes and names of that service stay inside this module (foundry-api.md, section 1). A POST whose answer was
+lost may have happened and the service has no idempotency key: so what we create carries a stamp in its metadata, and
+can be found by it.
 """
 
 from __future__ import annotations

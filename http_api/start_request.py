@@ -1,8 +1,7 @@
 """Reads a start request from route, body and query. Pure.
 
 Parameters may come from any of them (Polysync puts into the query what does not fit the body); the same one given
-twice with
-different values is an error. `code` and `clientId` in the query are the platform's.
+twice with different values is an error. `code` and `clientId` in the query are the platform's.
 """
 
 from __future__ import annotations

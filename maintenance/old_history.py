@@ -1,8 +1,7 @@
 """`purge_history`: deletes the history of instances that ended long ago.
 
 The filter always names the terminal states: without them the platform purges running instances too
-(durable-protocol.md,
-rule 13).
+(durable-protocol.md, rule 13).
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """`cancel_orphaned_runs`: stops the Foundry runs of instances that can no longer do it themselves.
 
 Where a caller uses the Durable `terminatePostUri`, no user code runs any more; an instance may also fail with its run
-still
-active, because Foundry refused to stop it. Their custom status names thread and run. Only runs that carry the
-instance's
-stamp are touched.
+still active, because Foundry refused to stop it. Their custom status names thread and run. Only runs that carry the
+instance's stamp are touched.
 """
 
 from __future__ import annotations

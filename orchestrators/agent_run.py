@@ -9,10 +9,8 @@
 7. return the outcome
 
 A cancel, the deadline or a final failure may interrupt it between any two steps; then the Foundry run, if there is
-one, is
-cancelled before the orchestration ends. Every step records what it achieved in the progress before the next one
-begins, and a
-new generation goes on from there.
+one, is cancelled before the orchestration ends. Every step records what it achieved in the progress before the next
+one begins, and a new generation goes on from there.
 
 A change here must replay the histories in `tests/histories`, or be versioned (README, "Changing the orchestrator").
 """

@@ -1,14 +1,11 @@
 """When to look at a run again: a pure function of how long it has taken so far.
 
 Assumes that most runs answer within seconds and some take minutes. At first the run is looked at as often as timers
-allow on
-every backend, later in proportion to its age, so that a caller waits at most some five percent longer than the run
-took, and a
-run of ten minutes costs less than sixty polls.
+allow on every backend, later in proportion to its age, so that a caller waits at most some five percent longer than
+the run took, and a run of ten minutes costs less than sixty polls.
 
 Every delay is k + 0.5 seconds, k >= 1: Azure Storage cuts a timer's delay to whole seconds and fires early, the
-Durable Task
-Scheduler is exact, and this is more than a second on both (durable-protocol.md, rule 2).
+Durable Task Scheduler is exact, and this is more than a second on both (durable-protocol.md, rule 2).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Whether and when a failed activity is tried again. Pure; the orchestrator does the waiting.
 
 What Foundry or the network does to a request is retried until the deadline, since a run that waits costs next to
-nothing;
-`Retry-After` wins over our own backoff. An activity whose worker process died is tried again a few times: it may be the
-activity that kills the worker. Everything else is final.
+nothing; `Retry-After` wins over our own backoff. An activity whose worker process died is tried again a few times: it
+may be the activity that kills the worker. Everything else is final.
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ def retry_delay(failure: Failure, attempts: int, *, wait_if_busy: bool = False) 
     """Return the seconds to wait after `attempts` failed attempts (1 or more), or None where trying again is no use.
 
     A thread that is busy with another run is waited for, if the caller wants that: with short steps, so that the
-    thread does
-    not stand idle and whoever has waited for long has about the same chance as a newcomer.
+    thread does not stand idle and whoever has waited for long has about the same chance as a newcomer.
     """
     if failure.code == THREAD_BUSY and wait_if_busy:
         return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)
@@ -58,8 +56,7 @@ def failure_of_exception(text: str) -> Failure:
     """Return the failure that a failed activity's exception stands for.
 
     The platform reports a dead worker as an exception of the activity (durable-protocol.md, rule 10). Any other
-    exception is
-    a bug in the activity. Only the first line is kept: kilobytes of .NET details follow.
+    exception is a bug in the activity. Only the first line is kept: kilobytes of .NET details follow.
     """
     head = " ".join(text.split('{"$type"', 1)[0].split("\n", 1)[0].split())[:500]
     if _DEAD_WORKER.search(text[:4000]):

@@ -1,10 +1,8 @@
 """Records the histories in `tests/histories`: `python -m tests.orchestrator.record_histories NAME ...` (or `--all`).
 
 A file holds, for every generation of one orchestration, what the platform handed to the orchestrator at its end and
-what it
-answered. A file that exists stands for instances in flight: it is never recorded anew to make a test pass, only when
-the
-orchestrator's version changes (README, "Changing the orchestrator").
+what it answered. A file that exists stands for instances in flight: it is never recorded anew to make a test pass,
+only when the orchestrator's version changes (README, "Changing the orchestrator").
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 functions.
 
 It plays the extension's part just far enough for one orchestration (durable-protocol.md): it makes the history, fires
-timers,
-delivers events, continues as new, and holds the end back while tasks are open. After every episode it replays the whole
-history once more and demands the same answer, and that the actions of the episode before are a prefix of the new ones.
+timers, delivers events, continues as new, and holds the end back while tasks are open. After every episode it replays
+the whole history once more and demands the same answer, and that the actions of the episode before are a prefix of
+the new ones.
 """
 
 from __future__ import annotations
