@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 endif
 READY  := $(VENV)/.ready
 
-.PHONY: help install demo start test lint format clean
+.PHONY: help install demo start test lint format conformance soak load chaos clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +36,19 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
+
+conformance: $(READY) ## compare the local host with recordings of the real one, with and without keys
+	@$(BIN)/python -m tests.functions_host.conformance
+
+soak: $(READY) ## kill the local host at random moments, thirty rounds
+	@$(BIN)/python -m tests.functions_host.soak --rounds 30
+
+load: $(READY) ## five hundred runs at once on the local host
+	@$(BIN)/python -m tests.functions_host.load
+
+chaos: $(READY) ## hundreds of runs with random faults, kills and cancels; then fifty seeds of the hostile host
+	@$(BIN)/python -m tests.faults.chaos
+	@$(BIN)/python -m tests.faults.chaos --hostile-seeds 50
 
 format: $(READY) ## rewrite the sources in the project's format
 	@$(BIN)/python -m ruff check --fix-only --quiet .
