@@ -49,6 +49,12 @@ def test_every_query_and_event_is_explained() -> None:
         assert set(re.findall(r"`(\w+)`", row[1])) == set(fields.split()), event
 
 
+def test_the_app_logs_every_event() -> None:
+    folders = ("activities", "orchestrators", "maintenance")
+    sources = "".join(p.read_text() for folder in folders for p in (ROOT / folder).rglob("*.py"))
+    assert [event for event in LOG_EVENTS if f'"{event}"' not in sources] == []
+
+
 def test_every_file_that_is_named_exists() -> None:
     files = set(re.findall(r"\binfra/[\w./-]*\w", TEXT)) - {"infra/queries"}
     assert [file for file in files if not (ROOT / file).exists()] == []
