@@ -10,7 +10,7 @@ import azure.functions as func
 from http_api.answers import answering, json_answer
 from settings import SettingsError, http_auth_level, load_settings
 
-blueprint = df.Blueprint(http_auth_level=func.AuthLevel[http_auth_level()])
+blueprint = df.Blueprint()
 
 _ROUTE = re.compile(r"/openapi\.json/?$", re.IGNORECASE)
 

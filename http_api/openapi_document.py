@@ -441,9 +441,10 @@ def _parameters(operation: Operation, contract: Json, settings: Settings | None)
         if name not in in_route:
             text = _START_FIELDS[name]["description"]
             parameter = _parameter("query", name, text, schema)
-            parameter["allowEmptyValue"] = True  # the platform drops a parameter without a value
             if name in ("run_options", "metadata"):
                 parameter["content"] = {JSON: {"schema": parameter.pop("schema")}}
+            else:
+                parameter["allowEmptyValue"] = True  # the platform drops a parameter without a value
             yield parameter
     key = {**fields["idempotency_key"], "pattern": fields["idempotency_key"]["pattern"].replace("{1,", "{0,")}
     yield _parameter("header", "Idempotency-Key", "Makes it safe to repeat the request. Empty counts as none.", key)
