@@ -8,6 +8,7 @@ the database.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
@@ -23,6 +24,8 @@ from local.functions_host.store import Instance, Message, Store, Work
 
 # After an error of the host itself, a full disk for one.
 RETRY_SECONDS = 5.0
+# Histories kept in memory; others are read again when something happens to them.
+CACHED_INSTANCES = 1000
 
 
 class Engine:
@@ -55,7 +58,7 @@ class Engine:
         self._driving: set[str] = set()
         self._again: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._alarms: set[asyncio.TimerHandle] = set()
+        self._alarms: dict[str, tuple[float, asyncio.TimerHandle]] = {}  # one per instance, for its next message
         self._running: Counter[str] = Counter()  # activities under way, by instance
         self._held: dict[str, list[int]] = {}  # terminations that wait for such an activity
         self._stopping = False
@@ -77,7 +80,7 @@ class Engine:
     async def stop(self, grace: float) -> None:
         """Let running episodes and activities end for ``grace`` real seconds; the rest runs again at next start."""
         self._stopping = True
-        for alarm in self._alarms:
+        for _, alarm in self._alarms.values():
             alarm.cancel()
         self._alarms.clear()
         if self._tasks:
@@ -89,16 +92,20 @@ class Engine:
     def wake_at(self, instance_id: str, visible_at: float) -> None:
         """Look at the inbox of an instance once the clock shows ``visible_at``."""
         delay = self.clock.real_until(visible_at)
-        if delay <= 0:
+        if delay <= 0 or self._stopping:
             self.wake(instance_id)
             return
+        set_for, alarm = self._alarms.get(instance_id, (math.inf, None))
+        if set_for <= visible_at:
+            return  # it looks for what comes after when it has rung
 
         def ring() -> None:
-            self._alarms.discard(handle)
+            del self._alarms[instance_id]
             self.wake_at(instance_id, visible_at)  # the loop may ring a little early: then once more
 
-        handle = asyncio.get_running_loop().call_later(delay, ring)
-        self._alarms.add(handle)
+        if alarm is not None:
+            alarm.cancel()
+        self._alarms[instance_id] = visible_at, asyncio.get_running_loop().call_later(delay, ring)
 
     def wake(self, instance_id: str) -> None:
         """Run episodes of an instance until its inbox is empty."""
@@ -170,12 +177,18 @@ class Engine:
                     worked = await self._episode(instance_id)
                 if not worked and instance_id not in self._again:
                     break
+            self._sleep_until_next(instance_id)
         except Exception as error:  # noqa: BLE001 - a bug of the host must not take the other instances along
             self.forget(instance_id)
             self._console.error(f"the episode of '{instance_id}' failed in the host, it is tried again", error)
             self.wake_at(instance_id, self.clock.timestamp() + RETRY_SECONDS)
         finally:
             self._driving.discard(instance_id)
+
+    def _sleep_until_next(self, instance_id: str) -> None:
+        due = self.store.next_message(instance_id, self.clock.timestamp())
+        if due is not None:
+            self.wake_at(instance_id, due)
 
     def _load(self, instance_id: str) -> Run | None:
         run = self._cache.get(instance_id)
@@ -185,8 +198,13 @@ class Engine:
                 return None
             texts = self.store.history(instance_id)
             run = Run(row, [protocol.event_from_text(t) for t in texts], texts, len(texts))
-            self._cache[instance_id] = run
+            self._remember(run)
         return run
+
+    def _remember(self, run: Run) -> None:
+        self._cache[run.row.instance_id] = run
+        if len(self._cache) > CACHED_INSTANCES:
+            del self._cache[next(iter(self._cache))]
 
     async def _episode(self, instance_id: str) -> bool:
         """Run one episode; False where there was nothing to do."""
@@ -247,7 +265,7 @@ class Engine:
                 wakes.append((parent.instance_id, at))
         if not row.ended:
             run.stored = len(run.texts)
-            self._cache[row.instance_id] = run
+            self._remember(run)
         self.hooks.committed()
         for item in work:
             self._dispatch(item)
@@ -261,7 +279,14 @@ class Engine:
             self._spawn(self._activity(work))
 
     async def _activity(self, work: Work) -> None:
-        await asyncio.sleep(self.clock.real_until(work.visible_at))
+        try:
+            await self._run_work(work)
+        except Exception as error:  # noqa: BLE001 - a bug of the host: the activity is still in the database
+            self._console.error(f"activity '{work.name}' failed in the host, it is run again", error)
+            await asyncio.sleep(self.clock.real_seconds(RETRY_SECONDS))
+            self._dispatch(work)
+
+    async def _run_work(self, work: Work) -> None:
         async with self._activity_slots:
             if self._stopping:
                 return

@@ -267,7 +267,7 @@ class Episodes:
             match item.action:
                 case CallActivity(name=name, input=data):
                     run.append(self.event(Kind.TASK_SCHEDULED, event_id=item.id, name=name))
-                    effects.work.append(Work(0, row.instance_id, row.execution_id, item.id, name, data, 0.0))
+                    effects.work.append(Work(0, row.instance_id, row.execution_id, item.id, name, data))
                 case CallSubOrchestrator():
                     child = self._child(row, item.id, item.action)
                     effects.children.append(child)

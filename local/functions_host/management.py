@@ -218,14 +218,16 @@ class Management:
         wait = _number(query.get("timeout")), _number(query.get("pollinginterval"))
         if wait[0] is not None and wait[1] is not None and wait[0] < wait[1]:
             return _json({"Message": f"Total timeout {wait[0]} should be bigger than retry timeout {wait[1]}"}, 400)
-        text = (await request.read()).decode("utf-8", "replace")
+        text: str | None = (await request.read()).decode("utf-8", "replace")
         try:
-            if text.strip():
+            if text and text.strip():
                 json.loads(text)
+            elif not _without_length(request):
+                text = None
         except ValueError as error:
             return _invalid_json(error)
         try:
-            started = self._operations.start(name, instance_id, text or None, query.get("version"))
+            started = self._operations.start(name, instance_id, text, query.get("version"))
         except ConflictError as error:
             return _json({"Message": str(error)}, 409)
         if wait[0] is not None and wait[1] is not None:
@@ -246,6 +248,11 @@ class Management:
             if rest <= 0:
                 return None
             await asyncio.sleep(self._clock.real_seconds(min(interval, rest)))
+
+
+def _without_length(request: web.BaseRequest) -> bool:
+    """Whether a request says nothing of its body's length: its empty text then fails the instance [M]."""
+    return request.content_length is None and "Transfer-Encoding" not in request.headers
 
 
 def _accepted(binding: ClientBinding, instance_id: str) -> web.Response:

@@ -34,6 +34,7 @@ from local.functions_host.versions import VersionRule
 
 HOST = "127.0.0.1"
 WEBHOOK = "/runtime/webhooks/durabletask"
+DRAIN_SECONDS = 10.0  # for requests and activities under way when the host is told to stop
 URL_LIMIT = 8 * 1024
 HEADER_LIMIT = 32 * 1024
 # Which keys open the host's own APIs. The second set knows the key but not the right: 403 instead of 401.
@@ -133,7 +134,7 @@ class Host:
             auto_decompress=False,
             request_factory=_request,
         )
-        self._runner = web.ServerRunner(server, handle_signals=False)
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=DRAIN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, self._options.port)
         try:
@@ -156,7 +157,7 @@ class Host:
                 await site.stop()
         await self._timers.stop()
         await self._by_hand.stop()
-        await self.engine.stop(grace=10)
+        await self.engine.stop(grace=DRAIN_SECONDS)
         if self._runner is not None:
             await self._runner.cleanup()
         await self._invoker.close(grace=2)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from local.functions_host.errors import HostError
@@ -36,8 +36,9 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_by_instance ON inbox (instance_id, visible_at);
 CREATE TABLE work (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, instance_id TEXT NOT NULL, execution_id TEXT NOT NULL,
-    task_id INTEGER NOT NULL, name TEXT NOT NULL, input TEXT, visible_at REAL NOT NULL
+    task_id INTEGER NOT NULL, name TEXT NOT NULL, input TEXT
 );
+CREATE INDEX work_by_instance ON work (instance_id);
 CREATE TABLE schedules (name TEXT PRIMARY KEY, last REAL, next REAL NOT NULL) WITHOUT ROWID;
 """
 
@@ -88,7 +89,6 @@ class Work:
     task_id: int
     name: str
     input: str | None
-    visible_at: float
 
 
 _COLUMNS = (
@@ -286,9 +286,15 @@ class Store:
         """Remove all messages to an instance."""
         self._db.execute("DELETE FROM inbox WHERE instance_id = ?", (instance_id,))
 
+    def next_message(self, instance_id: str, now: float) -> float | None:
+        """Return when the next message of an instance becomes visible, of those that are not."""
+        query = "SELECT min(visible_at) FROM inbox WHERE instance_id = ? AND visible_at > ?"
+        row = self._db.execute(query, (instance_id, now)).fetchone()
+        return None if row[0] is None else float(row[0])
+
     def pending_instances(self) -> list[tuple[str, float]]:
         """Return every instance with messages, and when the first of them becomes visible."""
-        rows = self._db.execute("SELECT instance_id, visible_at FROM inbox")
+        rows = self._db.execute("SELECT instance_id, min(visible_at) FROM inbox GROUP BY instance_id")
         return [(str(row[0]), float(row[1])) for row in rows]
 
     # --- work ---
@@ -296,19 +302,11 @@ class Store:
     def put_work(self, work: Work) -> Work:
         """Store an activity to run; returns it with its number."""
         cursor = self._db.execute(
-            "INSERT INTO work (instance_id, execution_id, task_id, name, input, visible_at) VALUES (?, ?, ?, ?, ?, ?)",
-            (work.instance_id, work.execution_id, work.task_id, work.name, work.input, work.visible_at),
+            "INSERT INTO work (instance_id, execution_id, task_id, name, input) VALUES (?, ?, ?, ?, ?)",
+            (work.instance_id, work.execution_id, work.task_id, work.name, work.input),
         )
         assert cursor.lastrowid is not None
-        return Work(
-            cursor.lastrowid,
-            work.instance_id,
-            work.execution_id,
-            work.task_id,
-            work.name,
-            work.input,
-            work.visible_at,
-        )
+        return replace(work, seq=cursor.lastrowid)
 
     def take_work(self, seq: int) -> bool:
         """Remove an activity that has ended; False where it is gone already."""
@@ -316,9 +314,7 @@ class Store:
 
     def all_work(self) -> list[Work]:
         """Return every activity that has not ended."""
-        rows = self._db.execute(
-            "SELECT seq, instance_id, execution_id, task_id, name, input, visible_at FROM work ORDER BY seq"
-        )
+        rows = self._db.execute("SELECT seq, instance_id, execution_id, task_id, name, input FROM work ORDER BY seq")
         return [Work(*row) for row in rows]
 
     # --- timer triggers ---

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.functions_host import cron
@@ -68,6 +68,7 @@ def test_what_is_wrong_is_named(expression: str, complaint: str) -> None:
 _FIELD = st.integers(0, 59)
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     second=st.sets(_FIELD, min_size=1, max_size=4),
     minute=st.sets(_FIELD, min_size=1, max_size=4),

@@ -11,7 +11,7 @@ import pytest
 
 from local.functions_host.errors import HostError
 from local.functions_host.store import SCHEMA_VERSION, Store
-from tests.functions_host import soak
+from tests.functions_host import load, soak
 from tests.functions_host.conftest import NEVER, SAMPLE_APP
 from tests.functions_host.harness import HostProcess
 
@@ -21,6 +21,12 @@ from tests.functions_host.harness import HostProcess
 def test_kills_at_random_moments_lose_nothing(seed: int) -> None:
     ends = soak.soak(rounds=4, seed=seed)
     assert sum(ends.values()) == 32
+
+
+def test_500_runs_started_at_once_complete() -> None:
+    with HostProcess(SAMPLE_APP, env=NEVER, args=("--quiet",)) as host:
+        assert load.load(host, 500).runs == 500
+        assert host.log == ""
 
 
 def test_a_database_of_another_schema_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import socket
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,16 @@ def test_the_start_that_waits(host: HostProcess) -> None:
     assert (late.status, "statusQueryGetUri" in late.json) == (202, True)
     assert host.request("POST", f"{start}/waits?timeout=1&pollingInterval=2", b"").status == 400
     assert host.request("POST", f"{start}/waits?timeout=30", b"").status == 202  # no wait without both
+
+
+def test_a_start_without_a_content_length_fails_and_an_empty_one_works(host: HostProcess) -> None:
+    instance = fresh()
+    with socket.create_connection(("127.0.0.1", int(host.url.rpartition(":")[2]))) as connection:
+        path = f"/runtime/webhooks/durabletask/orchestrators/adds/{instance}"
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert b" 202 " in connection.recv(100)
+    assert host.until_ended(instance)["runtimeStatus"] == "Failed"
+    assert host.until_ended(host.launch("adds", fresh()))["runtimeStatus"] == "Completed"
 
 
 def test_broken_json_does_not_start(host: HostProcess) -> None:

@@ -185,7 +185,7 @@ async def play(generations: list[Program], seed: int, crashes: list[int]) -> Any
         return json.loads(row.output or "null")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(generations=PROGRAMS, seed=st.integers(0, 2**32), crashes=st.lists(st.integers(0, 12), max_size=4))
 def test_an_orchestration_comes_to_what_its_program_says(
     generations: list[Program], seed: int, crashes: list[int]

@@ -109,6 +109,10 @@ def test_an_unreadable_answer_is_refused_with_its_reason() -> None:
             protocol.parse_answer(text)
 
 
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    assert protocol.normalise_text('["\\ud83d", "\\ud83d\\ude00"]') == '["\ufffd","\U0001f600"]'
+
+
 def test_values_are_written_as_dotnet_leaves_them() -> None:
     value = {"$type": "gone", "a": [float("nan"), float("inf"), -float("inf"), 1.5, "å", {"$type": 1}]}
     assert protocol.dumps(protocol.normalise(value)) == '{"a":["NaN","Infinity","-Infinity",1.5,"å",{}]}'

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import traceback
 from typing import Any
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def dumps(value: Any) -> str:
-    """Write JSON as the extension does: compact, not escaped beyond need."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Write JSON as the extension does: compact, not escaped beyond need, half a surrogate pair as U+FFFD."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def normalise(value: Any) -> Any:
