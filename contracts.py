@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -408,6 +409,8 @@ _EMPTY_MEANS_ABSENT = ("agent_id", "thread_id", "idempotency_key")
 
 _DEEPEST = 64
 
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+
 _SDK_MARKERS = ("__class__", "__module__", "__data__", "$type")
 """Keys that the Durable SDK or the host would take for an encoded object (durable-protocol.md, rule 11)."""
 
@@ -444,6 +447,8 @@ def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[Tool
     try:
         if isinstance(payload, str):
             payload = msgspec.json.decode(payload)
+        if unfit := _unfit(payload, "body"):
+            return ToolAnswer(), unfit
         answer = msgspec.convert(payload, ToolAnswer)
     except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
         expected = "must be an object with tool_outputs [{tool_call_id, output}] or approvals [{tool_call_id, approve}]"
@@ -525,7 +530,7 @@ def _unfit(value: Any, target: str) -> list[FieldError]:
             pending.extend((v, depth + 1) for v in item)
         elif isinstance(item, float) and not math.isfinite(item):
             message = f"has the number {item}, which JSON does not know"
-        elif isinstance(item, str) and any("\ud800" <= c <= "\udfff" for c in item):
+        elif isinstance(item, str) and _HALF_A_CHARACTER.search(item):
             message = "has half of a surrogate pair, which is no character"
         if message:
             return [FieldError(code=code, message=message, target=target)]

@@ -92,10 +92,14 @@ class Settings:
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of the environment; raise `SettingsError` that names every one that is wrong."""
     reader = _Reader(os.environ if environment is None else environment)
-    timeout = reader.whole_number("RUN_TIMEOUT_SECONDS", 1, _LONGEST_TIMEOUT)
     longest = reader.whole_number("RUN_MAX_TIMEOUT_SECONDS", 1, _LONGEST_TIMEOUT)
-    if not reader.problems and timeout > longest:
-        reader.problem("RUN_TIMEOUT_SECONDS", f"is {timeout}, more than RUN_MAX_TIMEOUT_SECONDS ({longest}): lower it")
+    timeout = reader.whole_number("RUN_TIMEOUT_SECONDS", 1, _LONGEST_TIMEOUT)
+    if timeout > longest and not reader.problems:
+        if reader.is_set("RUN_TIMEOUT_SECONDS"):
+            reader.problem(
+                "RUN_TIMEOUT_SECONDS", f"is {timeout}, more than RUN_MAX_TIMEOUT_SECONDS ({longest}): lower it"
+            )
+        timeout = longest
     reader.matching("ORPHAN_SCAN_SCHEDULE", _NCRONTAB, f"six fields such as {DEFAULTS['ORPHAN_SCAN_SCHEDULE']}")
     settings = Settings(
         project_endpoint=reader.endpoint("FOUNDRY_PROJECT_ENDPOINT"),
@@ -149,6 +153,9 @@ class _Reader:
 
     def problem(self, name: str, message: str) -> None:
         self.problems.append(SettingProblem(name, message))
+
+    def is_set(self, name: str) -> bool:
+        return bool(self._environment.get(name, "").strip())
 
     def text(self, name: str) -> str:
         return self._environment.get(name, "").strip() or DEFAULTS[name]

@@ -122,7 +122,7 @@ def _create_message(wanted: CreateMessage) -> MessageRef:
         found = service.find_message(wanted.thread_id, wanted.stamp)
         if found.message_id is not None:
             return MessageRef(message_id=found.message_id)
-        if found.waiting_instance not in (None, wanted.ignore_instance):
+        if found.waiting_instance not in {None, wanted.ignore_instance, wanted.stamp.instance_id}:
             # Foundry would take our message now, and the other instance's run would then answer it instead of its own.
             raise ThreadBusyError(
                 f"instance {found.waiting_instance} has posted its message on thread {wanted.thread_id} and starts its "

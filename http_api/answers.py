@@ -56,13 +56,20 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
 
 def error_answer(error: ApiError) -> func.HttpResponse:
     """Return the error in the one shape that every error of this API has."""
-    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    body: dict[str, Any] = {"code": error.code, "message": _sendable(error.message)}
     if error.target is not None:
-        body["target"] = error.target
+        body["target"] = _sendable(error.target)
     if error.details:
-        body["details"] = error.details
+        body["details"] = [
+            FieldError(code=d.code, message=_sendable(d.message), target=_sendable(d.target)) for d in error.details
+        ]
     headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else None
     return json_answer({"error": body}, error.status, headers)
+
+
+def _sendable(text: str) -> str:
+    """Return the text as it can be sent: it may quote a field's name, which may hold half of a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def document_answer(

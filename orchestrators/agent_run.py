@@ -323,7 +323,7 @@ def _end_terminated(steps: Steps, progress: Progress, reason: str) -> Step[dict[
     _finish(steps, progress)
     _show(steps, progress, "terminate_instance", "Cancelled")
     _log_end(steps, progress)
-    wanted = TerminateInstance(instance_id=progress.instance_id, reason=" ".join(reason.split())[:1000])
+    wanted = TerminateInstance(instance_id=steps.instance_id, reason=" ".join(reason.split())[:1000])
     try:
         yield from steps.call("terminate_instance", lambda: wanted, type(None), progress)
     except (DeadlinePassed, StepFailed):

@@ -17,14 +17,19 @@ LONGEST_BACKOFF_SECONDS = 60.5
 LONGEST_BUSY_DELAY_SECONDS = 10.5
 MOST_WORKER_DEATHS = 5
 
-MOST_WAITS_FOR_AN_INSTANCE = 20
-"""After this many attempts (about a minute) a message that waits for its run counts as abandoned."""
+MOST_WAITS_FOR_AN_INSTANCE = 8
+"""After this many attempts (some twenty seconds) a message that waits for its run counts as abandoned."""
+
+MOST_LOOKS_FOR_WHAT_EXISTS = 3
+LOOKS = frozenset({"get_run", "get_response"})
+"""Activities that look for what Foundry has just made: it may not be found everywhere at once."""
 
 DEFAULT_QUOTA_DELAY_SECONDS = 30.5
 """How long to wait for quota where the service does not say."""
 
 WORKER_DIED = "worker_died"
 THREAD_BUSY = "thread_busy"
+NOT_FOUND = "not_found"
 
 _DEAD_WORKER = re.compile(
     r"exited with code|worker process|Timeout value of .* was exceeded|worker.*(terminated|shutting down)",
@@ -32,7 +37,7 @@ _DEAD_WORKER = re.compile(
 )
 
 
-def retry_delay(failure: Failure, attempts: int, *, wait_if_busy: bool = False) -> float | None:
+def retry_delay(activity: str, failure: Failure, attempts: int, *, wait_if_busy: bool = False) -> float | None:
     """Return the seconds to wait after `attempts` failed attempts (1 or more), or None where trying again is no use.
 
     A thread that is busy with another run is waited for, if the caller wants that: with short steps, so that the
@@ -40,7 +45,8 @@ def retry_delay(failure: Failure, attempts: int, *, wait_if_busy: bool = False) 
     """
     if failure.code == THREAD_BUSY and wait_if_busy:
         return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)
-    if not failure.retryable or (failure.code == WORKER_DIED and attempts >= MOST_WORKER_DEATHS):
+    lags = failure.code == NOT_FOUND and activity in LOOKS and attempts < MOST_LOOKS_FOR_WHAT_EXISTS
+    if not (failure.retryable or lags) or (failure.code == WORKER_DIED and attempts >= MOST_WORKER_DEATHS):
         return None
     backoff = min(FIRST_DELAY_SECONDS * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF_SECONDS)
     return whole_and_half(backoff if failure.retry_after_seconds is None else failure.retry_after_seconds)

@@ -68,6 +68,11 @@ class Steps:
         moment: datetime = self._context.current_utc_datetime
         return moment
 
+    @property
+    def instance_id(self) -> str:
+        """The instance that runs this code, which may be a restarted copy of the one that began the progress."""
+        return str(self._context.instance_id)
+
     def only_finish(self) -> None:
         """From here on neither a cancel nor the length of the history interrupts: the orchestration is about to end."""
         self._interruptible = False
@@ -86,7 +91,7 @@ class Steps:
                 progress.failed_attempts = 0
                 return cast("V", result.value)
             progress.failed_attempts += 1
-            delay = retry_delay(failure, progress.failed_attempts, wait_if_busy=progress.wait_if_busy)
+            delay = retry_delay(activity, failure, progress.failed_attempts, wait_if_busy=progress.wait_if_busy)
             if delay is None:
                 raise StepFailed(failure)
             self.show(progress)
