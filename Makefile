@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 ifeq ($(OS),Windows_NT)
 BIN    := $(VENV)/Scripts
+INFRA  := .venv-infra/Scripts
 else
 BIN    := $(VENV)/bin
+INFRA  := .venv-infra/bin
 endif
 READY  := $(VENV)/.ready
 
-.PHONY: help install demo start test lint format conformance soak load chaos clean
+.PHONY: help install demo start test lint format conformance soak load chaos infra-check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,8 +31,20 @@ demo: $(READY) ## run an agent durably on this machine, without Azure
 start: $(READY) ## host and emulator in the foreground, Ctrl-C ends both
 	@$(BIN)/python -m local.start
 
-test: $(READY) ## all tests
+test: $(READY) .venv-infra/.ready ## all tests
 	@$(BIN)/python -m pytest -n 4 --dist worksteal
+	@$(INFRA)/python -m pytest tests/infra --confcutdir=tests/infra -n 4 --dist worksteal
+
+infra-check: .venv-infra/.ready ## the Bicep templates: our checks, checkov, and the seeded faults that both must find
+	@$(INFRA)/python -m infra.checks
+	@$(INFRA)/python -m pytest tests/infra --confcutdir=tests/infra -n 4 --dist worksteal
+
+# checkov and the management SDKs pin what the app does not, so they live in an environment of their own.
+.venv-infra/.ready: infra/requirements-checks.txt
+	@echo "Creating .venv-infra for the checks of infra/ (about a minute the first time) ..."
+	@$(PYTHON) -m venv .venv-infra
+	@$(INFRA)/python -m pip install --quiet --disable-pip-version-check -r infra/requirements-checks.txt
+	@touch $@
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/python -m ruff check .
@@ -55,4 +69,4 @@ format: $(READY) ## rewrite the sources in the project's format
 	@$(BIN)/python -m ruff format .
 
 clean: ## remove the environment, caches and local state
-	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-infra .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
