@@ -102,6 +102,7 @@ async def _run(given: argparse.Namespace, console: Console) -> str | None:
         raise HostError(f"--clock-speed must be above 0, not {given.clock_speed}")
     for warning in load_local_settings(app_root, os.environ):
         console.warn(warning)
+    seen = reload.snapshot(app_root) if given.reload else None  # before anything is read: no edit slips through
     config, config_error = _config(app_root)
     for warning in config.warnings:
         console.warn(warning)
@@ -125,7 +126,7 @@ async def _run(given: argparse.Namespace, console: Console) -> str | None:
             _greet(host, config, app, keys, console, auth=given.auth)
             if ready:
                 _write_ready(ready, host, app, keys, auth=given.auth)
-            changed = await _until_stopped(app_root, console, watch=given.reload)
+            changed = await _until_stopped(app_root, console, seen)
             return str(host.port) if changed else None
         finally:
             await host.stop()
@@ -184,8 +185,8 @@ def _log_to(console: Console) -> None:
     root.setLevel(logging.INFO)
 
 
-async def _until_stopped(app_root: Path, console: Console, *, watch: bool) -> bool:
-    """Wait for a signal or, with ``watch``, for a change of the app; True for a change."""
+async def _until_stopped(app_root: Path, console: Console, seen: dict[Path, int] | None) -> bool:
+    """Wait for a signal or, with a snapshot, for a change of the app since; True for a change."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -194,8 +195,8 @@ async def _until_stopped(app_root: Path, console: Console, *, watch: bool) -> bo
         except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     waits: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
-    if watch:
-        waits.append(asyncio.create_task(reload.changed(app_root)))
+    if seen is not None:
+        waits.append(asyncio.create_task(reload.changed(app_root, seen)))
     done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import re
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +120,11 @@ def _one_line(error: BaseException) -> str:
 
 def _add(app: App, function: SdkFunction) -> None:
     name = str(function.get_function_name())
-    bindings = tuple(_plain(b.get_dict_repr()) for b in function.get_bindings())
+    # As the worker tells the host: the words of function.json, enums by their names.
+    bindings = tuple(json.loads(text) for text in function.get_raw_bindings())
     sdk_trigger = function.get_trigger()
     assert sdk_trigger is not None  # the SDK refuses a function without one
-    trigger = _plain(sdk_trigger.get_dict_repr())
+    trigger = bindings[function.get_bindings().index(sdk_trigger)]
     call = function.get_user_function()
     _check_parameters(name, call, bindings)
     try:
@@ -194,17 +195,6 @@ def _check_route(app: App, function: Function) -> None:
             continue
         if not other.methods or not function.methods or set(other.methods) & set(function.methods):
             raise ValueError(f"its route '{function.route.template}' is that of '{other.name}' too")
-
-
-def _plain(value: Any) -> Any:
-    """Turn the SDK's enums into the words of function.json."""
-    if isinstance(value, Enum):
-        return value.name if value.name in ("IN", "OUT", "INOUT") else value.value
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value
 
 
 def _quoted(names: set[str]) -> str:

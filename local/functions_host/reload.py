@@ -22,9 +22,8 @@ def snapshot(app_root: Path) -> dict[Path, int]:
     return found
 
 
-async def changed(app_root: Path, interval: float = 0.5) -> Path:
-    """Wait until a file is added, removed or written; returns it."""
-    before = await asyncio.to_thread(snapshot, app_root)
+async def changed(app_root: Path, before: dict[Path, int], interval: float = 0.5) -> Path:
+    """Wait until a file is not as it was in the snapshot ``before``; returns it."""
     while True:
         await asyncio.sleep(interval)
         now = await asyncio.to_thread(snapshot, app_root)

@@ -99,7 +99,7 @@ def test_the_functions_are_listed_with_routes_methods_and_bindings(host: HostPro
     item = listed["item"]
     assert item["invoke_url_template"] == f"{host.url}/api/items/{{id:int}}/{{part?}}"
     trigger = next(b for b in item["config"]["bindings"] if b["type"] == "httpTrigger")
-    assert (trigger["methods"], trigger["authLevel"], trigger["direction"]) == (["GET"], "anonymous", "IN")
+    assert (trigger["methods"], trigger["authLevel"], trigger["direction"]) == (["GET"], "ANONYMOUS", "IN")
     assert listed["waits"]["invoke_url_template"] is None
     assert host.request("GET", "/admin/functions/item").json == item
     assert host.request("GET", "/admin/functions/nobody").status == 404
