@@ -30,7 +30,6 @@ from local.functions_host.store import Store
 _RELOADED = "LOCAL_FUNCTIONS_HOST_RELOADED"
 # How often the process has taken over from itself in hostile mode, and on which port.
 _RESTARTS = "LOCAL_FUNCTIONS_HOST_RESTARTS"
-
 _PORT = "LOCAL_FUNCTIONS_HOST_PORT"
 _FOLDER = Path.cwd()  # before the app changes it
 
@@ -166,7 +165,8 @@ def _load(app_root: Path, console: Console, config_error: HostError | None) -> A
         if config_error is not None:
             raise config_error
         app = load_app(app_root)
-        install_fast_timestamps()
+        if app.of("orchestrationTrigger"):
+            install_fast_timestamps()
     except HostError as error:
         if _RELOADED not in os.environ:
             raise

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 from typing import Any
 
 from local.functions_host.clock import parse_iso
 
-# By its name in sys.modules: the package shows the class of the same name instead of the module.
-_MODULE = "azure.durable_functions.models.history.HistoryEvent"
-
 
 def install_fast_timestamps() -> None:
-    """Let the SDK, where the app has imported it, parse history timestamps with the standard library.
+    """Let the Durable SDK parse history timestamps with the standard library, seven times faster.
 
-    That is seven times faster. The timestamps are this host's own, so nothing but ISO dates comes in. Only the
-    local host does this.
+    The timestamps are this host's own, so nothing but ISO dates comes in. Only the local host does this.
     """
-    module: Any = sys.modules.get(_MODULE)
+    # Imported by its name: the package shows the class of the same name instead of the module.
+    module: Any = importlib.import_module("azure.durable_functions.models.history.HistoryEvent")
     if hasattr(module, "dt_parse"):
         module.dt_parse = parse_iso
