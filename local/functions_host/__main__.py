@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def _take_over(port: str) -> None:
 
 async def _run(given: argparse.Namespace, console: Console) -> str | None:
     """Run one host; returns its port where it is to start again because the app has changed."""
+    stop = _stop_on_signals()
     app_root = given.app_root.resolve()
     ready = given.ready_file.resolve() if given.ready_file else None
     if not app_root.is_dir():
@@ -108,6 +110,9 @@ async def _run(given: argparse.Namespace, console: Console) -> str | None:
     store = Store(database)
     try:
         clock = Clock(speed=given.clock_speed, not_before=store.latest_timestamp())
+        ahead = clock.timestamp() - time.time()
+        if ahead > 60:
+            console.info(f"the clock is {ahead:.0f} s ahead: so far had a faster one come on this database")
         keys = load_keys(None if database == ":memory:" else Path(database).parent / "keys.json")
         os.chdir(app_root)
         _log_to(console)
@@ -125,7 +130,7 @@ async def _run(given: argparse.Namespace, console: Console) -> str | None:
             _greet(host, config, app, keys, console, auth=given.auth)
             if ready:
                 _write_ready(ready, host, app, keys, auth=given.auth)
-            changed = await _until_stopped(app_root, console, seen)
+            changed = await _until_stopped(stop, app_root, console, seen)
             return str(host.port) if changed else None
         finally:
             await host.stop()
@@ -185,15 +190,20 @@ def _log_to(console: Console) -> None:
     root.setLevel(logging.INFO)
 
 
-async def _until_stopped(app_root: Path, console: Console, seen: dict[Path, int] | None) -> bool:
-    """Wait for a signal or, with a snapshot, for a change of the app since; True for a change."""
+def _stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
             loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
+        except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
+
+
+async def _until_stopped(stop: asyncio.Event, app_root: Path, console: Console, seen: dict[Path, int] | None) -> bool:
+    """Wait for the stop or, with a snapshot, for a change of the app since; True for a change."""
     waits: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
     if seen is not None:
         waits.append(asyncio.create_task(reload.changed(app_root, seen)))

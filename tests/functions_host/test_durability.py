@@ -107,13 +107,14 @@ def test_sigterm_lets_running_activities_end(tmp_path: Path) -> None:
 
 
 def test_the_clock_does_not_run_backwards_over_a_restart() -> None:
-    with HostProcess(SAMPLE_APP, env=NEVER, args=("--clock-speed", "5000")) as host:
+    with HostProcess(SAMPLE_APP, env=NEVER, args=("--clock-speed", "50000")) as host:
         host.launch("polls", "one", {"polls": 3})
         first = host.until_ended("one")
         host.restart()
         host.launch("adds", "two")
         second = host.until_ended("two")
         assert second["createdTime"] >= first["lastUpdatedTime"]
+        assert "s ahead: so far had a faster one come on this database" in host.log
 
 
 def test_memory_is_allowed_and_forgets(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -199,6 +200,15 @@ def test_a_blocking_async_function_does_not_stall_the_status_api(host: HostProce
     assert host.request("GET", f"{host.webhook}/instances/none").status == 404
     assert threads[0].is_alive()
     threads[0].join()
+
+
+def test_a_function_runs_to_its_end_though_the_client_has_gone(host: HostProcess, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    connection = http.client.HTTPConnection(urlsplit(host.url).netloc, timeout=60)
+    connection.request("GET", f"/api/leaves?path={path}")
+    connection.close()
+    host.until_log("GET /api/leaves -> 200")
+    assert path.read_text() == "to the end"
 
 
 def test_too_many_requests_are_429(tmp_path: Any) -> None:

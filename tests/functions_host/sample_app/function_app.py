@@ -103,6 +103,14 @@ def sleeps(req: func.HttpRequest) -> str:
     return "done"
 
 
+@app.route(route="leaves", auth_level=ANYONE)
+def leaves_late(req: func.HttpRequest) -> str:
+    time.sleep(0.5)
+    with open(req.params["path"], "w") as file:
+        file.write("to the end")
+    return "done"
+
+
 @app.route(route="context", auth_level=ANYONE)
 def with_context(req: func.HttpRequest, context: func.Context) -> str:
     logging.getLogger("sample").info("a line from the app")
