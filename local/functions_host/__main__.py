@@ -125,8 +125,8 @@ async def _run(given: argparse.Namespace, console: Console) -> str | None:
         )
         hooks = _hooks(given, database, clock, console, lambda: host.port)
         host = Host(options, config, app, store=store, clock=clock, console=console, keys=keys, hooks=hooks)
-        await host.start()
         try:
+            await host.start()
             _greet(host, config, app, keys, console, auth=given.auth)
             if ready:
                 _write_ready(ready, host, app, keys, auth=given.auth)

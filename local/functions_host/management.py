@@ -125,14 +125,9 @@ class Management:
         return result if isinstance(result, web.Response) else web.Response(status=202)
 
     async def _raise_event(self, request: web.BaseRequest, instance_id: str, name: str) -> web.Response:
-        try:  # the extension looks at the instance before the content
-            self._operations.alive(instance_id)
-        except NotFoundError:
-            return web.Response(status=404)
-        except GoneError:
-            return web.Response(status=410)
-        except BrokenRequestError as error:
-            return _broken(error)
+        looked = self._guarded(lambda: self._operations.alive(instance_id))
+        if looked.status != 202:  # the extension looks at the instance before the content
+            return looked
         if request.content_type != "application/json":
             return _json({"Message": "Only application/json request content is supported"}, 400)
         body = await request.read()
