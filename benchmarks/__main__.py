@@ -1,0 +1,76 @@
+"""`python -m benchmarks [--quick] [--only NAME] [--out DIR] [--seed N]`: measure, print tables, write files."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import NAMES
+from benchmarks.machine import described
+from benchmarks.options import Options
+from benchmarks.report import Figure
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the figures; return 0 whether or not the goals are met, 1 where one could not be measured."""
+    given = _parser().parse_args(arguments)
+    began = time.monotonic()
+    # The app's modules are imported here too: none of this machine's settings are to reach them.
+    os.environ.pop("FOUNDRY_PROJECT_ENDPOINT", None)
+    document: dict[str, Any] = {
+        "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "quick": given.quick,
+        "seed": given.seed,
+        "machine": described(),
+        "figures": {},
+    }
+    failed = []
+    for name in given.only or NAMES:
+        figure_began = time.monotonic()
+        print(f"--- {name}", flush=True)
+        options = Options(given.quick, given.seed, lambda text: print(f"    {text}", flush=True))
+        try:
+            figure: Figure = importlib.import_module(f"benchmarks.figures.{name}").measure(options)
+        except Exception as error:  # noqa: BLE001 - the others are worth having
+            failed.append(name)
+            print(f"    {name} could not be measured: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            continue
+        seconds = time.monotonic() - figure_began
+        document["figures"][name] = {**figure.to_json(), "took_seconds": round(seconds, 1)}
+        print(f"\n{figure.to_text()}\n    ({seconds:.0f} s)\n", flush=True)
+        _write(given.out, figure, document)
+    document["took_seconds"] = round(time.monotonic() - began, 1)
+    _write(given.out, None, document)
+    print(f"{len(document['figures'])} figures in {document['took_seconds']:.0f} s, written to {given.out}")
+    return 1 if failed else 0
+
+
+def _write(folder: Path, figure: Figure | None, document: dict[str, Any]) -> None:
+    """Write what there is so far: a run that is interrupted leaves its figures behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, chart in (figure.charts if figure else {}).items():
+        (folder / f"{name}.svg").write_text(chart.to_svg(), encoding="utf-8")
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    (folder / "latest.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the figures of README.md.")
+    parser.add_argument("--quick", action="store_true", help="under a minute, with less precision")
+    parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of latest.json and the plots")
+    parser.add_argument("--seed", type=int, default=20261121, help="of every random choice")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

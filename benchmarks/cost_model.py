@@ -1,0 +1,100 @@
+"""What an orchestration costs on either backend, as pure functions of what it was counted to do.
+
+Azure Storage. Every episode begins with a message (added to a control queue, deleted from it afterwards) and reads the
+history, appends a batch to it, and merges the instance's row; every activity is a message on the work-item queue (added,
+deleted). Hence
+
+    queue transactions = 2 x episodes + 2 x activities + raised events
+    table transactions = 3 x episodes + raised events + 1        (the start inserts the instance's row)
+
+An activity's result, a fired timer and a new generation's start are the messages of the episodes that they begin, so
+they are counted there. A look at a run is one timer, one activity and two episodes: 12 transactions, which is what was
+measured on the real host (durable-protocol.md, rule 16). A raised event costs its sender a look at the instance's row and
+a message, though where it begins an episode that one counts the message again: the model errs on the dear side.
+
+Not in it: reading messages from queues (shared by up to 32 messages, and by all instances of a partition, when busy;
+`idle_transactions` when not), leases of partitions, the status requests of callers (one row read each), payloads beyond
+64 KB (a blob each), and what the Functions platform itself stores.
+
+Durable Task Scheduler. It bills actions: a message that starts an episode, or one that starts an activity. Microsoft's
+own example counts one for the start and two for each activity (scheduled, result processed), one for a fired timer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SECONDS_A_DAY = 86_400
+QUEUE_TRANSACTIONS_OF_AN_EPISODE, TABLE_TRANSACTIONS_OF_AN_EPISODE = 2, 3
+QUEUE_TRANSACTIONS_OF_AN_ACTIVITY = 2
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one orchestration did, over all its generations."""
+
+    episodes: int
+    activities: int
+    timers: int = 0
+    events: int = 0
+    generations: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.episodes, self.activities, self.timers, self.events) < 0 or self.generations < 1:
+            raise ValueError("counts are not negative, and there is at least one generation")
+        if self.episodes < self.activities + self.generations:
+            raise ValueError("every generation begins with an episode, and every activity's result begins one more")
+
+
+@dataclass(frozen=True)
+class Transactions:
+    """Storage transactions by the service that bills them."""
+
+    queue: float
+    table: float
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.queue + self.table
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars. ASSUMPTIONS from memory of 2026, East US, pay as you go: look yours up before you rely on them."""
+
+    queue_per_10_000: float = 0.004
+    table_per_10_000: float = 0.00036
+    action_per_10_000: float = 0.003
+
+
+def storage_transactions(counted: Counted) -> Transactions:
+    """Return the transactions of one orchestration on Azure Storage."""
+    return Transactions(
+        queue=QUEUE_TRANSACTIONS_OF_AN_EPISODE * counted.episodes
+        + QUEUE_TRANSACTIONS_OF_AN_ACTIVITY * counted.activities
+        + counted.events,
+        table=TABLE_TRANSACTIONS_OF_AN_EPISODE * counted.episodes + counted.events + 1,
+    )
+
+
+def scheduler_actions(counted: Counted) -> int:
+    """Return the billed actions of one orchestration on the Durable Task Scheduler."""
+    return counted.generations + 2 * counted.activities + counted.timers + counted.events
+
+
+def storage_dollars(transactions: Transactions, prices: Prices) -> float:
+    """Return what transactions cost."""
+    return (transactions.queue * prices.queue_per_10_000 + transactions.table * prices.table_per_10_000) / 10_000
+
+
+def scheduler_dollars(actions: float, prices: Prices) -> float:
+    """Return what actions cost on the consumption plan."""
+    return actions * prices.action_per_10_000 / 10_000
+
+
+def idle_transactions(*, partitions: int, polling_seconds: float) -> float:
+    """Return the queue transactions a day of a hub with nothing to do: control queues and the work-item queue."""
+    if partitions < 1 or polling_seconds <= 0:
+        raise ValueError("a hub has at least one partition, and polls every so many seconds")
+    return (partitions + 1) * SECONDS_A_DAY / polling_seconds

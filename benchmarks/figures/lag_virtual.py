@@ -1,0 +1,115 @@
+"""Completion lag and number of looks over the run's duration, in virtual time, under both timer modes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from benchmarks.numbers import mean_over
+from benchmarks.options import Options
+from benchmarks.report import Cell, Check, Figure, Table
+from benchmarks.schedules import Looks, app_looks, naive_looks, sdk_looks
+from benchmarks.svg import Chart, Line
+
+LONGEST = 600.0
+REQUEST_SECONDS = 0.1
+"""What an activity, or a request of the SDK, takes. On Azure an activity's result takes 0.1 to 0.3 s (rule 16)."""
+
+SHORT, LIMIT_SHORT, LIMIT_LONG = 10.0, 0.8, 5.0
+STORAGE, EXACT = "the app, Azure Storage", "the app, exact timers"
+SDK, NAIVE_STORAGE, NAIVE_EXACT = "SDK's 1 s loop", "1 s timers, Azure Storage", "1 s timers, exact"
+
+
+def measure(options: Options) -> Figure:
+    """Find out when each side would look, and from that its lag for every duration."""
+    horizon = LONGEST + 60
+    sides = {
+        STORAGE: app_looks(horizon, exact_timers=False, activity_seconds=REQUEST_SECONDS),
+        EXACT: app_looks(horizon, exact_timers=True, activity_seconds=REQUEST_SECONDS),
+        SDK: sdk_looks(horizon, request_seconds=REQUEST_SECONDS),
+        NAIVE_STORAGE: naive_looks(horizon, exact_timers=False, activity_seconds=REQUEST_SECONDS),
+        NAIVE_EXACT: naive_looks(horizon, exact_timers=True, activity_seconds=REQUEST_SECONDS),
+    }
+    rows: list[list[Cell]] = [_row(name, looks) for name, looks in sides.items()]
+    checks = [check for name in (STORAGE, EXACT) for check in _checks(name, sides[name])]
+    notes = [
+        f"Every activity or request takes {REQUEST_SECONDS} s. Two of them follow the end of a run (the look that sees "
+        f"it, the answer): {2 * REQUEST_SECONDS:g} s of every lag.",
+        *(_bound(options, exact_timers=exact) for exact in (False, True)),
+    ]
+    return Figure(
+        "Completion lag and looks, in virtual time",
+        Table(
+            ("", "mean lag 0.3-10 s [s]", "10-20 s [%]", "20-60 s [%]", "60-600 s [%]", "10-600 s [%]",
+             "looks 10 s", "looks 60 s", "looks 600 s", "shortest gap [s]"),
+            rows,
+        ),
+        checks,
+        notes,
+        data={name: [round(at, 3) for at in sides[name].at] for name in (STORAGE, EXACT)},
+        charts={"lag": _lag_chart(sides, points=options.pick(40, 160)), "looks": _looks_chart(sides)},
+    )  # fmt: skip
+
+
+def share_of(looks: Looks) -> Callable[[float], float]:
+    """Return the function from a duration to the lag's share of it, in percent."""
+    return lambda duration: 100 * looks.lag(duration) / duration
+
+
+def _row(name: str, looks: Looks) -> list[Cell]:
+    shares = [mean_over(share_of(looks), low, high) for low, high in ((10, 20), (20, 60), (60, 600), (10, 600))]
+    counts = [looks.count(duration) for duration in (10, 60, LONGEST)]
+    return [name, mean_over(looks.lag, 0.3, SHORT), *shares, *counts, looks.shortest_gap]
+
+
+def _checks(name: str, looks: Looks) -> list[Check]:
+    return [
+        Check(f"{name}: mean lag of runs of 0.3 to 10 s", mean_over(looks.lag, 0.3, SHORT), LIMIT_SHORT, "s"),
+        Check(f"{name}: mean lag beyond 10 s", mean_over(share_of(looks), SHORT, LONGEST), LIMIT_LONG, "%"),
+        Check(f"{name}: looks at a run of 10 minutes", looks.count(LONGEST), 60),
+        Check(f"{name}: time between two looks", looks.shortest_gap, 1.0, "s", least=True),
+    ]
+
+
+def _bound(options: Options, *, exact_timers: bool) -> str:
+    """Say what the lag of short runs consists of: half the gap between looks, and the activities."""
+    lags = {
+        seconds: mean_over(
+            app_looks(12, exact_timers=exact_timers, activity_seconds=seconds).lag, 0.3, SHORT
+        )
+        for seconds in options.pick((0.0, 0.1), (0.0, 0.02, 0.1, 0.2))
+    }  # fmt: skip
+    listed = ", ".join(f"{lag:.2f} s with activities of {seconds:g} s" for seconds, lag in lags.items())
+    kind = "exact timers" if exact_timers else "Azure Storage"
+    return f"Mean lag of runs of 0.3 to 10 s by what an activity takes, {kind}: {listed}."
+
+
+def _lag_chart(sides: dict[str, Looks], *, points: int) -> Chart:
+    edges = [0.3 * (LONGEST / 0.3) ** (i / points) for i in range(points + 1)]
+    lines = []
+    for name, looks in sides.items():
+        curve = [
+            (math.sqrt(low * high), mean_over(looks.lag, low, high, points=50))
+            for low, high in zip(edges, edges[1:], strict=False)
+        ]
+        lines.append(Line(name, _smoothed(curve, 9)))
+    lines.append(Line("5 % of the duration", [(x, 0.05 * x) for x in (4.0, LONGEST)]))
+    return Chart(
+        "Mean completion lag over the run's duration", "duration of the run [s]", "lag [s]", lines,
+        log_x=True, log_y=True,
+    )  # fmt: skip
+
+
+def _smoothed(curve: list[tuple[float, float]], width: int) -> list[tuple[float, float]]:
+    """Average over neighbours: the saw teeth between two looks are not what the curve is about."""
+    half = width // 2
+    ranges = [curve[max(0, i - half) : i + half + 1] for i in range(len(curve))]
+    return [(x, sum(y for _, y in r) / len(r)) for (x, _), r in zip(curve, ranges, strict=True)]
+
+
+def _looks_chart(sides: dict[str, Looks]) -> Chart:
+    durations = [1.0 * (LONGEST / 1.0) ** (i / 80) for i in range(81)]
+    lines = [Line(name, [(d, looks.count(d)) for d in durations]) for name, looks in sides.items()]
+    return Chart(
+        "Looks at a run over its duration", "duration of the run [s]", "looks", lines, log_x=True, log_y=True
+    )  # fmt: skip

@@ -1,0 +1,49 @@
+"""Requests to Foundry per run beyond looks, and TCP connections for two hundred runs, beside the SDK."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from benchmarks.options import Options
+from benchmarks.report import Cell, Check, Figure, Table
+from benchmarks.stage import AppHost, Emulator, sdk_loops
+
+DURATION = 0.5
+CALLERS = 16
+HANDFUL = 8
+
+
+def measure(options: Options) -> Figure:
+    """Run so many, ours at once and the SDK's in as many threads as one client may well have; count."""
+    runs = options.pick(30, 200)
+    with Emulator((0.0, DURATION)) as emulator:
+        with AppHost(emulator) as host:
+            emulator.reset()
+            for _ in range(runs):
+                host.start(DURATION)
+            host.until_completed(runs, patience=180)
+            ours_connections = emulator.connections()
+            ours = Counter(entry["operation"] for entry in emulator.requests())
+        with sdk_loops(emulator, [(0.0, DURATION)] * runs, threads=CALLERS) as loops:
+            emulator.reset()
+            loops.go()
+            loops.result()
+            sdk_connections = emulator.connections()
+            sdk = Counter(entry["operation"] for entry in emulator.requests())
+    looks = {"ours": ours["get_run"], "sdk": sdk["get_run"]}
+    beyond = {"ours": (ours.total() - looks["ours"]) / runs, "sdk": (sdk.total() - looks["sdk"]) / runs}
+    rows: list[list[Cell]] = [
+        ["requests per run beyond looks", beyond["ours"], beyond["sdk"]],
+        ["looks per run", looks["ours"] / runs, looks["sdk"] / runs],
+        [f"TCP connections for {runs} runs", ours_connections, sdk_connections],
+        *([f"{name} per run", ours[name] / runs, sdk[name] / runs] for name in sorted({*ours, *sdk} - {"get_run"})),
+    ]
+    return Figure(
+        "Requests and connections",
+        Table(("", "the app", f"the SDK, {CALLERS} threads"), rows),
+        [
+            Check("requests per run beyond looks", beyond["ours"], 5),
+            Check(f"TCP connections for {runs} runs", ours_connections, HANDFUL),
+        ],
+        ["The app opens a connection per thread of its worker that has called Foundry (6 on two cores), and keeps it."],
+    )

@@ -1,0 +1,81 @@
+"""The app as the Python worker has it, without a host: real orchestrator and activities, real HTTP, virtual timers.
+
+Meant for a process of its own (`worker_process`): the processor time it finds is the app's and the Durable SDK's alone.
+On Azure the host beside the worker is a .NET process; the local host that stands in for it is left out here.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import function_app
+from benchmarks.machine import memory_mb
+from benchmarks.meter import Meter
+from benchmarks.stage import BenchmarkError
+from tests.orchestrator.scripted_foundry import ORCHESTRATOR
+from tests.orchestrator.simulation import Simulation
+
+
+@dataclass
+class Spent:
+    """Processor seconds, and how often."""
+
+    episodes: int = 0
+    episode_seconds: float = 0.0
+    activities: int = 0
+    activity_seconds: float = 0.0
+
+    def to_json(self) -> dict[str, float]:
+        """Show it as JSON types."""
+        return asdict(self)
+
+
+class Worker:
+    """Runs orchestrations one after the other and counts what they cost."""
+
+    def __init__(self) -> None:
+        self.spent = Spent()
+        self._functions = {f.get_function_name(): f.get_user_function() for f in function_app.app.get_functions()}
+
+    def run(self, agent_id: str, *, polls: int, instance_id: str) -> None:
+        """Run to the end. The agent completes at once; the run is made to look as if it took `polls` looks."""
+        names = ("create_thread", "create_message", "create_run", "get_run", "get_response")
+        looks = iter(range(polls))  # one is taken by the creation, and one by every look
+        activities = {name: self._activity(name, looks) for name in names}
+        simulation = Simulation(ORCHESTRATOR, activities, instance_id=instance_id)
+        simulation.handle = meter = Meter(simulation.handle)
+        request = {"user_message": "How long does this take?", "agent_id": agent_id}
+        policy = {"agent_id": agent_id, "timeout_seconds": 86_400}
+        ended = simulation.run({"request": request, "policy": policy})
+        if ended.status != "Completed":
+            raise BenchmarkError(f"the run ended as {ended.status}: {ended.output}")
+        self.spent.episodes += meter.episodes
+        self.spent.episode_seconds += meter.seconds
+
+    def _activity(self, name: str, looks: Iterator[int]) -> Callable[[Any, float], Any]:
+        function = self._functions[name]
+
+        def act(payload: Any, seconds: float) -> Any:
+            del seconds
+            began = time.thread_time()
+            result = json.loads(json.dumps(function(payload=payload)))  # as the worker hands it over
+            self.spent.activity_seconds += time.thread_time() - began
+            self.spent.activities += 1
+            if result["failure"]:
+                raise BenchmarkError(f"{name} failed: {result['failure']}")
+            if name in {"create_run", "get_run"} and next(looks, None) is not None:
+                result["value"] |= {"state": "active", "raw_status": "in_progress"}
+            return result
+
+        return act
+
+
+def memory_now() -> float:
+    """Return the resident memory after a collection."""
+    gc.collect()
+    return memory_mb() or 0.0
