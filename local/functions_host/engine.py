@@ -170,23 +170,23 @@ class Engine:
     # --- episodes ---
 
     async def _drive(self, instance_id: str) -> None:
+        due: float | None = None
         try:
             while not self._stopping:
                 self._again.discard(instance_id)
                 async with self._orchestrator_slots:
-                    worked = await self._episode(instance_id)
+                    looked_at = self.clock.timestamp()
+                    worked = await self._episode(instance_id, looked_at)
                 if not worked and instance_id not in self._again:
+                    # What comes after the very moment of the last look: nothing falls between the two.
+                    due = self.store.next_message(instance_id, looked_at)
                     break
-            self._sleep_until_next(instance_id)
         except Exception as error:  # noqa: BLE001 - a bug of the host must not take the other instances along
             self.forget(instance_id)
             self._console.error(f"the episode of '{instance_id}' failed in the host, it is tried again", error)
-            self.wake_at(instance_id, self.clock.timestamp() + RETRY_SECONDS)
+            due = self.clock.timestamp() + RETRY_SECONDS
         finally:
             self._driving.discard(instance_id)
-
-    def _sleep_until_next(self, instance_id: str) -> None:
-        due = self.store.next_message(instance_id, self.clock.timestamp())
         if due is not None:
             self.wake_at(instance_id, due)
 
@@ -206,9 +206,9 @@ class Engine:
         if len(self._cache) > CACHED_INSTANCES:
             del self._cache[next(iter(self._cache))]
 
-    async def _episode(self, instance_id: str) -> bool:
-        """Run one episode; False where there was nothing to do."""
-        messages = self.store.due_messages(instance_id, self.clock.timestamp())
+    async def _episode(self, instance_id: str, now: float) -> bool:
+        """Run one episode on what is visible ``now``; False where there was nothing to do."""
+        messages = self.store.due_messages(instance_id, now)
         if not messages:
             return False
         run = self._load(instance_id)
