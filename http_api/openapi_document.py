@@ -92,7 +92,7 @@ def _error(status: int, description: str, *codes: str, headers: tuple[str, ...] 
     return Answer(status=status, description=description, schema="Error", codes=codes, headers=headers)
 
 
-_UNAUTHORIZED = Answer(status=401, description="No key, or a wrong one. From the platform, with an empty body.")
+_UNAUTHORIZED = Answer(status=401, description="No key or token, or a wrong one. From the platform.")
 _BUSY = Answer(status=429, description="Too many requests at once. From the platform, with an empty body.")
 _INTERNAL = _error(
     500,
@@ -474,7 +474,7 @@ def openapi_document(server: str, *, auth_level: str, settings: Settings | None)
     paths: Json = {}
     for operation in OPERATIONS:
         parameters = list(_parameters(operation, contract, settings))
-        paths.setdefault(operation.path, {})[operation.method] = _described(operation, parameters)
+        paths.setdefault(operation.path, {})[operation.method] = _described(operation, parameters, auth_level)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -492,7 +492,7 @@ def openapi_document(server: str, *, auth_level: str, settings: Settings | None)
     }
 
 
-def _described(operation: Operation, parameters: Sequence[Json]) -> Json:
+def _described(operation: Operation, parameters: Sequence[Json], auth_level: str) -> Json:
     described: Json = {
         "operationId": operation.name,
         "tags": [operation.tag],
@@ -507,7 +507,7 @@ def _described(operation: Operation, parameters: Sequence[Json]) -> Json:
             content[TEXT] = {"schema": _reference(USER_MESSAGE)}
         described["requestBody"] = {"required": True, "content": content}
     answers = [*operation.answers, _BUSY]
-    if operation.anonymous:
+    if operation.anonymous and auth_level == "FUNCTION":  # Entra stands in front of every route
         described["security"] = []
     else:
         answers.append(_UNAUTHORIZED)

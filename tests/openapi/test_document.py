@@ -76,7 +76,9 @@ def test_the_keys_that_are_asked_for_are_described(registered: tuple[list[str], 
 
 def test_security_follows_the_auth_level() -> None:
     assert document("FUNCTION")["security"] == [{"functionKey": []}, {"functionKeyInQuery": []}]
-    assert document("ANONYMOUS")["security"] == [{"entra": []}]
+    entra = document("ANONYMOUS")
+    assert entra["security"] == [{"entra": []}]
+    assert "security" not in entra["paths"]["/health"]["get"]
 
 
 def test_importing_the_app_builds_nothing(registered: tuple[list[str], dict[str, Any]]) -> None:
