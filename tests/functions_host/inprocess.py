@@ -67,12 +67,13 @@ class Hub:
         speed: float = 500,
         hooks: Hooks | None = None,
         exact: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self.functions = PlainFunctions(orchestrators, activities or {})
         self.store = store or Store(":memory:")
         self.findings: list[Finding] = []
         self.finished: list[Any] = []
-        self.clock = Clock(speed=speed)
+        self.clock = clock or Clock(speed=speed)
         self.log = io.StringIO()
         self._console = Console(stream=self.log)
         self._hooks = hooks or Hooks()

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Any
 
 import azure.durable_functions as df
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -191,6 +192,36 @@ def test_an_orchestration_comes_to_what_its_program_says(
     generations: list[Program], seed: int, crashes: list[int]
 ) -> None:
     assert asyncio.run(play(generations, seed, crashes)) == interpret(generations)
+
+
+class SteppedClock(Clock):
+    """Jumps ahead whenever it is read, so that messages come due between any two steps of the host."""
+
+    def __init__(self, step: float) -> None:
+        super().__init__(speed=1000)
+        self._step = step
+        self._shown = super().timestamp()
+
+    def timestamp(self) -> float:
+        self._shown += self._step
+        return self._shown
+
+
+@pytest.mark.parametrize("gap", [0.25, 1.0, 4.0])
+def test_a_message_that_comes_due_while_its_instance_falls_asleep_is_seen(gap: float) -> None:
+    def sleeps(context: Context) -> Any:
+        now = context.current_utc_datetime
+        yield context.task_all([context.create_timer(now + dt.timedelta(seconds=n)) for n in (4, 4 + gap)])
+        return "awake"
+
+    async def play_many() -> list[Any]:
+        found = []
+        for hundredths in range(5, 100, 5):
+            async with Hub({"sleeps": sleeps}, clock=SteppedClock(hundredths / 100), exact=True) as hub:
+                found.append(await hub.run("sleeps"))
+        return found
+
+    assert set(asyncio.run(play_many())) == {"awake"}
 
 
 def test_the_clock_never_runs_backwards_for_an_orchestrator() -> None:
