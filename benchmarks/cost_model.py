@@ -1,16 +1,16 @@
 """What an orchestration costs on either backend, as pure functions of what it was counted to do.
 
-Azure Storage. Every episode begins with a message (added to a control queue, deleted from it afterwards) and reads the
-history, appends a batch to it, and merges the instance's row; every activity is a message on the work-item queue (added,
-deleted). Hence
+Azure Storage. Every episode begins with a message (added to a control queue, deleted from it afterwards) and reads
+the history, appends a batch to it, and merges the instance's row; every activity is a message on the work-item queue
+(added, deleted). Hence
 
     queue transactions = 2 x episodes + 2 x activities + raised events
     table transactions = 3 x episodes + raised events + 1        (the start inserts the instance's row)
 
 An activity's result, a fired timer and a new generation's start are the messages of the episodes that they begin, so
 they are counted there. A look at a run is one timer, one activity and two episodes: 12 transactions, which is what was
-measured on the real host (durable-protocol.md, rule 16). A raised event costs its sender a look at the instance's row and
-a message, though where it begins an episode that one counts the message again: the model errs on the dear side.
+measured on the real host (durable-protocol.md, rule 16). A raised event costs its sender a look at the instance's
+row and a message, though where it begins an episode that one counts the message again: the model errs on the dear side.
 
 Not in it: reading messages from queues (shared by up to 32 messages, and by all instances of a partition, when busy;
 `idle_transactions` when not), leases of partitions, the status requests of callers (one row read each), payloads beyond

@@ -10,6 +10,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from benchmarks.meter import Meter
 from tests.orchestrator.scripted_foundry import ScriptedFoundry
@@ -41,7 +42,7 @@ class Looks:
     @property
     def shortest_gap(self) -> float:
         """The shortest time between two looks."""
-        return min(later - earlier for earlier, later in zip(self.at, self.at[1:], strict=False))
+        return min(later - earlier for earlier, later in pairwise(self.at))
 
 
 def app_run(duration: float, *, exact_timers: bool, activity_seconds: float) -> tuple[ScriptedFoundry, Ended]:

@@ -41,8 +41,10 @@ class Chart:
         x_axis = Axis.over(xs, _LEFT, WIDTH - _RIGHT, logarithmic=self.log_x)
         y_axis = Axis.over(ys, HEIGHT - _BOTTOM, _TOP, logarithmic=self.log_y)
         parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-            'font-family="system-ui, sans-serif" font-size="12">',
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+                'font-family="system-ui, sans-serif" font-size="12">'
+            ),
             f"<title>{escape(self.title)}</title>",
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
             _text(WIDTH / 2, 24, self.title, anchor="middle", size=15),

@@ -9,7 +9,7 @@ import subprocess
 from benchmarks.machine import python
 from benchmarks.numbers import median, median_of_ratios
 from benchmarks.options import Options
-from benchmarks.report import Check, Figure, Table
+from benchmarks.report import Cell, Check, Figure, Table
 from local.services import APP_ROOT
 
 OURS = "import function_app"
@@ -25,7 +25,7 @@ print(json.dumps([time.perf_counter() - began, time.process_time() - cpu, sorted
 
 def measure(options: Options) -> Figure:
     """Import both in fresh interpreters, by turns."""
-    rounds = options.pick(7, 25)
+    rounds = options.pick(3, 21)
     found: dict[str, list[tuple[float, float]]] = {OURS: [], BASE: []}
     modules: dict[str, set[str]] = {}
     for code in found:
@@ -40,7 +40,7 @@ def measure(options: Options) -> Figure:
     ]
     added = modules[OURS] - modules[BASE]
     late = [name for name in LATE if name in modules[OURS]]
-    rows = [
+    rows: list[list[Cell]] = [
         [code, median([s for s, _ in times]), median([c for _, c in times]), len(modules[code])]
         for code, times in found.items()
     ]
@@ -52,8 +52,10 @@ def measure(options: Options) -> Figure:
             Check("modules of azure.identity, msal and cryptography at import", len(late), 0),
         ],
         [
-            f"{rounds} fresh interpreters each, by turns. By the clock the ratio is {ratios[0]:.3f}; processor time is "
-            "the goal's measure here because other work on the machine disturbs it less.",
+            (
+                f"{rounds} fresh interpreters each, by turns. By the clock the ratio is {ratios[0]:.3f}; processor "
+                "time is the goal's measure here because other work on the machine disturbs it less."
+            ),
             f"{len(added)} modules more than the SDKs alone, of them {len([m for m in added if _is_ours(m)])} ours.",
         ],
         data={"ratio_by_clock": ratios[0], "ratio_by_processor": ratios[1], "added": sorted(added)},
@@ -75,4 +77,4 @@ def _import(code: str) -> tuple[float, float, set[str]]:
 
 
 def _is_ours(module: str) -> bool:
-    return any((APP_ROOT / module.split(".")[0]).with_suffix(suffix).exists() for suffix in ("", ".py"))
+    return any((APP_ROOT / module.split(".", maxsplit=1)[0]).with_suffix(suffix).exists() for suffix in ("", ".py"))

@@ -25,7 +25,7 @@ def measure(options: Options) -> Figure:
     chance = options.random("lag_measured")
     short = [round(chance.uniform(0.3, 10.0), 2) for _ in range(options.pick(6, 60))]
     if options.quick:
-        short = [duration / 2 for duration in short]
+        short = [duration / 4 for duration in short]
     durations = [*short, *options.pick([], [round(chance.uniform(10.0, 30.0), 2) for _ in range(24)])]
     starts = [(chance.uniform(0, options.pick(1.0, SPREAD_SECONDS)), duration) for duration in durations]
     with (
@@ -43,7 +43,7 @@ def measure(options: Options) -> Figure:
         hosts = dict(zip(begin, (storage, exact, naive), strict=True))
         started: dict[str, list[tuple[str, float]]] = {name: [] for name in begin}
         loops.go()
-        _all_at_once([lambda n=name: started[n].extend(_start_all(begin[n], starts)) for name in begin])
+        _all_at_once([_starter(begin[name], starts, started[name]) for name in begin])
         for name, host in hosts.items():
             host.until_completed(len(started[name]), patience=90, every=0.5)
         theirs = loops.result().runs
@@ -74,9 +74,11 @@ def measure(options: Options) -> Figure:
         ),
         checks,
         [
-            f"{len(durations)} runs on each side, at the same time, on one emulator. A run's end is its creation (by the "
-            "emulator's ledger) and its duration; the answer is available when the history says that the orchestration "
-            "has completed, or the SDK's caller holds the text.",
+            (
+                f"{len(durations)} runs on each side, at the same time, on one emulator. A run's end is its creation "
+                "(by the emulator's ledger) and its duration; the answer is available when the history says that the "
+                "orchestration has completed, or the SDK's caller holds the text."
+            ),
             "An activity takes some 10 to 20 ms here and 100 to 300 ms on Azure; what that adds is in `lag_virtual`.",
         ],
         data={name: [[d, round(lag, 4), n] for d, lag, n in sorted(samples)] for name, samples in sides.items()},
@@ -89,6 +91,12 @@ def _start_all(start: Callable[[float], str], starts: list[tuple[float, float]])
         time.sleep(max(0.0, began + after - time.monotonic()))
         found.append((start(duration), duration))
     return found
+
+
+def _starter(
+    start: Callable[[float], str], starts: list[tuple[float, float]], found: list[tuple[str, float]]
+) -> Callable[[], None]:
+    return lambda: found.extend(_start_all(start, starts))
 
 
 def _start_naive(host: AppHost, duration: float) -> str:

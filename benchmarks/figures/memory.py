@@ -7,7 +7,7 @@ from benchmarks.options import Options
 from benchmarks.report import Cell, Check, Figure, Table
 from benchmarks.stage import Emulator
 from benchmarks.svg import Chart, Line
-from benchmarks.worker_process import Batch, run_worker
+from benchmarks.worker_process import HOURS, Batch, run_worker
 
 LOOKS = 1
 NOISE = 1.02
@@ -16,8 +16,8 @@ NOISE = 1.02
 
 def measure(options: Options) -> Figure:
     """Run the app's orchestrator and activities in one worker process, and look at its memory after each batch."""
-    size = options.pick(10, 200)
-    with Emulator((0.0,)) as emulator:
+    size = options.pick(3, 200)
+    with Emulator((0.0, HOURS)) as emulator:
         done = run_worker(emulator, [Batch(size, LOOKS)] * 10)
     points = [(float((number + 1) * size), batch.memory_mb) for number, batch in enumerate(done)]
     growth = points[-1][1] / points[0][1]

@@ -123,8 +123,14 @@ def _idle_notes(prices: Prices) -> list[str]:
     quicker = 30 * idle_transactions(partitions=partitions, polling_seconds=1) * prices.queue_per_10_000 / 10_000
     fewer = 30 * idle_transactions(partitions=4, polling_seconds=seconds) * prices.queue_per_10_000 / 10_000
     return [
-        f"Idle, with host.json's partitionCount {partitions} and maxQueuePollingInterval {seconds:g} s: {a_day:,.0f} "
-        f"transactions a day, ${cost:.2f} a month. One second would cost ${quicker:.2f}, four partitions ${fewer:.2f}.",
-        f"On a quiet hub a timer is noticed up to {seconds:g} s late (durable-protocol.md, rule 16): the polling "
-        "interval, not the schedule, then bounds the lag of a lone run. Under load the queues are polled without pause.",
+        (
+            f"Idle, with host.json's partitionCount {partitions} and maxQueuePollingInterval {seconds:g} s: "
+            f"{a_day:,.0f} transactions a day, ${cost:.2f} a month. One second would cost ${quicker:.2f}, four "
+            f"partitions ${fewer:.2f}."
+        ),
+        (
+            f"On a quiet hub a timer is noticed up to {seconds:g} s late (durable-protocol.md, rule 16): the polling "
+            "interval, not the schedule, then bounds the lag of a lone run. Under load the queues are polled without "
+            "pause."
+        ),
     ]
