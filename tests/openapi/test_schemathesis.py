@@ -42,7 +42,7 @@ def test_every_answer_conforms(
     headers = [f"--header={name}: {value}" for name, value in key.items()]
     ran = subprocess.run(
         [*command, *options, *headers, "--phases", *phases],
-        cwd=REPOSITORY,
+        cwd=tmp_path,
         env={
             **os.environ,
             "PYTHONPATH": str(REPOSITORY),
