@@ -59,10 +59,11 @@ def app_run(duration: float, *, exact_timers: bool, activity_seconds: float) -> 
 
 def app_looks(longest: float, *, exact_timers: bool, activity_seconds: float) -> Looks:
     """Return the app's looks. When it looks does not depend on the run's end, so one run tells them all."""
-    foundry, _ = app_run(longest, exact_timers=exact_timers, activity_seconds=activity_seconds)
+    foundry, ended = app_run(longest, exact_timers=exact_timers, activity_seconds=activity_seconds)
     calls = foundry.simulation.calls
     created = next(c.at for c in calls if c.name == "create_run")
-    return Looks([c.at - created for c in calls if c.name == "get_run"], 2 * activity_seconds)
+    looks = [c.at for c in calls if c.name == "get_run"]
+    return Looks([at - created for at in looks], ended.seconds - looks[-1])
 
 
 def sdk_looks(longest: float, *, request_seconds: float) -> Looks:

@@ -52,7 +52,7 @@ def measure(options: Options) -> Figure:
                   0.5),
         ],
         [
-            f"All {crowd} runs completed on both sides, all {queued:,} queued ones too: {queued / queue_seconds:.0f} a second.",
+            f"All {crowd} runs completed on both sides, all {queued:,} queued ones: {queued / queue_seconds:.0f}/s.",
             (
                 f"Memory of the local host (with the app in it) after so many runs: {memory}. It keeps the histories "
                 "of 1,000 instances on purpose; the worker's own memory is the figure `memory`."
