@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from benchmarks.numbers import mean, mean_over, median, median_of_ratios, percentile, slope
+from benchmarks.readme import with_results
 from benchmarks.report import Check, Figure, Table, shown
 from benchmarks.svg import Axis, Chart, Line, round_step
 
@@ -128,3 +129,30 @@ def test_a_chart_is_well_formed_and_inside_its_frame(logarithmic):
 def test_a_chart_of_nothing_is_refused():
     with pytest.raises(ValueError, match="points"):
         Chart("t", "x", "y", []).to_svg()
+
+
+# --- README ---
+
+
+def test_results_go_between_the_markers_and_nothing_else_changes():
+    figure = Figure("Lag", Table(("a",), [[1.5]]), [Check("lag", 1.5, 1.0, "s")], ["A note."]).to_json()
+    machine = {"packages": {"msgspec": "0.19"}, "cores": 2, "memory_mb": 2048, "system": "Linux", "python": "3.11"}
+    machine |= {"commit": "abc", "load_before": 0.1}
+    document = {
+        "machine": machine,
+        "quick": False,
+        "at": "now",
+        "took_seconds": 5.2,
+        "seed": 1,
+        "figures": {"lag": figure},
+    }
+    before = "Head\n<!-- results -->\nold\n<!-- end of results -->\nMiddle\n<!-- idle -->\n<!-- end of idle -->\nTail\n"
+    once = with_results(before, document)
+    assert with_results(once, document) == once
+    assert once.startswith("Head\n")
+    assert once.endswith("Tail\n")
+    assert "old" not in once
+    assert "| `lag`  | lag  | at most 1 s | 1.5 s    | **no** |" in once
+    assert "- A note." in once
+    with pytest.raises(ValueError, match="markers"):
+        with_results("Head", document)
