@@ -99,7 +99,7 @@ class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbi
     user_message: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
     agent_id: AgentId | None = None
     thread_id: ThreadId | None = None
-    timeout_seconds: Annotated[int, Meta(ge=1)] | None = None
+    timeout_seconds: Annotated[int, Meta(ge=1, le=10**9)] | None = None
     if_thread_busy: Literal["wait", "fail"] = "wait"
     idempotency_key: Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,200}\Z")] | None = None
     run_options: RunOptions = RunOptions()
@@ -404,6 +404,8 @@ _EXPECTED = {
     "metadata": f"an object of at most {MAX_METADATA_PAIRS} texts (keys up to 64 characters, values up to 512)",
 }
 
+_INTEGERS = ("timeout_seconds", "max_prompt_tokens", "max_completion_tokens")
+
 _EMPTY_MEANS_ABSENT = ("agent_id", "thread_id", "idempotency_key")
 """Polysync sends a parameter that is not set as an empty string."""
 
@@ -419,11 +421,13 @@ def parse_request(given: Any) -> AgentRunRequest:
     """Return the request, or raise `InvalidRequestError` that names every bad field at once."""
     if not isinstance(given, Mapping):
         raise InvalidRequestError([FieldError(code="invalid_type", message="must be a JSON object", target="body")])
-    fields = {k: v for k, v in given.items() if v is not None}
+    errors = [_unknown(name, "", AgentRunRequest) for name in given if name not in AgentRunRequest.__struct_fields__]
+    fields = {name: value for name, value in _with_whole_numbers(given).items() if value is not None}
+    if isinstance(fields.get("run_options"), Mapping):
+        fields["run_options"] = _with_whole_numbers(fields["run_options"])
     for name in _EMPTY_MEANS_ABSENT:
         if fields.get(name) == "":
             del fields[name]
-    errors = [_unknown(name, "", AgentRunRequest) for name in fields if name not in AgentRunRequest.__struct_fields__]
     types = {f.name: f.type for f in msgspec.structs.fields(AgentRunRequest)}
     for name, value in fields.items():
         if name == "run_options" and isinstance(value, Mapping):
@@ -488,6 +492,12 @@ def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:
     except msgspec.ValidationError as error:
         return [FieldError(code="invalid", message=f"must be {_EXPECTED[name]} ({error})", target=name)]
     return []
+
+
+def _with_whole_numbers(fields: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return the fields, integers without their fraction of 0: 5.0 is an integer in JSON."""
+    whole = {n: int(v) for n, v in fields.items() if n in _INTEGERS and isinstance(v, float) and v.is_integer()}
+    return {**fields, **whole}
 
 
 def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:

@@ -54,6 +54,9 @@ class CustomStatus(Wire, frozen=True, kw_only=True):
     agent_id: str | UnsetType = UNSET
     thread_id: str | UnsetType | None = UNSET
     run_id: str | UnsetType | None = UNSET
+    run_requested: Annotated[bool, Meta(description="A run may exist, even if its id is not known.")] | UnsetType = (
+        UNSET
+    )
     composite_run_id: str | UnsetType | None = UNSET
     run_status: str | UnsetType | None = UNSET
     polls: int | UnsetType = UNSET

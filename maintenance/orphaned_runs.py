@@ -29,8 +29,8 @@ _log = logging.getLogger("agent_run.maintenance")
 LOOK_BACK = timedelta(hours=3)
 """A generation of an instance lasts far less, and Foundry itself expires a run ten minutes after its creation."""
 
-CLEAN_SCANS = 2
-"""A run may still be on its way to Foundry when its instance is terminated, so one clean look is not enough."""
+SETTLED_AFTER = timedelta(minutes=10)
+"""A run may still be on its way to Foundry when its instance ends, so a clean look soon after the end is not enough."""
 
 _MOST_REMEMBERED = 10_000
 _ENDED_STATUSES = {"completed", "failed", "cancelled", "expired", "incomplete"}
@@ -43,24 +43,23 @@ class Suspect:
 
     instance_id: str
     thread_id: str
+    ended_at: datetime
 
 
 class Settled:
-    """Remembers which instances were looked at and left nothing, so that every scan asks Foundry only about new
-    ones.
-    """
+    """Remembers which instances have left nothing, so that every scan asks Foundry only about new ones."""
 
     def __init__(self) -> None:
-        self._clean_looks: dict[str, int] = {}
+        self._instances: dict[str, None] = {}
 
-    def note(self, instance_id: str, *, clean: bool) -> None:
-        """Count a look that found nothing active; start anew after one that did."""
-        self._clean_looks[instance_id] = self._clean_looks.pop(instance_id, 0) + 1 if clean else 0
-        while len(self._clean_looks) > _MOST_REMEMBERED:
-            self._clean_looks.pop(next(iter(self._clean_looks)))
+    def add(self, instance_id: str) -> None:
+        """Remember the instance, and forget the oldest one where there are too many."""
+        self._instances[instance_id] = None
+        if len(self._instances) > _MOST_REMEMBERED:
+            del self._instances[next(iter(self._instances))]
 
     def __contains__(self, instance_id: str) -> bool:
-        return self._clean_looks.get(instance_id, 0) >= CLEAN_SCANS
+        return instance_id in self._instances
 
 
 _settled = Settled()
@@ -78,8 +77,8 @@ async def scan(client: df.DurableOrchestrationClient, settled: Settled) -> dict[
     failed.
     """
     counts = {"scanned": 0, "cancelled": 0, "failed": 0}
+    now = datetime.now(UTC)
     try:
-        now = datetime.now(UTC)
         payloads = await instances_created_between(client, now - LOOK_BACK, now + timedelta(days=1), _UNFINISHED)
     except Exception as error:  # noqa: BLE001 - whatever keeps us from listing, the next scan tries again
         log_event(_log, "agent_run.orphans", level=logging.ERROR, **counts, error=type(error).__name__)
@@ -103,7 +102,8 @@ async def scan(client: df.DurableOrchestrationClient, settled: Settled) -> dict[
             )
             continue
         counts["cancelled"] += cancelled
-        settled.note(suspect.instance_id, clean=cancelled == 0)
+        if cancelled == 0 and suspect.ended_at < now - SETTLED_AFTER:
+            settled.add(suspect.instance_id)
     log_event(_log, "agent_run.orphans", level=logging.WARNING if counts["failed"] else logging.INFO, **counts)
     return counts
 
@@ -114,7 +114,7 @@ def suspect_of(payload: Mapping[str, Any]) -> Suspect | None:
     if payload.get("name") != ORCHESTRATOR or not isinstance(custom, Mapping):
         return None
     thread_id, run_status = custom.get("thread_id"), custom.get("run_status")
-    started = custom.get("run_id") is not None or custom.get("step") in {"create_run", "cancel_run"}
-    if not isinstance(thread_id, str) or not started or run_status in _ENDED_STATUSES:
+    if not isinstance(thread_id, str) or not custom.get("run_requested") or run_status in _ENDED_STATUSES:
         return None
-    return Suspect(instance_id=str(payload["instanceId"]), thread_id=thread_id)
+    ended_at = datetime.fromisoformat(str(payload["lastUpdatedTime"])).replace(tzinfo=UTC)
+    return Suspect(instance_id=str(payload["instanceId"]), thread_id=thread_id, ended_at=ended_at)

@@ -61,7 +61,6 @@ from orchestrators.run_outcome import (
     verdict_of,
 )
 from orchestrators.steps import (
-    NO_ANSWER,
     CancelRequested,
     DeadlinePassed,
     GenerationFull,
@@ -208,12 +207,12 @@ def _until_ended(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Run
     """Look at the run behind timers until it has ended, and pass on the answers to what it asks meanwhile."""
     while verdict_of(run) is Verdict.GOES_ON:
         _show(steps, progress, "get_run")
-        question = progress.question if progress.pending_calls else None
-        answer = yield from steps.sleep(next_poll_delay(_age(steps, progress)), progress, question=question)
-        if answer is NO_ANSWER:
-            run = yield from _look(steps, progress)
+        if not progress.answers:
+            yield from steps.sleep(next_poll_delay(_age(steps, progress)), progress)
+        if progress.answers:
+            run = yield from _answer(steps, progress, run)
         else:
-            run = yield from _answer(steps, progress, run, answer)
+            run = yield from _look(steps, progress)
     return run
 
 
@@ -225,9 +224,9 @@ def _look(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
     return run
 
 
-def _answer(steps: Steps, progress: Progress, run: RunSnapshot, payload: Any) -> Step[RunSnapshot]:
+def _answer(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[RunSnapshot]:
     """Pass on the caller's answer, or ask again where it does not fit."""
-    answer, problems = read_tool_answer(payload, progress.pending_calls)
+    answer, problems = read_tool_answer(progress.answers[0], progress.pending_calls)
     if problems:
         progress.answer_was_refused(shortened("; ".join(f"{p.target} {p.message}" for p in problems), 300))
         return run

@@ -67,6 +67,8 @@ class Progress(msgspec.Struct, kw_only=True):
     question: int = 0
     """Questions asked so far; the last one is open while there are `pending_calls`."""
     pending_calls: tuple[PendingCall, ...] = ()
+    answers: list[Any] = []
+    """The payload of the event that answered the open question, until Foundry has taken it; at most one."""
     question_error: str | None = None
     """Why the last answer was not taken."""
     answered: int = 0
@@ -100,19 +102,23 @@ class Progress(msgspec.Struct, kw_only=True):
         ids = frozenset(call.id for call in run.pending_calls)
         if ids and ids != self.answered_calls and ids != frozenset(call.id for call in self.pending_calls):
             self.question += 1
-            self.pending_calls, self.question_error = run.pending_calls, None
+            self.pending_calls, self.question_error, self.answers = run.pending_calls, None, []
         elif run.state in {RunState.ACTIVE, RunState.CANCELLING}:
-            self.pending_calls, self.question_error = (), None
+            self.pending_calls, self.question_error, self.answers = (), None, []
+
+    def open_question(self) -> int | None:
+        """Return the number of the question that still wants an answer."""
+        return self.question if self.pending_calls and not self.answers else None
 
     def answer_was_taken(self) -> None:
         """Close the open question."""
         self.answered, self.answered_calls = self.question, frozenset(call.id for call in self.pending_calls)
-        self.pending_calls, self.question_error = (), None
+        self.pending_calls, self.question_error, self.answers = (), None, []
 
     def answer_was_refused(self, why: str) -> None:
         """Ask again, under a fresh event name: the old one may still deliver what was refused."""
         self.question += 1
-        self.question_error = why
+        self.question_error, self.answers = why, []
 
     def next_run(self) -> None:
         """Forget the present run; the next one has a stamp of its own."""
@@ -154,6 +160,7 @@ class Progress(msgspec.Struct, kw_only=True):
             "agent_id": self.policy.agent_id,
             "thread_id": self.thread_id,
             "run_id": self.run_id,
+            "run_requested": self.run_requested,
             "composite_run_id": composite_run_id(self.thread_id or "", self.run_id or "") if both else None,
             "run_status": self.run_status,
             "polls": self.polls,

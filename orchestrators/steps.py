@@ -110,10 +110,10 @@ class Steps:
             return ActivityResult(failure=failure_of_exception(str(error)))
         return from_wire(ActivityResult[kind], wire)  # type: ignore[valid-type]
 
-    def sleep(self, seconds: float, progress: Progress, *, question: int | None = None) -> Step[Any]:
-        """Wait `seconds`, or until the deadline, a cancel, or the answer to `question`, whichever comes first.
+    def sleep(self, seconds: float, progress: Progress) -> Step[None]:
+        """Wait `seconds`, or until the deadline, a cancel, or the answer to the open question, whichever comes first.
 
-        Return the answer's payload, or `NO_ANSWER`.
+        An answer goes into the progress at once, so that it outlives this generation.
         """
         delay = within_deadline(seconds, (progress.deadline - self.now).total_seconds())
         if delay is None:
@@ -122,7 +122,8 @@ class Steps:
         self._timers += 1
         if not self._interruptible:
             yield timer
-            return NO_ANSWER
+            return
+        question = progress.open_question()
         answer = self._waiter(question) if question is not None else None
         self._cancel_is_raced = True
         yield self._context.task_any([timer, self._cancel] + ([answer] if answer is not None else []))
@@ -130,10 +131,9 @@ class Steps:
             timer.cancel()
         self._heed_cancel()
         if answer is not None and answer.is_completed:
-            return answer.result
-        if self._timers >= TIMERS_PER_GENERATION:
+            progress.answers = [answer.result]
+        elif self._timers >= TIMERS_PER_GENERATION:
             raise GenerationFull
-        return NO_ANSWER
 
     def show(self, progress: Progress) -> None:
         """Make the progress the custom status."""
@@ -157,7 +157,3 @@ class Steps:
     def _heed_cancel(self) -> None:
         if self._interruptible and self._cancel.is_completed:
             raise CancelRequested
-
-
-NO_ANSWER = object()
-"""What `Steps.sleep` returns where no answer came."""

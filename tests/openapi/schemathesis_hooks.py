@@ -24,13 +24,6 @@ def _is_negative(case: Any, where: ParameterLocation) -> bool:
     return case.meta is not None and case.meta.is_negative_at(where)
 
 
-def _whole(value: Any) -> Any:
-    """Write 5.0 as 5: the parser takes only that (test_document.py has a test for it)."""
-    if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     if "prefer" in case.headers:  # nobody wants to wait for 200 seconds in a test, nor hundreds of times for one
@@ -52,8 +45,6 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
             query.pop("idempotency_key", None)
         if isinstance(case.body, dict) and not _is_negative(case, ParameterLocation.BODY):
             case.body = {name: value for name, value in case.body.items() if name != "idempotency_key"}
-    if isinstance(case.body, dict) and not _is_negative(case, ParameterLocation.BODY):
-        case.body = _whole(case.body)
     # What the platform drops, as it drops every parameter without a value, cannot be refused.
     query = {name: " " if value == "" else value for name, value in query.items()}
     if query != case.query:
