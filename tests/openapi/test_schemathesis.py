@@ -58,9 +58,7 @@ def test_every_answer_conforms(
     assert ran.returncode == 0, f"{ran.stdout[-8000:]}\n{ran.stderr[-2000:]}"
     log = world.host.log
     assert not [secret for secret in secrets if secret in log]
-    assert f'File "{REPOSITORY}/' not in log.replace(
-        f"{REPOSITORY}/.venv", ""
-    )  # no stack trace of the app; aiohttp shows its own for malformed requests
+    assert f'File "{REPOSITORY}/' not in log.replace(f"{REPOSITORY}/.venv", "")  # aiohttp shows its own traces
 
 
 def start(name: str) -> dict[str, str]:
