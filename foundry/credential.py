@@ -81,6 +81,7 @@ class EntraToken:
         with self._lock:
             if self._cached and self._cached[0] == token:
                 self._cached = None
+                self._credential = None  # it caches tokens itself, and would give out the refused one again
 
     def _acquire_from_entra(self) -> tuple[str, float]:
         from azure.core.exceptions import (  # noqa: PLC0415 - see the module's docstring

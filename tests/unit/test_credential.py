@@ -195,9 +195,10 @@ def test_entra_is_asked_for_the_agents_scope_with_the_apps_identity(entra, monke
     tokens.discard("secret")
     assert tokens.token() == "secret"
     assert entra.scopes == [SCOPE] * 2 == ["https://ai.azure.com/.default"] * 2
-    [options] = entra.made  # one credential per worker
-    assert options["managed_identity_client_id"] == "client-1"
-    assert options["exclude_interactive_browser_credential"]
+    assert len(entra.made) == 2  # one credential per worker, and a fresh one after a token was refused
+    for options in entra.made:
+        assert options["managed_identity_client_id"] == "client-1"
+        assert options["exclude_interactive_browser_credential"]
 
 
 def test_without_an_identity_the_message_says_what_to_do(entra, monkeypatch):
