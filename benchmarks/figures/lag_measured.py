@@ -81,7 +81,7 @@ def measure(options: Options) -> Figure:
         checks,
         [
             (
-                f"{len(durations)} runs on each side (the naive monitor: one of {NAIVE_SHARE}), at the same time, on one "
+                f"{len(durations)} runs on each side (naive monitor: one of {NAIVE_SHARE}), at the same time, on one "
                 "emulator. A run's end is its creation (by the emulator's ledger) and its duration; the answer is "
                 "available when the history says that the orchestration has completed, or the SDK's caller holds it."
             ),
