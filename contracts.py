@@ -11,6 +11,7 @@ Source of names and limits: ../shared/design.md, sections 2 to 4.
 from __future__ import annotations
 
 import enum
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -417,6 +418,14 @@ _SDK_MARKERS = ("__class__", "__module__", "__data__", "$type")
 """Keys that the Durable SDK or the host would take for an encoded object (durable-protocol.md, rule 11)."""
 
 
+@functools.cache
+def _types_of(kind: type[Wire]) -> dict[str, Any]:
+    """Return the types of the fields. Cached: msgspec evaluates every annotation anew, and every replay parses a
+    request.
+    """
+    return {field.name: field.type for field in msgspec.structs.fields(kind)}
+
+
 def parse_request(given: Any) -> AgentRunRequest:
     """Return the request, or raise `InvalidRequestError` that names every bad field at once."""
     if not isinstance(given, Mapping):
@@ -428,7 +437,7 @@ def parse_request(given: Any) -> AgentRunRequest:
     for name in _EMPTY_MEANS_ABSENT:
         if fields.get(name) == "":
             del fields[name]
-    types = {f.name: f.type for f in msgspec.structs.fields(AgentRunRequest)}
+    types = _types_of(AgentRunRequest)
     for name, value in fields.items():
         if name == "run_options" and isinstance(value, Mapping):
             errors += _option_errors(value)
@@ -501,7 +510,7 @@ def _with_whole_numbers(fields: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:
-    types = {f.name: f.type for f in msgspec.structs.fields(RunOptions)}
+    types = _types_of(RunOptions)
     errors = []
     for name, value in options.items():
         target = f"run_options.{name}"
