@@ -15,7 +15,7 @@ from orchestrators.poll_schedule import whole_and_half
 FIRST_DELAY_SECONDS = 1.5
 LONGEST_BACKOFF_SECONDS = 60.5
 LONGEST_BUSY_DELAY_SECONDS = 10.5
-MOST_WORKER_DEATHS = 5
+MOST_WORKER_DEATHS = 8
 
 MOST_WAITS_FOR_AN_INSTANCE = 8
 """After this many attempts (some twenty seconds) a message that waits for its run counts as abandoned."""

@@ -163,7 +163,7 @@ def test_a_dead_worker_is_retried_but_a_bug_is_not() -> None:
     assert foundry.called("cancel_run"), "the run must not be left active"
     always = ScriptedFoundry(create_run=[ActivityCrashError(DEAD_WORKER)] * 99)
     assert "worker_died" in always.run().output
-    assert len(always.called("create_run")) == 5
+    assert len(always.called("create_run")) == 8
 
 
 def test_an_outage_longer_than_the_deadline_is_a_timeout_that_names_it() -> None:

@@ -1,0 +1,9 @@
+"""What may go wrong, does: faults of Foundry, crashes of the host, a hostile host, and all of it at random.
+
+checks        what the emulator's ledger and the instances owe in the end, pure
+caller        a caller who repeats what got no answer
+matrix        every request of a run times every fault
+crashes       named points at which the host is killed
+behaviours    what a caller does with runs, for the hostile host
+chaos         hundreds of runs at once: `python -m tests.faults.chaos --help`
+"""

@@ -1,0 +1,130 @@
+"""A caller as it should be: it repeats what got no answer, and can therefore live with a host that dies."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.e2e.world import World, agent
+from tests.functions_host.harness import Answer
+
+PATIENCE_SECONDS = 60.0
+LOOK_SECONDS = 0.1
+ENDED = {"Success", "Failed", "Cancelled"}
+_NO_ANSWER = (OSError, http.client.HTTPException)
+
+
+class Caller:
+    """Talks to a world's host. `looks` limits how many callers ask for a status at the same moment."""
+
+    def __init__(self, world: World, *, patience: float = PATIENCE_SECONDS, look_seconds: float = LOOK_SECONDS) -> None:
+        self.world = world
+        self._patience = patience
+        self._look_seconds = look_seconds
+        self._looks = threading.Semaphore(8)
+
+    def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send until there is an answer at all: the host may be starting again."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return self.world.host.request(method, path, body, headers=headers)
+            except _NO_ANSWER:
+                assert time.monotonic() < deadline, f"no answer to {method} {path}"
+                time.sleep(0.05)
+
+    def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+        return self.send("POST", path, body, headers)
+
+    def start(self, name: str, message: str, *, instance_id: str | None = None, **fields: Any) -> str:
+        """Start a run in a way that can be repeated: by an id of our own over the webhook, or by an idempotency key."""
+        request = {"agent_id": agent(name), "user_message": message, **fields}
+        if instance_id is not None:
+            path = f"{self.world.host.webhook}/orchestrators/agent_run/{instance_id}"
+            answer = self.post(path, request)
+            assert answer.status in (202, 409), answer.text  # 409: an earlier try has got through
+            return instance_id
+        answer = self.post("/api/run_agent", request, {"Idempotency-Key": message})
+        assert answer.status == 202, answer.text
+        return str(answer.json["id"])
+
+    def document(self, instance_id: str) -> dict[str, Any]:
+        with self._looks:
+            answer = self.send("GET", f"/api/runs/{instance_id}")
+        assert answer.status in (200, 202), answer.text
+        return dict(answer.json)
+
+    def until(self, instance_id: str, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        """Look until the status document meets a condition."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            document = self.document(instance_id)
+            if condition(document):
+                return document
+            assert time.monotonic() < deadline, f"does not get there: {shown(document)}"
+            time.sleep(self._look_seconds)
+
+    def until_true(self, condition: Callable[[], Any]) -> Any:
+        """Look until the condition holds; return what it returned."""
+        deadline = time.monotonic() + self._patience
+        while not (result := condition()):
+            assert time.monotonic() < deadline, "the condition is never met"
+            time.sleep(self._look_seconds)
+        return result
+
+    def end(self, instance_id: str) -> dict[str, Any]:
+        return self.until(instance_id, lambda d: d["status"] in ENDED)
+
+    def cancel(self, instance_id: str) -> Answer:
+        """Cancel as the API says it: a 503 means ask again."""
+        return self._acknowledged(f"/api/runs/{instance_id}/cancel", None)
+
+    def answer(self, instance_id: str, document: Mapping[str, Any]) -> Answer:
+        """Answer every call that the status document shows."""
+        return self._acknowledged(f"/api/runs/{instance_id}/tool_outputs", tool_answer(document))
+
+    def _acknowledged(self, path: str, body: Any) -> Answer:
+        deadline = time.monotonic() + self._patience
+        while True:
+            answer = self.post(path, body)
+            if answer.status != 503:
+                return answer
+            assert time.monotonic() < deadline, answer.text
+
+
+def tool_answer(document: Mapping[str, Any]) -> dict[str, Any]:
+    calls = document["required_action"]["calls"]
+    return {
+        "tool_outputs": [{"tool_call_id": c["id"], "output": c["name"]} for c in calls if c["kind"] == "function"],
+        "approvals": [{"tool_call_id": c["id"], "approve": True} for c in calls if c["kind"] == "approval"],
+    }
+
+
+def shown(document: Mapping[str, Any]) -> str:
+    """What matters of a status document, for a message."""
+    names = ("instanceId", "runtimeStatus", "status", "thread_id", "run_id", "run_status", "error", "output")
+    custom = document.get("customStatus") or {}
+    return str({n: document.get(n) for n in names} | {n: custom.get(n) for n in ("step", "retrying", "polls")})
+
+
+def new_thread(world: World) -> str:
+    """Make a thread as somebody else does, so that all requests of a run on it have a known path."""
+    request = urllib.request.Request(
+        f"{world.emulator.endpoint}/threads?api-version=v1",
+        b"{}",
+        {"Authorization": "Bearer x", "Content-Type": "application/json"},
+    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return str(json.load(answer)["id"])
+        except urllib.error.URLError:  # another case has the port refused just now
+            assert time.monotonic() < deadline, "the emulator does not come back"
+            time.sleep(0.05)

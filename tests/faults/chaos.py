@@ -1,0 +1,205 @@
+"""Chaos: `python -m tests.faults.chaos [--seed N] [--runs 300]`, or `--hostile-seeds N`. Exits 1 with what it found.
+
+Hundreds of concurrent runs meet random faults of Foundry, kills of the host, cancels, terminations from outside and
+busy threads, from a printed seed. In the end the ledger must be right: every start has one end, no message or run is
+doubled, nothing is active, no cancel was lost, and every answer belongs to its message. With `--hostile-seeds` the
+behaviours of `behaviours.py` run on a hostile host instead, once for each seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.e2e.world import World
+from tests.faults.behaviours import all_at_once
+from tests.faults.caller import Caller, new_thread
+from tests.faults.checks import Started, all_findings
+
+SPEED = 20.0
+AT_ONCE = 40
+AGENTS = (
+    "history",
+    "instant",
+    "slow",
+    "laggingList",
+    "rateLimitedOnce",
+    "forever",
+    "fails",
+    "unknownStatus",
+    "slowCancel",
+)
+ENDS_ONLY_BY_FORCE = {"forever", "slowCancel"}
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"kind": "status", "status": 503},
+    {"kind": "status", "status": 500, "effect": "first"},
+    {"kind": "status", "status": 429, "headers": {"Retry-After": "2"}},
+    {"kind": "reset", "effect": "none"},
+    {"kind": "reset", "effect": "first"},
+    {"kind": "html", "effect": "first"},
+    {"kind": "cut_body"},
+    {"kind": "truncated_json"},
+    {"kind": "empty_body", "effect": "first"},
+)
+FAULTY = [
+    "create_thread",
+    "create_message",
+    "create_run",
+    "get_run",
+    "list_messages",
+    "list_runs",
+    "cancel_run",
+    "list_threads",
+]
+SCAN = {"ORPHAN_SCAN_SCHEDULE": "*/20 * * * * *", "PYTHON_THREADPOOL_THREAD_COUNT": "24"}
+
+
+@dataclass
+class Chaos:
+    """One storm over one world."""
+
+    world: World
+    seed: int
+    runs: int
+    kills: int
+    ended: Counter[str] = field(default_factory=Counter)
+    findings: list[str] = field(default_factory=list)
+    starts: list[Started] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._caller = Caller(self.world, patience=180, look_seconds=0.3)
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+
+    def run(self) -> list[str]:
+        """Run the storm; return what was wrong in the end."""
+        chance = random.Random(self.seed)
+        for index, (operation, rule) in enumerate((o, r) for o in FAULTY for r in FAULTS):
+            self.world.emulator.faults.add(
+                operation=operation, times=None, probability=0.02, seed=index + self.seed, **rule
+            )
+        shared = [new_thread(self.world) for _ in range(max(1, self.runs // 20))]
+        plans = [(n, chance.randrange(2**32), chance.choice(shared)) for n in range(self.runs)]
+        disturber = threading.Thread(target=self._disturb, args=(chance.randrange(2**32),))
+        watcher = threading.Thread(target=self._show)
+        disturber.start()
+        watcher.start()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda plan: self._one(*plan), plans))
+        self._over.set()
+        disturber.join()
+        watcher.join()
+        self.world.emulator.faults.clear()
+        self._wait_for_the_orphans()
+        return [*self.findings, *all_findings(self.world.emulator.ledger().threads, self.starts)]
+
+    def _one(self, number: int, seed: int, shared: str) -> None:
+        chance = random.Random(seed)
+        name, message = chance.choice(AGENTS), f"chaos-{self.seed}-{number}"
+        fields = {"thread_id": shared} if chance.random() < 0.25 and name not in ENDS_ONLY_BY_FORCE else {}
+        try:
+            instance_id = self._caller.start(name, message, timeout_seconds=3600, **fields)
+            fate = "cancel" if name in ENDS_ONLY_BY_FORCE or chance.random() < 0.15 else ""
+            fate = "terminate" if chance.random() < 0.05 else fate
+            accepted = False
+            if fate:
+                time.sleep(chance.random())
+                accepted = self._act(fate, instance_id)
+            document = self._caller.end(instance_id)
+        except AssertionError as error:
+            self.findings.append(f"{message} ({name}): {error}")
+            return
+        with self._lock:
+            self.ended[document["status"]] += 1
+            self.starts.append(
+                Started(
+                    instance_id,
+                    name,
+                    message,
+                    document,
+                    cancel_accepted=accepted and fate == "cancel",
+                    terminated=fate == "terminate",
+                )
+            )
+
+    def _act(self, fate: str, instance_id: str) -> bool:
+        if fate == "cancel":
+            return self._caller.cancel(instance_id).status == 202
+        path = f"{self.world.host.webhook}/instances/{instance_id}/terminate?reason=outside"
+        return self._caller.post(path, b"").status == 202
+
+    def _disturb(self, seed: int) -> None:
+        """Kill the host now and then, and start it again."""
+        chance = random.Random(seed)
+        for _ in range(self.kills):
+            if self._over.wait(2 + 3 * chance.random()):
+                return
+            self.world.host.kill()
+            self.world.host.restart()
+
+    def _show(self) -> None:
+        began = time.monotonic()
+        while not self._over.wait(5):
+            done = sum(self.ended.values())
+            print(f"  {time.monotonic() - began:4.0f} s  {done}/{self.runs} ended: {dict(self.ended)}", flush=True)
+
+    def _wait_for_the_orphans(self) -> None:
+        """Give `cancel_orphaned_runs` the time of a few scans for what was terminated from outside."""
+        active = {"queued", "in_progress", "requires_action", "cancelling"}
+        give_up_at = time.monotonic() + 30
+        while time.monotonic() < give_up_at:
+            if not any(r["status"] in active for r in self.world.emulator.ledger().runs):
+                return
+            time.sleep(0.3)
+
+
+def storm(seed: int, runs: int, kills: int) -> list[str]:
+    """Run one storm; return what it found."""
+    with World(speed=SPEED, env=SCAN) as world:
+        chaos = Chaos(world, seed, runs, kills)
+        found = chaos.run()
+        print(f"seed {seed}: {runs} runs, {kills} kills, ends {dict(chaos.ended)}, {len(found)} findings", flush=True)
+        return found
+
+
+def hostile(seeds: range) -> list[str]:
+    """Run all behaviours on a hostile host, once for each seed, timers in turn as on each backend."""
+    found: list[str] = []
+    for seed in seeds:
+        timers = ("azure-storage", "exact")[seed % 2]
+        with World(speed=SPEED, args=["--hostile", str(seed), "--timers", timers]) as world:
+            wrong = all_at_once(Caller(world), f"hostile-{seed}")
+        print(f"hostile seed {seed}, timers {timers}: {len(wrong)} findings", flush=True)
+        found += wrong
+    return found
+
+
+def main() -> int:
+    """Read the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--runs", type=int, default=300)
+    parser.add_argument("--kills", type=int, default=8)
+    parser.add_argument(
+        "--hostile-seeds", type=int, metavar="N", help="hostile hosts with N seeds instead, from --seed on"
+    )
+    given = parser.parse_args()
+    print(f"seed {given.seed}", flush=True)
+    if given.hostile_seeds:
+        found = hostile(range(given.seed, given.seed + given.hostile_seeds))
+    else:
+        found = storm(given.seed, given.runs, given.kills)
+    for finding in found:
+        print(f"FOUND {finding}")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

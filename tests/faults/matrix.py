@@ -1,0 +1,225 @@
+"""Every request of a run, and every fault that it may meet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.foundry_emulator import Agent
+from local.foundry_emulator.faults import Fault as Rule
+from local.foundry_emulator.scripts import OnCancel, Phase, Script
+from tests.e2e.world import World
+from tests.faults.caller import ENDED, PATIENCE_SECONDS, Caller, new_thread, shown
+from tests.faults.checks import one_message_one_run
+
+LINGERS = Agent(
+    name="lingers",
+    description="As forever; a cancelled run stays in cancelling for 90 s.",
+    script=Script(phases=(Phase(status="queued", seconds=0.5), Phase(seconds=None)), on_cancel=OnCancel(seconds=90)),
+)
+EMULATOR = {"agents": [LINGERS]}
+THREADS = {"PYTHON_THREADPOOL_THREAD_COUNT": "32"}
+"""Answers that are delayed hold a thread each."""
+
+OTHER_BODY = {"error": {"code": "429", "message": "Too many requests."}}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A rule of the emulator, without the request that it spoils."""
+
+    name: str
+    rule: dict[str, Any]
+
+
+def _status(status: int, name: str = "", **rule: Any) -> Fault:
+    return Fault(f"{status}{name}", {"kind": "status", "status": status, **rule})
+
+
+FAULTS = (
+    _status(429, "-retry-after", headers={"Retry-After": "3"}),
+    _status(429, "-retry-after-ms", headers={"retry-after-ms": "2100"}, body=OTHER_BODY),
+    _status(429, "-hint-in-text"),
+    _status(429, "-no-hint", body=OTHER_BODY),
+    _status(408),
+    _status(500),
+    _status(502),
+    _status(503),
+    _status(504),
+    _status(500, "-after-effect", effect="first"),
+    _status(504, "-after-effect", effect="first"),
+    Fault("reset-before", {"kind": "reset", "effect": "none"}),
+    Fault("reset-after-effect", {"kind": "reset", "effect": "first"}),
+    Fault("html", {"kind": "html"}),
+    Fault("html-after-effect", {"kind": "html", "effect": "first"}),
+    Fault("html-with-200", {"kind": "html", "status": 200, "effect": "first"}),
+    Fault("truncated-json", {"kind": "truncated_json"}),
+    Fault("cut-body", {"kind": "cut_body"}),
+    Fault("empty-body", {"kind": "empty_body", "effect": "first"}),
+    Fault("empty-body-before", {"kind": "empty_body", "effect": "none"}),
+    _status(503, "-five-times", times=5),
+)
+UNAUTHORIZED_ONCE = _status(401, "-once")
+REFUSED = (
+    Fault("refused-before", {"kind": "refuse", "effect": "none", "seconds": 0.15}),
+    Fault("refused-after-effect", {"kind": "refuse", "effect": "first", "seconds": 0.15}),
+)
+LATER_THAN_THE_CLIENT_WAITS = Fault("too-late", {"kind": "delay", "effect": "first", "seconds": 31.0})
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of a run: the one of `operation` after `skip` earlier ones.
+
+    `lost` is an operation whose answer is lost first, so that the request is the lookup before the second attempt.
+    `drive` brings the run to where the request is made; it calls its last argument to arm the fault.
+    """
+
+    name: str
+    operation: str
+    agent: str = "history"
+    skip: int = 0
+    lost: str | None = None
+    ends_as: str = "Success"
+    new_thread: bool = False
+    drive: Callable[[Caller, str, Callable[[], None]], None] | None = None
+
+
+def _cancel(caller: Caller, instance_id: str, arm: Callable[[], None]) -> None:
+    caller.until(instance_id, lambda d: d["run_id"])
+    arm()
+    assert caller.cancel(instance_id).status == 202
+
+
+def _cancel_then(caller: Caller, instance_id: str, arm: Callable[[], None]) -> None:
+    caller.until(instance_id, lambda d: d["run_id"])
+    assert caller.cancel(instance_id).status == 202
+    caller.until(instance_id, lambda d: d["run_status"] == "cancelling")
+    arm()
+
+
+def _answer(caller: Caller, instance_id: str, arm: Callable[[], None]) -> None:
+    document = caller.until(instance_id, lambda d: d["required_action"])
+    arm()
+    assert caller.answer(instance_id, document).status == 202
+
+
+REQUESTS = (
+    Request("message-lookup", "list_messages"),
+    Request("message", "create_message"),
+    Request("message-lookup-after-a-lost-message", "list_messages", skip=1, lost="create_message"),
+    Request("run-lookup", "list_runs"),
+    Request("run", "create_run"),
+    Request("run-lookup-after-a-lost-run", "list_runs", skip=1, lost="create_run"),
+    Request("poll", "get_run"),
+    Request("response", "list_messages", skip=1),
+    Request("cancel", "cancel_run", agent="forever", ends_as="Cancelled", drive=_cancel),
+    Request("poll-while-cancelling", "get_run", agent="lingers", ends_as="Cancelled", drive=_cancel_then),
+    Request("tool-outputs", "submit_tool_outputs", agent="tool", drive=_answer),
+    Request("look-after-lost-tool-outputs", "get_run", agent="tool", lost="submit_tool_outputs", drive=_answer),
+)
+THREAD_REQUESTS = (
+    Request("thread", "create_thread", new_thread=True),
+    Request("thread-lookup-after-a-lost-thread", "list_threads", lost="create_thread", new_thread=True),
+)
+"""Nothing tells whose request these are before the thread exists: so one instance at a time."""
+
+
+@dataclass
+class Case:
+    """One request that meets one fault."""
+
+    request: Request
+    fault: Fault
+    findings: list[str] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    on_its_own: threading.Event = field(default_factory=threading.Event)
+    """Set once all its requests are to a thread that no other case knows."""
+
+    def __str__(self) -> str:
+        return f"{self.request.name} meets {self.fault.name}"
+
+    def arm(self, world: World, path: str | None) -> None:
+        """Put the fault into force for one thread only."""
+        request = self.request
+        if request.lost is not None:
+            lost = world.emulator.faults.add("reset", operation=request.lost, path=path, effect="first")
+            self.rules.append(lost)
+        rule = {"operation": request.operation, "path": path, "skip": request.skip, **self.fault.rule}
+        self.rules.append(world.emulator.faults.add_rule(rule))
+
+    def run(self, caller: Caller) -> None:
+        """Run it to its end and note what is wrong then."""
+        world, request = caller.world, self.request
+        message, fields = f"{self} ", {}
+        path = None
+        if not request.new_thread:
+            fields["thread_id"] = new_thread(world)
+            path = f"/threads/{fields['thread_id']}(/.*)?"
+        if request.drive is None:
+            self.arm(world, path)
+        instance_id = world.start(request.agent, message, **fields)
+        if request.new_thread:
+            caller.until(instance_id, lambda d: d["thread_id"] or d["status"] in ENDED)
+        self.on_its_own.set()
+        if request.drive is not None:
+            request.drive(caller, instance_id, lambda: self.arm(world, path))
+        document = caller.end(instance_id)
+        self.findings += self._judge(world, document, message)
+        for rule in self.rules:
+            world.emulator.faults.remove(rule.id)
+
+    def _judge(self, world: World, document: dict[str, Any], message: str) -> Iterator[str]:
+        request, instance_id = self.request, str(document["instanceId"])
+        threads = world.emulator.ledger().threads
+        for rule in self.rules:
+            if rule.applied != (rule.rule.times or 1):
+                yield f"the fault {rule.rule.kind} was applied {rule.applied} times: the case tests nothing"
+        if document["status"] != request.ends_as:
+            yield f"it ended otherwise: {shown(document)}"
+            return
+        yield from one_message_one_run(threads, instance_id)
+        thread = threads[document["thread_id"]]
+        if (thread["user_messages"], len(thread["runs"])) != (1, 1):
+            yield f"its thread holds {thread['user_messages']} user messages and {len(thread['runs'])} runs"
+        if request.agent == "history" and f'You wrote: "{message}"' not in document["response"]:
+            yield f"another answer: {document['response']!r}"
+        if request.agent == "tool" and (
+            document["response"] != "The tools said: get_weather" or thread["runs"][0]["tool_rounds_answered"] != 1
+        ):
+            yield f"the tool's output did not arrive once: {document['response']!r}, {thread['runs'][0]}"
+        if request.ends_as == "Cancelled" and thread["runs"][0]["status"] != "cancelled":
+            yield f"the Foundry run is {thread['runs'][0]['status']}"
+        if request.new_thread:
+            ours = [t for t in threads.values() if t["metadata"].get("durable_instance_id") == instance_id]
+            if len(ours) != 1:
+                yield f"{len(ours)} threads were created instead of one"
+
+
+def _guarded(case: Case, caller: Caller) -> None:
+    try:
+        case.run(caller)
+    except AssertionError as error:
+        case.findings.append(str(error))
+    finally:
+        case.on_its_own.set()
+
+
+def run_all(world: World, cases: Sequence[Case]) -> list[str]:
+    """Run the cases at once; return the findings of all.
+
+    A case with a new thread lets the next one begin when its faults have been met and it has its thread.
+    """
+    caller = Caller(world)
+    with ThreadPoolExecutor(len(cases)) as pool:
+        running = []
+        for case in sorted(cases, key=lambda c: not c.request.new_thread):
+            running.append(pool.submit(_guarded, case, caller))
+            if case.request.new_thread:
+                case.on_its_own.wait(PATIENCE_SECONDS)
+        for attempt in running:
+            attempt.result()
+    return [f"{case}: {finding}" for case in cases for finding in case.findings]

@@ -1,0 +1,28 @@
+"""Hostile matrix: what callers do comes to the same on a host that does everything that the real one may do."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.functions_host.hostile import BEHAVIOURS as HOSTILE
+from tests.e2e.world import World
+from tests.faults.behaviours import all_at_once
+from tests.faults.caller import Caller
+
+pytestmark = pytest.mark.e2e
+
+
+def findings(plan: str, timers: str, speed: float = 20.0) -> list[str]:
+    with World(args=["--hostile", plan, "--timers", timers], speed=speed) as world:
+        return all_at_once(Caller(world), f"seed-{plan}".replace(":", "-").replace(",", "-"))
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_each_hostility_alone(name: str) -> None:
+    assert findings(f"11:{name}", "azure-storage") == []
+
+
+@pytest.mark.parametrize("timers", ["azure-storage", "exact"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_all_hostilities_together(seed: int, timers: str) -> None:
+    assert findings(str(seed), timers) == []
