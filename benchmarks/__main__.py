@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import NAMES
-from benchmarks.machine import described
+from benchmarks.machine import commit, described
 from benchmarks.options import Options
 from benchmarks.report import Figure
 
@@ -31,11 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
         "quick": given.quick,
         "seed": given.seed,
         "machine": described(),
+        "commits": [],
         "figures": {},
     }
     failed = []
     for name in given.only or NAMES:
         figure_began = time.monotonic()
+        commits: set[str | None] = {commit()}
         print(f"--- {name}", flush=True)
         options = Options(given.quick, given.seed, lambda text: print(f"    {text}", flush=True))
         try:
@@ -45,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"    {name} could not be measured: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             continue
         seconds = time.monotonic() - figure_began
-        document["figures"][name] = {**figure.to_json(), "took_seconds": round(seconds, 1)}
+        seen = sorted(c for c in {*commits, commit()} if c)  # more than one: the sources changed meanwhile
+        document["commits"] = sorted({*document["commits"], *seen})
+        document["figures"][name] = {"commits": seen, **figure.to_json(), "took_seconds": round(seconds, 1)}
         print(f"\n{figure.to_text()}\n    ({seconds:.0f} s)\n", flush=True)
         _write(given.out, figure, document)
     document["took_seconds"] = round(time.monotonic() - began, 1)

@@ -20,7 +20,6 @@ PACKAGES = (
 def described() -> dict[str, Any]:
     """Return versions and size of this machine."""
     return {
-        "commit": _commit(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
@@ -71,7 +70,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
+    """Return the commit of the working tree, marked where files differ from it; None without git."""
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty"],  # noqa: S607 - git of the path

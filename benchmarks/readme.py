@@ -32,7 +32,7 @@ def results_of(document: dict[str, Any]) -> str:
         (
             f"Measured {document['at']}, {kind} of {document['took_seconds']:.0f} s, seed {document['seed']}, on "
             f"{machine['cores']} cores and {machine['memory_mb'] / 1024:.0f} GB, {machine['system']}, Python "
-            f"{machine['python']}, {versions}; commit {machine['commit']}; load of the machine before: "
+            f"{machine['python']}, {versions}; commit {' and '.join(document['commits'])}; load of the machine before: "
             f"{machine['load_before']}."
         ),
         goals(document).to_text(),

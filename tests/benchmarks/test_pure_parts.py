@@ -137,13 +137,14 @@ def test_a_chart_of_nothing_is_refused():
 def test_results_go_between_the_markers_and_nothing_else_changes():
     figure = Figure("Lag", Table(("a",), [[1.5]]), [Check("lag", 1.5, 1.0, "s")], ["A note."]).to_json()
     machine = {"packages": {"msgspec": "0.19"}, "cores": 2, "memory_mb": 2048, "system": "Linux", "python": "3.11"}
-    machine |= {"commit": "abc", "load_before": 0.1}
+    machine |= {"load_before": 0.1}
     document = {
         "machine": machine,
         "quick": False,
         "at": "now",
         "took_seconds": 5.2,
         "seed": 1,
+        "commits": ["abc", "def-dirty"],
         "figures": {"lag": figure},
     }
     before = "Head\n<!-- results -->\nold\n<!-- end of results -->\nMiddle\n<!-- idle -->\n<!-- end of idle -->\nTail\n"
@@ -154,5 +155,6 @@ def test_results_go_between_the_markers_and_nothing_else_changes():
     assert "old" not in once
     assert "| `lag`  | lag  | at most 1 s | 1.5 s    | **no** |" in once
     assert "- A note." in once
+    assert "commit abc and def-dirty;" in once
     with pytest.raises(ValueError, match="markers"):
         with_results("Head", document)

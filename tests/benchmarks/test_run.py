@@ -39,6 +39,7 @@ def test_the_program_writes_what_it_measured(tmp_path, monkeypatch, capsys):
     assert program.main(["--quick", "--only", "lag_virtual", "--out", str(tmp_path), "--seed", "5"]) == 0
     document = json.loads((tmp_path / "latest.json").read_text(encoding="utf-8"))
     assert document["seed"] == 5
+    assert document["figures"]["lag_virtual"]["commits"] == document["commits"]
     assert document["machine"]["packages"]["azure-functions-durable"]
     assert document["figures"]["lag_virtual"]["checks"][0]["met"] is False
     assert (tmp_path / "lag.svg").read_text(encoding="utf-8").startswith("<svg")
