@@ -118,8 +118,11 @@ class ClassicAgentService:
         """
         try:
             return _snapshot(self._transport.post(f"{_run(thread_id, run_id)}/cancel"))
-        except errors.InvalidInputError:
-            return self.get_run(thread_id, run_id)
+        except (errors.InvalidInputError, errors.UnreadableRefusalError):
+            run = self.get_run(thread_id, run_id)
+            if run.state in {RunState.ACTIVE, RunState.REQUIRES_ACTION}:
+                raise
+            return run
 
     def submit_tool_outputs(self, thread_id: str, run_id: str, answer: ToolAnswer) -> RunSnapshot:
         """Answer the calls that the run waits for; return the run as it is then.
@@ -134,7 +137,7 @@ class ClassicAgentService:
             body["tool_approvals"] = [{"tool_call_id": a.tool_call_id, "approve": a.approve} for a in answer.approvals]
         try:
             return _snapshot(self._transport.post(f"{_run(thread_id, run_id)}/submit_tool_outputs", body))
-        except errors.InvalidInputError:
+        except (errors.InvalidInputError, errors.UnreadableRefusalError):
             run = self.get_run(thread_id, run_id)
             ours = {o.tool_call_id for o in answer.tool_outputs} | {a.tool_call_id for a in answer.approvals}
             if ours & {call.id for call in run.pending_calls}:

@@ -10,6 +10,7 @@
     ├── UnavailableError         Foundry is down or slow (408, 5xx)
     ├── ConnectionFailedError    no answer, or none within the timeout: the request may have taken effect
     └── BadResponseError         an answer that is none: the request may have taken effect
+        └── UnreadableRefusalError   a 400 whose reason was lost on its way
 
 Messages say what to do, and never contain a token or a body of ours.
 """
@@ -110,3 +111,9 @@ class BadResponseError(FoundryError):
 
     code = "bad_response"
     retryable = True
+
+
+class UnreadableRefusalError(BadResponseError):
+    """A refusal (400) that does not say why. It may be one that passes, such as a busy thread."""
+
+    code = "unreadable_refusal"

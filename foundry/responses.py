@@ -66,6 +66,8 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, *, what: str)
             return errors.InvalidInputError(
                 f"{where}: a redirect, which is not followed: check FOUNDRY_PROJECT_ENDPOINT"
             )
+        case 400 if not _error_object(body):
+            return errors.UnreadableRefusalError(text, summary=where)
         case _:
             return errors.InvalidInputError(text, code=_code(body) or "invalid_request", summary=where)
 

@@ -15,7 +15,7 @@ from orchestrators.poll_schedule import whole_and_half
 FIRST_DELAY_SECONDS = 1.5
 LONGEST_BACKOFF_SECONDS = 60.5
 LONGEST_BUSY_DELAY_SECONDS = 10.5
-MOST_WORKER_DEATHS = 8
+MOST_DOUBTFUL_ATTEMPTS = 8
 
 MOST_WAITS_FOR_AN_INSTANCE = 8
 """After this many attempts (some twenty seconds) a message that waits for its run counts as abandoned."""
@@ -28,6 +28,10 @@ DEFAULT_QUOTA_DELAY_SECONDS = 30.5
 """How long to wait for quota where the service does not say."""
 
 WORKER_DIED = "worker_died"
+UNREADABLE_REFUSAL = "unreadable_refusal"
+DOUBTFUL = frozenset({WORKER_DIED, UNREADABLE_REFUSAL})
+"""Failures that may pass, and may come again for ever: the activity may kill its worker, the request may be wrong."""
+
 THREAD_BUSY = "thread_busy"
 NOT_FOUND = "not_found"
 
@@ -46,7 +50,7 @@ def retry_delay(activity: str, failure: Failure, attempts: int, *, wait_if_busy:
     if failure.code == THREAD_BUSY and wait_if_busy:
         return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)
     lags = failure.code == NOT_FOUND and activity in LOOKS and attempts < MOST_LOOKS_FOR_WHAT_EXISTS
-    if not (failure.retryable or lags) or (failure.code == WORKER_DIED and attempts >= MOST_WORKER_DEATHS):
+    if not (failure.retryable or lags) or (failure.code in DOUBTFUL and attempts >= MOST_DOUBTFUL_ATTEMPTS):
         return None
     backoff = min(FIRST_DELAY_SECONDS * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF_SECONDS)
     return whole_and_half(backoff if failure.retry_after_seconds is None else failure.retry_after_seconds)

@@ -81,11 +81,11 @@ class Chaos:
     def run(self) -> list[str]:
         """Run the storm; return what was wrong in the end."""
         chance = random.Random(self.seed)
+        shared = [new_thread(self.world) for _ in range(max(1, self.runs // 20))]
         for index, (operation, rule) in enumerate((o, r) for o in FAULTY for r in FAULTS):
             self.world.emulator.faults.add(
                 operation=operation, times=None, probability=0.02, seed=index + self.seed, **rule
             )
-        shared = [new_thread(self.world) for _ in range(max(1, self.runs // 20))]
         plans = [(n, chance.randrange(2**32), chance.choice(shared)) for n in range(self.runs)]
         disturber = threading.Thread(target=self._disturb, args=(chance.randrange(2**32),))
         watcher = threading.Thread(target=self._show)
@@ -124,7 +124,8 @@ class Chaos:
                     name,
                     message,
                     document,
-                    cancel_accepted=accepted and fate == "cancel",
+                    # A cancel that is sent again, because its first answer was lost, may find the run cancelled: 409.
+                    cancel_accepted=fate == "cancel" and (accepted or document["status"] == "Cancelled"),
                     terminated=fate == "terminate",
                 )
             )

@@ -359,7 +359,7 @@ def test_an_answer_that_is_refused_while_the_calls_wait_is_a_failure():
     action = {"submit_tool_outputs": {"tool_calls": [FUNCTION_CALL]}}
     service, _ = service_of(reply(400), reply(200, run_body("requires_action", required_action=action)))
     error = raised_by(lambda: service.submit_tool_outputs(THREAD, RUN, ANSWERED))
-    assert isinstance(error, errors.InvalidInputError)
+    assert isinstance(error, errors.UnreadableRefusalError)
 
 
 # --- cancel -----------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_the_request_id_is_in_the_message(header):
 @pytest.mark.parametrize(
     ("status", "kind", "code", "retryable"),
     [
-        (400, errors.InvalidInputError, "invalid_request", False),
+        (400, errors.UnreadableRefusalError, "unreadable_refusal", True),
         (401, errors.AuthenticationError, "unauthorized", False),
         (403, errors.PermissionDeniedError, "forbidden", False),
         (404, errors.NotFoundError, "not_found", False),
