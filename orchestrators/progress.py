@@ -22,6 +22,8 @@ from contracts import (
     tool_outputs_event,
 )
 
+THREAD_BUSY = "thread_busy"
+
 LARGEST_CUSTOM_STATUS = 1900
 """Characters of its JSON. The platform's limit is 8,703, ours 2,048."""
 
@@ -50,7 +52,7 @@ class Progress(msgspec.Struct, kw_only=True):
     retrying: Failure | None = None
     """Why the last attempt at the present step failed."""
     failed_attempts: int = 0
-    """Attempts at the present step that failed in a row."""
+    """Attempts at the present step that failed alike in a row."""
     waited_for_instance: tuple[str, int] | None = None
     """Whose message on the thread kept ours waiting, and how many times in a row."""
     thread_id: str | None = None
@@ -110,6 +112,12 @@ class Progress(msgspec.Struct, kw_only=True):
         """Return the number of the question that still wants an answer."""
         return self.question if self.pending_calls and not self.answers else None
 
+    def count(self, failure: Failure | None) -> None:
+        """Count the attempts at the present step that failed alike in a row; None is a success."""
+        alike = self.retrying is not None and failure is not None and self.retrying.code == failure.code
+        self.failed_attempts = 0 if failure is None else self.failed_attempts + 1 if alike else 1
+        self.retrying = failure
+
     def answer_was_taken(self) -> None:
         """Close the open question."""
         self.answered, self.answered_calls = self.question, frozenset(call.id for call in self.pending_calls)
@@ -127,10 +135,15 @@ class Progress(msgspec.Struct, kw_only=True):
         self.run_state = self.run_status = None
 
     def waits_for_instance(self) -> int:
-        """Count, and return, how many times in a row the message of the same instance has kept ours waiting."""
-        holder = self.retrying.waiting_instance if self.retrying else None
+        """Count, and return, how many times in a row the message of the same instance has kept ours waiting.
+
+        Failures of another kind in between do not count, and do not begin the count anew.
+        """
         known, times = self.waited_for_instance or (None, 0)
-        self.waited_for_instance = (holder, times + 1 if holder == known else 1) if holder else None
+        if self.retrying is not None and self.retrying.code == THREAD_BUSY:
+            holder = self.retrying.waiting_instance
+            times = times + 1 if holder == known else 1
+            self.waited_for_instance = (holder, times) if holder else None
         return self.waited_for_instance[1] if self.waited_for_instance else 0
 
     # --- what others see ---

@@ -11,6 +11,7 @@ import re
 
 from contracts import Failure
 from orchestrators.poll_schedule import whole_and_half
+from orchestrators.progress import THREAD_BUSY
 
 FIRST_DELAY_SECONDS = 1.5
 LONGEST_BACKOFF_SECONDS = 60.5
@@ -32,7 +33,6 @@ UNREADABLE_REFUSAL = "unreadable_refusal"
 DOUBTFUL = frozenset({WORKER_DIED, UNREADABLE_REFUSAL})
 """Failures that may pass, and may come again for ever: the activity may kill its worker, the request may be wrong."""
 
-THREAD_BUSY = "thread_busy"
 NOT_FOUND = "not_found"
 
 _DEAD_WORKER = re.compile(

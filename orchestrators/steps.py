@@ -86,11 +86,10 @@ class Steps:
         while True:
             self._heed_cancel()
             result = yield from self.attempt(activity, make(), kind)
-            progress.retrying = failure = result.failure
+            failure = result.failure
+            progress.count(failure)
             if failure is None:
-                progress.failed_attempts = 0
                 return cast("V", result.value)
-            progress.failed_attempts += 1
             delay = retry_delay(activity, failure, progress.failed_attempts, wait_if_busy=progress.wait_if_busy)
             if delay is None:
                 raise StepFailed(failure)

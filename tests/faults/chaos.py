@@ -74,7 +74,7 @@ class Chaos:
     starts: list[Started] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._caller = Caller(self.world, patience=180, look_seconds=0.3)
+        self._caller = Caller(self.world, patience=90, look_seconds=0.3)
         self._over = threading.Event()
         self._lock = threading.Lock()
 
@@ -114,7 +114,8 @@ class Chaos:
                 accepted = self._act(fate, instance_id)
             document = self._caller.end(instance_id)
         except AssertionError as error:
-            self.findings.append(f"{message} ({name}): {error}")
+            thread = self.world.emulator.ledger().threads.get(shared) if fields else None
+            self.findings.append(f"{message} ({name}): {error}; its thread: {thread}")
             return
         with self._lock:
             self.ended[document["status"]] += 1
