@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 import threading
 import time
@@ -98,7 +99,14 @@ class Chaos:
         watcher.join()
         self.world.emulator.faults.clear()
         self._wait_for_the_orphans()
-        return [*self.findings, *all_findings(self.world.emulator.ledger().threads, self.starts)]
+        found = [*self.findings, *all_findings(self.world.emulator.ledger().threads, self.starts)]
+        return [finding + self._log_about(finding) for finding in found]
+
+    def _log_about(self, finding: str) -> str:
+        """Return the last lines of the host's log on the instance that a finding names."""
+        named = re.search(r"idem-[0-9a-f]{32}", finding)
+        lines = [line for line in self.world.host.log.splitlines() if named and named[0] in line and "GET" not in line]
+        return "".join(f"\n    {line}" for line in lines[-25:])
 
     def _one(self, number: int, seed: int, shared: str) -> None:
         chance = random.Random(seed)
