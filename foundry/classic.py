@@ -84,12 +84,13 @@ class ClassicAgentService:
         return MessageSearch(waiting_instance=self._waiting_instance(thread_id, newest) if newest else None)
 
     def _waiting_instance(self, thread_id: str, newest: dict[str, Any]) -> str | None:
-        """Return the instance that posted the thread's newest message, if its run has not been started yet."""
+        """Return the instance that posted the thread's newest message, if its run is still to be started."""
         instance_id = _instance_of(newest)
         if newest.get("role") != "user" or instance_id is None:
             return None
-        runs = self._pages(f"{_thread(thread_id)}/runs", 1)
-        return None if any(_instance_of(run) == instance_id for run in runs) else instance_id
+        run = next((r for r in self.list_runs(thread_id) if r.instance_id == instance_id), None)
+        # A run that failed for lack of quota is started again for the same message.
+        return instance_id if run is None or run.rate_limited else None
 
     def create_run(
         self, thread_id: str, agent_id: str, options: dict[str, Any], metadata: dict[str, str], stamp: Stamp

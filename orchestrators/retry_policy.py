@@ -18,8 +18,11 @@ LONGEST_BACKOFF_SECONDS = 60.5
 LONGEST_BUSY_DELAY_SECONDS = 10.5
 MOST_DOUBTFUL_ATTEMPTS = 8
 
-MOST_WAITS_FOR_AN_INSTANCE = 8
-"""After this many attempts (some twenty seconds) a message that waits for its run counts as abandoned."""
+MOST_WAITS_FOR_AN_INSTANCE = 20
+"""After this many attempts (about 70 seconds) a message that waits for its run counts as abandoned.
+
+Longer than quota is usually waited for, during which the message has no run either.
+"""
 
 MOST_LOOKS_FOR_WHAT_EXISTS = 3
 LOOKS = frozenset({"get_run", "get_response"})
