@@ -10,7 +10,7 @@ INFRA  := .venv-infra/bin
 endif
 READY  := $(VENV)/.ready
 
-.PHONY: help install demo start test lint format conformance soak load chaos infra-check clean
+.PHONY: help install demo start test lint format conformance soak load chaos bench bench-quick infra-check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -63,6 +63,12 @@ load: $(READY) ## five hundred runs at once on the local host
 chaos: $(READY) ## hundreds of runs with random faults, kills and cancels; then fifty seeds of the hostile host
 	@$(BIN)/python -m tests.faults.chaos
 	@$(BIN)/python -m tests.faults.chaos --hostile-seeds 50
+
+bench: $(READY) ## all benchmarks side by side with the SDK's loop, under ten minutes
+	@$(BIN)/python -m benchmarks
+
+bench-quick: $(READY) ## the same with little precision, under one minute
+	@$(BIN)/python -m benchmarks --quick --out .local/benchmarks
 
 format: $(READY) ## rewrite the sources in the project's format
 	@$(BIN)/python -m ruff check --fix-only --quiet .

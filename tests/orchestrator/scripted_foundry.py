@@ -8,7 +8,7 @@ from typing import Any
 from orchestrators import agent_run as module
 from tests.orchestrator.simulation import ActivityCrashError, Ended, Simulation
 
-ORCHESTRATOR = module.agent_run._function._func.orchestrator_function  # type: ignore[attr-defined]
+ORCHESTRATOR = module.agent_run._function._func.orchestrator_function
 
 DEAD_WORKER = "Activity function 'x' failed:  \"/usr/bin/python3 worker.py\" exited with code 137 (0x89) "
 

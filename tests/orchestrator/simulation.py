@@ -169,7 +169,7 @@ class Simulation:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the SDK warns of every event that nobody waits for
             try:
-                return json.loads(self.handle(text)), None  # type: ignore[arg-type]
+                return json.loads(self.handle(text)), None
             except Exception as error:
                 if LABEL not in str(error):
                     raise
