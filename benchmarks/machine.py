@@ -71,18 +71,21 @@ def _version(package: str) -> str | None:
 
 
 def commit() -> str | None:
-    """Return the commit of the working tree, marked where files differ from it; None without git."""
+    """Return the commit of the working tree; "-dirty" where files but our own results differ; None without git."""
+    head = _git("rev-parse", "--short", "HEAD")
+    if not head:
+        return None
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
+    return f"{head}-dirty" if changed else head
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", *arguments]
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],  # noqa: S607 - git of the path
-            cwd=APP_ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        found = subprocess.run(command, cwd=APP_ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError:
         return None
-    return found.stdout.strip() or None
+    return found.stdout.strip() if found.returncode == 0 else None
 
 
 def python(*arguments: str) -> list[str]:
