@@ -25,6 +25,8 @@ blueprint = df.Blueprint()
 _log = logging.getLogger("agent_run.http")
 
 LOOK_SECONDS = 0.3
+FIRST_LOOK_SECONDS = 0.02
+"""A caller who waits looks often at first: a run may end at once."""
 
 
 @blueprint.route(route="run_agent", methods=["POST"])
@@ -102,6 +104,7 @@ def _fingerprint_of_input(given: Any) -> Any:
 async def _end_within(client: df.DurableOrchestrationClient, instance_id: str, seconds: int) -> dict[str, Any] | None:
     """Return the status document once the run has ended; None if it has not within the time."""
     give_up_at = time.monotonic() + seconds
+    looks = 0
     while True:
         document = await read_document(client, instance_id)
         if is_ended(document):
@@ -109,7 +112,8 @@ async def _end_within(client: df.DurableOrchestrationClient, instance_id: str, s
         left = give_up_at - time.monotonic()
         if left <= 0:
             return None
-        await asyncio.sleep(min(LOOK_SECONDS, left))
+        looks += 1
+        await asyncio.sleep(min(FIRST_LOOK_SECONDS * looks, LOOK_SECONDS, left))
 
 
 def _accepted(

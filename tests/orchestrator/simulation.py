@@ -135,7 +135,8 @@ class Simulation:
                     ended.custom_statuses.append(answer["customStatus"])
                 ended.custom_status = answer["customStatus"]
             history.append(self._event({"EventType": 13}))
-            done = (error is not None or answer["isDone"]) and not open_ids
+            done = error is not None or answer["isDone"]
+            assert not (done and open_ids), "the end is held back by a task that is open"
             ended.histories[ended.generations - 1 :] = [self._input(history, given)]
             if done and error is not None:
                 ended.status, ended.output = "Failed", f"Orchestrator function 'agent_run' failed: {error}"

@@ -292,6 +292,14 @@ def test_an_answer_is_passed_on(as_text: bool) -> None:
     assert ended.custom_status["required_action"] is None
 
 
+def test_the_timer_that_an_answer_overtook_does_not_hold_the_end_back() -> None:
+    foundry = ScriptedFoundry({0: asks("c1")})
+    foundry.after_answer = {0: "completed"}
+    ended = foundry.run(timeout=3000, events=[(601, "tool_outputs_1", outputs("c1"))])
+    assert ended.status == "Completed"
+    assert ended.seconds < 603  # the poll's timer would have fired some twenty seconds later
+
+
 def test_an_answer_that_does_not_fit_is_refused_and_asked_for_under_a_fresh_name() -> None:
     foundry = ScriptedFoundry({0: "active", 2: asks("c1")})
     ended = foundry.run(
