@@ -172,6 +172,25 @@ class ToolAnswer(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
     approvals: list[ToolApproval] = []
 
 
+class Attachment(Wire, frozen=True, kw_only=True):
+    """A part of the answer that is not text: `kind` is Foundry's block type, `id` a file id (or the URL of an
+    image).
+    """
+
+    kind: str
+    id: str
+
+
+class Answer(Wire, frozen=True, kw_only=True):
+    """The newest message that the run's agent wrote. `found` is false where the run has no message (yet)."""
+
+    found: bool
+    text: str = ""
+    message_id: str | None = None
+    annotations: list[dict[str, Any]] = []
+    attachments: list[Attachment] = []
+
+
 class RunSnapshot(Wire, frozen=True, kw_only=True):
     """A run as the service showed it once. `raw_status` is the service's own word, times are Unix seconds."""
 
@@ -194,25 +213,8 @@ class RunSnapshot(Wire, frozen=True, kw_only=True):
     started_at: int | None = None
     completed_at: int | None = None
     expires_at: int | None = None
-
-
-class Attachment(Wire, frozen=True, kw_only=True):
-    """A part of the answer that is not text: `kind` is Foundry's block type, `id` a file id (or the URL of an
-    image).
-    """
-
-    kind: str
-    id: str
-
-
-class Answer(Wire, frozen=True, kw_only=True):
-    """The newest message that the run's agent wrote. `found` is false where the run has no message (yet)."""
-
-    found: bool
-    text: str = ""
-    message_id: str | None = None
-    annotations: list[dict[str, Any]] = []
-    attachments: list[Attachment] = []
+    answer: Answer | None = None
+    """What the run's agent wrote, where the look that saw it completed could fetch that too."""
 
 
 class AgentSummary(Wire, frozen=True, kw_only=True):
@@ -309,7 +311,9 @@ class CreateRun(Wire, frozen=True, kw_only=True):
 
 
 class RunRef(Wire, frozen=True, kw_only=True):
-    """Input of `get_run`, which returns a `RunSnapshot`, and of `get_response`, which returns an `Answer`."""
+    """Input of `get_run`, which returns a `RunSnapshot` (a completed run's with its answer, if that can be had), and of
+    `get_response`, which returns an `Answer`.
+    """
 
     thread_id: str
     run_id: str

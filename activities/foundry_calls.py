@@ -30,6 +30,7 @@ from contracts import (
     RunPolicy,
     RunRef,
     RunSnapshot,
+    RunState,
     SubmitToolOutputs,
     ThreadRef,
     from_wire,
@@ -83,8 +84,10 @@ def create_run(payload: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.activity_trigger(input_name="payload")
 def get_run(payload: dict[str, Any]) -> dict[str, Any]:
-    """Look at the run (`RunRef` to `RunSnapshot`)."""
-    return _perform("get_run", RunRef, payload, lambda ref: _service().get_run(ref.thread_id, ref.run_id))
+    """Look at the run (`RunRef` to `RunSnapshot`); a completed one brings its answer along, so that nobody waits for
+    one more activity.
+    """
+    return _perform("get_run", RunRef, payload, _get_run)
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -149,6 +152,18 @@ def _create_run(wanted: CreateRun) -> RunSnapshot:
         raise
 
 
+def _get_run(ref: RunRef) -> RunSnapshot:
+    service = _service()
+    run = service.get_run(ref.thread_id, ref.run_id)
+    if run.state is not RunState.COMPLETED:
+        return run
+    try:
+        return msgspec.structs.replace(run, answer=service.get_answer(ref.thread_id, ref.run_id))
+    except FoundryError as error:
+        _log_failure("get_run", error)  # the look succeeded: the orchestrator asks for the answer by itself
+        return run
+
+
 def _cancel_run(wanted: CancelRun) -> CancelledRun:
     service = _service()
     run_id = wanted.run_id
@@ -177,14 +192,7 @@ def _perform(
     try:
         result = ActivityResult(value=action(from_wire(kind, payload)))
     except FoundryError as error:
-        log_event(
-            _log,
-            "agent_run.foundry_error",
-            activity=activity,
-            code=error.code,
-            message=error.summary,
-            retryable=error.retryable,
-        )
+        _log_failure(activity, error)
         result = ActivityResult(failure=_failure_of(error))
     except SettingsError as error:
         result = ActivityResult(failure=Failure(code="configuration_error", message=str(error)))
@@ -192,6 +200,17 @@ def _perform(
         result = ActivityResult(failure=Failure(code="invalid_request", message=str(error)))
     wire: dict[str, Any] = msgspec.to_builtins(result)
     return wire
+
+
+def _log_failure(activity: str, error: FoundryError) -> None:
+    log_event(
+        _log,
+        "agent_run.foundry_error",
+        activity=activity,
+        code=error.code,
+        message=error.summary,
+        retryable=error.retryable,
+    )
 
 
 def _failure_of(error: FoundryError) -> Failure:

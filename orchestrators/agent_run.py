@@ -5,7 +5,7 @@
 3. post the message
 4. start the run
 5. look at the run behind durable timers, until it has ended
-6. fetch the response
+6. fetch the response, unless the last look brought it along
 7. return the outcome
 
 A cancel, the deadline or a final failure may interrupt it between any two steps; then the Foundry run, if there is
@@ -267,14 +267,8 @@ def _conclude(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[dict[s
 def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[dict[str, Any]]:
     """Fetch the answer and return the outcome. The run is paid for: neither a cancel nor a near deadline drops it."""
     _finish(steps, progress, ANSWERING_SECONDS)
-    _show(steps, progress, "get_response")
     try:
-        for look in range(LOOKS_FOR_THE_ANSWER):
-            if look > 0:
-                yield from steps.sleep(0.5 + look, progress)
-            answer = yield from steps.call("get_response", lambda: _run_ref(progress), Answer, progress)
-            if answer.found:
-                break
+        answer = yield from _answer_of(steps, progress, run)
     except DeadlinePassed:
         raise _failed(steps, progress, _timeout(progress)) from None
     except StepFailed as signal:
@@ -284,6 +278,20 @@ def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[d
     _show(steps, progress, "done", "Success")
     _log_end(steps, progress)
     return to_wire(outcome)
+
+
+def _answer_of(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Answer]:
+    """Return what the run's agent wrote, if anything."""
+    known = None if steps.is_version_1_0 else run.answer
+    answer = known or Answer(found=False)
+    for look in range(0 if known is None else 1, LOOKS_FOR_THE_ANSWER):
+        if answer.found:
+            break
+        _show(steps, progress, "get_response")
+        if look > 0:
+            yield from steps.sleep(0.5 + look, progress)
+        answer = yield from steps.call("get_response", lambda: _run_ref(progress), Answer, progress)
+    return answer
 
 
 def _end_cancelled(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:

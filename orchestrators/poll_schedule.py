@@ -1,8 +1,10 @@
 """When to look at a run again: a pure function of how long it has taken so far.
 
-Assumes that most runs answer within seconds and some take minutes. At first the run is looked at as often as timers
-allow on every backend, later in proportion to its age, so that a caller waits at most some five percent longer than
-the run took, and a run of ten minutes costs less than sixty polls.
+Assumes that most runs answer within seconds and some take minutes; Foundry expires a run after ten. At first the run
+is looked at as often as timers allow on every backend, from its twentieth second on in proportion to its age. So a
+caller waits about five percent longer than the run took in the mean, nine at worst, and a run of ten minutes costs less
+than sixty polls (benchmarks/README.md, `lag_virtual`). What is older than eleven minutes waits for somebody's answer
+to a tool call, and that comes as an event: once a minute is enough.
 
 Every delay is k + 0.5 seconds, k >= 1: Azure Storage cuts a timer's delay to whole seconds and fires early, the
 Durable Task Scheduler is exact, and this is more than a second on both (durable-protocol.md, rule 2).
@@ -13,7 +15,7 @@ from __future__ import annotations
 import math
 
 SHARE_OF_AGE = 0.09
-LONGEST_DELAY_SECONDS = 30.5
+LONGEST_DELAY_SECONDS = 60.5
 SHORTEST_DELAY_SECONDS = 1.5
 
 DEADLINE_TOLERANCE_SECONDS = 0.5

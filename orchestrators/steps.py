@@ -27,8 +27,12 @@ V = TypeVar("V")
 Step = Generator[Any, Any, V]
 """A part of the orchestrator: yields Durable tasks, returns a value."""
 
-TIMERS_PER_GENERATION = 20
-"""Replay costs grow with the square of the history, so it starts anew after this many timers."""
+TIMERS_PER_GENERATION = 8
+"""Replay costs grow with the square of the history, so it starts anew after this many timers. Fewer would cost more
+transactions than they save processor time (benchmarks/README.md, `replay_cost`).
+"""
+
+TIMERS_PER_GENERATION_1_0 = 20
 
 
 class CancelRequested(Exception):  # noqa: N818 - a signal, not an error
@@ -61,6 +65,12 @@ class Steps:
         self._question: tuple[int, Any] = (0, None)
         self._timers = 0
         self._interruptible = True
+        self._most_timers = TIMERS_PER_GENERATION_1_0 if self.is_version_1_0 else TIMERS_PER_GENERATION
+
+    @property
+    def is_version_1_0(self) -> bool:
+        """Whether the instance began before version 1.1 (`defaultVersion` in host.json) and has to end as it began."""
+        return self._context.version in {None, "", "1.0"}
 
     @property
     def now(self) -> datetime:
@@ -131,7 +141,7 @@ class Steps:
         self._heed_cancel()
         if answer is not None and answer.is_completed:
             progress.answers = [answer.result]
-        elif self._timers >= TIMERS_PER_GENERATION:
+        elif self._timers >= self._most_timers:
             raise GenerationFull
 
     def show(self, progress: Progress) -> None:

@@ -75,6 +75,7 @@ class Request:
     """One request of a run: the one of `operation` after `skip` earlier ones.
 
     `lost` is an operation whose answer is lost first, so that the request is the lookup before the second attempt.
+    The fault is met as often as it says, times `attempts`.
     `drive` brings the run to where the request is made; it calls its last argument to arm the fault.
     """
 
@@ -82,6 +83,7 @@ class Request:
     operation: str
     agent: str = "history"
     skip: int = 0
+    attempts: int = 1
     lost: str | None = None
     ends_as: str = "Success"
     new_thread: bool = False
@@ -121,6 +123,9 @@ REQUESTS = (
     Request("tool-outputs", "submit_tool_outputs", agent="tool", drive=_answer),
     Request("look-after-lost-tool-outputs", "get_run", agent="tool", lost="submit_tool_outputs", drive=_answer),
 )
+RESPONSE_TWICE = Request("response-and-the-question-for-it-alone", "list_messages", skip=1, attempts=2)
+"""The look that sees the end could not fetch the answer, nor can the activity that then asks for nothing else."""
+
 THREAD_REQUESTS = (
     Request("thread", "create_thread", new_thread=True),
     Request("thread-lookup-after-a-lost-thread", "list_threads", lost="create_thread", new_thread=True),
@@ -148,7 +153,8 @@ class Case:
         if request.lost is not None:
             lost = world.emulator.faults.add("reset", operation=request.lost, path=path, effect="first")
             self.rules.append(lost)
-        rule = {"operation": request.operation, "path": path, "skip": request.skip, **self.fault.rule}
+        times = request.attempts * self.fault.rule.get("times", 1)
+        rule = {"operation": request.operation, "path": path, "skip": request.skip, **self.fault.rule, "times": times}
         self.rules.append(world.emulator.faults.add_rule(rule))
 
     def run(self, caller: Caller) -> None:

@@ -15,6 +15,7 @@ from tests.faults.matrix import (
     LATER_THAN_THE_CLIENT_WAITS,
     REFUSED,
     REQUESTS,
+    RESPONSE_TWICE,
     THREAD_REQUESTS,
     THREADS,
     UNAUTHORIZED_ONCE,
@@ -33,7 +34,7 @@ def test_answers_come_later_than_the_client_waits() -> None:
         assert run_all(world, cases) == []
 
 
-@pytest.mark.parametrize("request_", [*THREAD_REQUESTS, *REQUESTS], ids=lambda r: r.name)
+@pytest.mark.parametrize("request_", [*THREAD_REQUESTS, *REQUESTS, RESPONSE_TWICE], ids=lambda r: r.name)
 def test_a_request_meets_every_fault(world: World, request_: Request) -> None:
     assert run_all(world, [Case(request_, fault) for fault in FAULTS]) == []
 

@@ -1,8 +1,8 @@
-"""Records the histories in `tests/histories`: `python -m tests.orchestrator.record_histories NAME ...` (or `--all`).
+"""Records histories of today's version: `python -m tests.orchestrator.record_histories NAME ...` (or `--all`).
 
-A file holds, for every generation of one orchestration, what the platform handed to the orchestrator at its end and
-what it answered. A file that exists stands for instances in flight: it is never recorded anew to make a test pass,
-only when the orchestrator's version changes (README, "Changing the orchestrator").
+They go to `tests/histories/VERSION`, by `defaultVersion` in host.json. A file holds, for every generation of one
+orchestration, what the platform handed to the orchestrator at its end and what it answered. A file that exists stands
+for instances in flight: it is never recorded anew to make a test pass (README, "Changing the orchestrator").
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.orchestrator.scripted_foundry import (
     failure,
     ok,
 )
-from tests.orchestrator.simulation import Ended, Simulation
+from tests.orchestrator.simulation import VERSION, Ended, Simulation
 
 HISTORIES = Path(__file__).resolve().parents[1] / "histories"
 
@@ -77,10 +77,11 @@ def answer_to(simulation: Simulation, context: dict[str, Any]) -> dict[str, Any]
 
 def main(names: list[str]) -> None:
     """Write the files."""
-    HISTORIES.mkdir(exist_ok=True)
+    folder = HISTORIES / VERSION
+    folder.mkdir(parents=True, exist_ok=True)
     for name in SCENARIOS if names == ["--all"] else names:
         text = json.dumps(record(name), indent=1, sort_keys=True)
-        (HISTORIES / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ class ScriptedFoundry:
     """`states` maps seconds since the run's start to the state it has from then on; overrides replace an activity's
     answers.
 
-    An override is a list of answers (or exceptions) given one after the other before the normal behaviour resumes.
+    An override is a list of answers (or exceptions) given one after the other before the normal behaviour resumes. A
+    look at a completed run brings the answer along, unless `get_response` is overridden; with `list_lags` it finds
+    none.
     """
 
     def __init__(self, states: dict[float, State] | None = None, **overrides: list[Any]) -> None:
@@ -46,6 +48,7 @@ class ScriptedFoundry:
         self.threads = 0
         self.submitted: list[dict[str, Any]] = []
         self.cancel_takes = 2.0
+        self.list_lags = False
         self.after_answer: dict[float, State] = {0: "active", 2: "completed"}
         self.simulation: Simulation
         self._cancelled_at: float | None = None
@@ -118,10 +121,16 @@ class ScriptedFoundry:
 
     def get_run(self, payload: Any, seconds: float) -> Any:
         run = next(r for r in self.runs if r["id"] == payload["run_id"])
-        return ok(self._snapshot(run, seconds, payload["thread_id"]))
+        snapshot = self._snapshot(run, seconds, payload["thread_id"])
+        if snapshot["state"] == "completed" and not self.overrides.get("get_response"):
+            snapshot["answer"] = {"found": False} if self.list_lags else self._answer(payload)
+        return ok(snapshot)
 
     def get_response(self, payload: Any, seconds: float) -> Any:
-        return ok({"found": True, "text": f"answer of {payload['run_id']}", "message_id": "msg_a"})
+        return ok(self._answer(payload))
+
+    def _answer(self, payload: Any) -> dict[str, Any]:
+        return {"found": True, "text": f"answer of {payload['run_id']}", "message_id": "msg_a"}
 
     def submit_tool_outputs(self, payload: Any, seconds: float) -> Any:
         self.submitted.append(payload["answer"])

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from azure.durable_functions.orchestrator import Orchestrator
@@ -21,6 +22,8 @@ from azure.durable_functions.orchestrator import Orchestrator
 START = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
 LABEL = "\n\n$OutOfProcData$:"
 MOST_EPISODES = 5_000
+HOST = json.loads((Path(__file__).resolve().parents[2] / "host.json").read_text(encoding="utf-8"))
+VERSION: str = HOST["extensions"]["durableTask"]["defaultVersion"]
 
 
 class ActivityCrashError(Exception):
@@ -69,12 +72,14 @@ class Simulation:
         exact_timers: bool = False,
         activity_seconds: float = 0.1,
         instance_id: str = "i1",
+        version: str = VERSION,
     ) -> None:
         self.handle = Orchestrator.create(generator)
         self.activities = activities
         self.exact_timers = exact_timers
         self.activity_seconds = activity_seconds
         self.instance_id = instance_id
+        self.version = version
         self.calls: list[Call] = []
         self.events: list[tuple[float, str, Any]] = []
         self.now = START
@@ -109,7 +114,7 @@ class Simulation:
         answer: dict[str, Any] = {"actions": [[]]}
         sequence = 0
         new: list[dict[str, Any]] = [
-            {"EventType": 0, "Name": "agent_run", "Version": None, "Input": json.dumps(given), "Tags": None}
+            {"EventType": 0, "Name": "agent_run", "Version": self.version, "Input": json.dumps(given), "Tags": None}
         ]
         while True:
             ended.episodes += 1

@@ -17,8 +17,13 @@ from tests.orchestrator.scripted_foundry import (
     failure,
     ok,
 )
+from tests.orchestrator.simulation import Ended
 
 both_backends = pytest.mark.parametrize("exact", [False, True], ids=["azure-storage", "exact"])
+
+
+def most_timers_of_a_generation(ended: Ended) -> int:
+    return max(sum(e["EventType"] == 10 for e in h["history"]) for h in ended.histories)
 
 
 def test_the_steps_in_their_order() -> None:
@@ -27,13 +32,20 @@ def test_the_steps_in_their_order() -> None:
     assert ended.status == "Completed"
     names = [c.name for c in foundry.simulation.calls]
     assert names[:3] == ["create_thread", "create_message", "create_run"]
-    assert set(names[3:-1]) == {"get_run"}
-    assert names[-1] == "get_response"
+    assert set(names[3:]) == {"get_run"}, "the look that sees the end brings the answer along"
     assert ended.output["response"] == "answer of run_1"
     assert [s["step"] for s in ended.custom_statuses if s["polls"] == 0] == [
         "create_thread", "create_message", "create_run", "get_run",
     ]  # fmt: skip
     assert ended.custom_status["status"] == "Success"
+
+
+def test_an_instance_of_version_1_0_ends_as_it_began() -> None:
+    foundry = ScriptedFoundry({0: "active", 200: "completed"})
+    ended = foundry.run(version="1.0")
+    assert [c.name for c in foundry.simulation.calls][-2:] == ["get_run", "get_response"]
+    assert most_timers_of_a_generation(ended) == 20
+    assert ended.output["response"] == "answer of run_1"
 
 
 def test_a_given_thread_is_used() -> None:
@@ -106,8 +118,7 @@ def test_history_stays_bounded() -> None:
     ended = ScriptedFoundry({0: "active", 3000: "completed"}).run(timeout=6000)
     assert ended.status == "Completed"
     assert ended.generations > 3
-    for history in ended.histories:
-        assert sum(e["EventType"] == 10 for e in history["history"]) <= TIMERS_PER_GENERATION
+    assert most_timers_of_a_generation(ended) == TIMERS_PER_GENERATION
 
 
 # --- retries ---
@@ -189,6 +200,24 @@ def test_the_answer_is_asked_for_again_where_the_list_lags() -> None:
     never = ScriptedFoundry(get_response=[nothing] * 9).run()
     assert never.output["response"] == ""
     assert never.output["message_id"] is None
+
+
+def test_a_look_that_finds_no_answer_yet_counts_as_the_first_question() -> None:
+    foundry = ScriptedFoundry()
+    foundry.list_lags = True
+    ended = foundry.run()
+    assert ended.output["response"] == "answer of run_1"
+    assert [delay for _, delay in ended.timers][-1] == 1.5
+    assert len(foundry.called("get_response")) == 1
+
+
+def test_a_look_that_could_not_fetch_the_answer_is_followed_by_a_question_at_once() -> None:
+    foundry = ScriptedFoundry(get_response=[None])
+    ended = foundry.run()
+    calls = [c for c in foundry.simulation.calls if c.name in {"get_run", "get_response"}][-2:]
+    assert [c.name for c in calls] == ["get_run", "get_response"]
+    assert calls[1].at - calls[0].at == pytest.approx(0.1)
+    assert ended.output["response"] == "answer of run_1"
 
 
 # --- cancel ---

@@ -5,25 +5,35 @@ deployment.
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.orchestrator.record_histories import HISTORIES, SCENARIOS, answer_to
 from tests.orchestrator.scripted_foundry import ORCHESTRATOR
-from tests.orchestrator.simulation import Simulation
+from tests.orchestrator.simulation import VERSION, Simulation
+
+every_history = pytest.mark.parametrize(
+    "path", sorted(HISTORIES.glob("*/*.json")), ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_the_recorded_history_replays(name: str) -> None:
-    generations = json.loads((HISTORIES / f"{name}.json").read_text(encoding="utf-8"))
+def generations(path: Path) -> list[Any]:
+    recorded: list[Any] = json.loads(path.read_text(encoding="utf-8"))
+    return recorded
+
+
+@every_history
+def test_the_recorded_history_replays(path: Path) -> None:
     simulation = Simulation(ORCHESTRATOR, {})
-    for recorded in generations:
+    for recorded in generations(path):
         assert answer_to(simulation, recorded["context"]) == {k: recorded[k] for k in ("answer", "error")}
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_every_prefix_of_a_history_replays_to_the_same_actions(name: str) -> None:
-    for recorded in json.loads((HISTORIES / f"{name}.json").read_text(encoding="utf-8")):
+@every_history
+def test_every_prefix_of_a_history_replays_to_the_same_actions(path: Path) -> None:
+    for recorded in generations(path):
         simulation = Simulation(ORCHESTRATOR, {})
         history = recorded["context"]["history"]
         whole = recorded["answer"]["actions"][0]
@@ -41,5 +51,12 @@ def strip(action: object) -> object:
     return [strip(a) for a in action] if isinstance(action, list) else action
 
 
-def test_no_recorded_history_is_without_a_scenario() -> None:
-    assert {p.stem for p in HISTORIES.glob("*.json")} == set(SCENARIOS)
+def test_every_scenario_is_recorded_for_the_version_of_today() -> None:
+    assert {p.stem for p in (HISTORIES / VERSION).glob("*.json")} == set(SCENARIOS)
+
+
+def test_a_history_is_of_the_version_that_its_folder_names() -> None:
+    for path in HISTORIES.glob("*/*.json"):
+        for recorded in generations(path):
+            started = next(e for e in recorded["context"]["history"] if e["EventType"] == 0)
+            assert (started["Version"] or "1.0") == path.parent.name

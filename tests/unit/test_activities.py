@@ -53,6 +53,7 @@ class FakeService:
     def __init__(self):
         self.calls: list[tuple] = []
         self.created: dict[tuple[str, Stamp], str] = {}
+        self.run = RUN
         self.waiting_instance: str | None = None
         self.lost: dict[str, Exception] = {}
         """The answer to the next call of this method is lost: it has its effect, and raises this."""
@@ -101,7 +102,7 @@ class FakeService:
 
     def get_run(self, thread_id, run_id):
         self._call("get_run", thread_id, run_id)
-        return RUN
+        return self.run
 
     def get_answer(self, thread_id, run_id):
         self._call("get_answer", thread_id, run_id)
@@ -244,6 +245,29 @@ def test_the_allow_list_holds_for_whoever_starts_the_orchestrator(service, envir
 
 def test_a_run_is_looked_at(service):
     assert run("get_run", REF, RunSnapshot).value == RUN
+
+
+COMPLETED = msgspec.structs.replace(RUN, state=RunState.COMPLETED, raw_status="completed")
+
+
+def test_a_completed_run_brings_its_answer_along(service):
+    service.run = COMPLETED
+    assert run("get_run", REF, RunSnapshot).value.answer == Answer(found=True, text="blue", message_id="msg_1")
+
+
+@pytest.mark.parametrize("state", [s for s in RunState if s is not RunState.COMPLETED])
+def test_no_other_run_is_asked_for_an_answer(service, state):
+    service.run = msgspec.structs.replace(RUN, state=state)
+    assert run("get_run", REF, RunSnapshot).value == service.run
+    assert [c[0] for c in service.calls] == ["get_run"]
+
+
+def test_a_completed_run_whose_answer_cannot_be_had_is_still_completed(service, caplog):
+    service.run = COMPLETED
+    service.faults = {"get_answer": errors.UnavailableError("503", summary="503")}
+    with caplog.at_level(logging.INFO):
+        assert run("get_run", REF, RunSnapshot).value == COMPLETED
+    assert '"code":"service_unavailable"' in caplog.text.replace(": ", ":")
 
 
 def test_the_answer_is_fetched(service):
