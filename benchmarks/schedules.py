@@ -26,7 +26,7 @@ class Looks:
 
     at: Sequence[float]
     answer_seconds: float
-    """From the look that sees the end until the caller could have the answer: that look, and fetching the answer."""
+    """From the start of the look that sees the end until the caller could have the answer."""
 
     def count(self, duration: float) -> int:
         """Return how many looks a run of this duration takes."""
@@ -57,13 +57,17 @@ def app_run(duration: float, *, exact_timers: bool, activity_seconds: float) -> 
     return foundry, ended
 
 
-def app_looks(longest: float, *, exact_timers: bool, activity_seconds: float) -> Looks:
-    """Return the app's looks. When it looks does not depend on the run's end, so one run tells them all."""
+def app_looks(longest: float, *, exact_timers: bool, activity_seconds: float, request_seconds: float) -> Looks:
+    """Return the app's looks. When it looks does not depend on the run's end, so one run tells them all.
+
+    An activity takes as long as one request and its way through the queues; the look that sees the end makes one
+    request more, for the answer.
+    """
     foundry, ended = app_run(longest, exact_timers=exact_timers, activity_seconds=activity_seconds)
     calls = foundry.simulation.calls
     created = next(c.at for c in calls if c.name == "create_run")
     looks = [c.at for c in calls if c.name == "get_run"]
-    return Looks([at - created for at in looks], ended.seconds - looks[-1])
+    return Looks([at - created for at in looks], ended.seconds - looks[-1] + request_seconds)
 
 
 def sdk_looks(longest: float, *, request_seconds: float) -> Looks:

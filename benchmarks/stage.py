@@ -138,14 +138,18 @@ def _agent(seconds: float) -> dict[str, Any]:
     return {"name": f"lasts {seconds:g} s", "id": agent_lasting(seconds), "script": script}
 
 
+def deployed_threads() -> str:
+    """Return the size of the worker's thread pool as it is deployed (`infra/checks` holds the file to the template)."""
+    example = json.loads((APP_ROOT / "local.settings.example.json").read_text(encoding="utf-8"))
+    return str(example["Values"]["PYTHON_THREADPOOL_THREAD_COUNT"])
+
+
 class AppHost:
     """The local host with the real app (or the naive one) behind it."""
 
-    def __init__(
-        self, emulator: Emulator, *, exact_timers: bool = False, app: Path = APP_ROOT, threads: int | None = None
-    ) -> None:
+    def __init__(self, emulator: Emulator, *, exact_timers: bool = False, app: Path = APP_ROOT) -> None:
         arguments = ["--quiet", "--timers", "exact" if exact_timers else "azure-storage"]
-        environment = {**emulator.environment, "PYTHON_THREADPOOL_THREAD_COUNT": str(threads or "")}
+        environment = {**emulator.environment, "PYTHON_THREADPOOL_THREAD_COUNT": deployed_threads()}
         self.process = HostProcess(app, env=environment, args=arguments)
         self._connection: http.client.HTTPConnection | None = None
 

@@ -1,6 +1,7 @@
 """One HTTP request to Foundry, and its JSON answer or a `FoundryError`. Retries nothing but a refused token, once.
 
-Every thread of the worker has a pooled session of its own, since `requests.Session` is not thread-safe.
+Every thread of the worker has a session of its own, since `requests.Session` is not thread-safe; all of them take
+their connections from one pool, which is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from foundry.credential import TokenSource
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
+
+MOST_CONNECTIONS = 64
+"""More are opened than kept only if a worker has more threads than this."""
 
 _USER_AGENT = "durable-foundry-agents/1"
 
@@ -64,7 +68,7 @@ class Transport:
         self._api_version = api_version
         self._tokens = tokens
         self._timeouts = timeouts
-        self._adapter = adapter
+        self._adapter = adapter or HTTPAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS, max_retries=0)
         self._local = threading.local()
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
@@ -119,8 +123,7 @@ class Transport:
             session = requests.Session()
             # Proxies of the environment are for the network, never for what we send to this machine in plain text.
             session.trust_env = self._endpoint.startswith("https://")
-            adapter = self._adapter or HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
+            session.mount("https://", self._adapter)
+            session.mount("http://", self._adapter)
             self._local.session = session
         return session

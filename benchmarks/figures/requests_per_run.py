@@ -45,5 +45,5 @@ def measure(options: Options) -> Figure:
             Check("requests per run beyond looks", beyond["ours"], 5),
             Check(f"TCP connections for {runs} runs", ours_connections, HANDFUL),
         ],
-        ["The app opens a connection per thread of its worker that has called Foundry (6 on two cores), and keeps it."],
+        ["The app's connections are as many as its worker's threads ever needed at once, and are kept."],
     )

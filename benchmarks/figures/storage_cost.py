@@ -57,6 +57,8 @@ def measure(options: Options) -> Figure:
         [
             Check("naive monitor's transactions to the app's, 10 minutes, Azure Storage",
                   naive[-1][1] / ours[-1][1], 10, least=True),
+            Check("naive monitor's actions to the app's, 10 minutes, Durable Task Scheduler",
+                  float(rows[-1][-1] or 0), 10, least=True),
             Check("transactions of one look (timer, episode, activity, episode)", one_look(), 12),
         ],
         [*_idle_notes(prices), f"Prices are assumptions: {prices}."],

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
@@ -310,6 +311,37 @@ def test_every_thread_has_a_session_of_its_own_and_keeps_it():
     assert all(first is second for first, second in sessions)
     assert len({id(first) for first, _ in sessions}) == 3
     assert len(network.requests) == 6
+
+
+def test_one_thread_takes_over_the_connection_that_another_one_has_left():
+    accepted = []
+
+    class Answers(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self):
+            accepted.append(self.client_address)
+            super().setup()
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        transport = Transport(f"http://127.0.0.1:{server.server_port}/api/projects/p", "v1", Tokens())
+        for _ in range(3):
+            thread = threading.Thread(target=lambda: transport.get("/threads"))
+            thread.start()
+            thread.join()
+        transport._session().close()
+        server.shutdown()
+    assert len(accepted) == 1
 
 
 def test_cookies_of_one_answer_do_not_reach_another_thread():
