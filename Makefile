@@ -70,6 +70,9 @@ bench: $(READY) ## all benchmarks side by side with the SDK's loop, under ten mi
 bench-quick: $(READY) ## the same with little precision, under one minute
 	@$(BIN)/python -m benchmarks --quick --out .local/benchmarks
 
+bench-readme: $(READY) ## put the latest results into benchmarks/README.md
+	@$(BIN)/python -m benchmarks.readme
+
 format: $(READY) ## rewrite the sources in the project's format
 	@$(BIN)/python -m ruff check --fix-only --quiet .
 	@$(BIN)/python -m ruff format .
