@@ -10,7 +10,7 @@ INFRA  := .venv-infra/bin
 endif
 READY  := $(VENV)/.ready
 
-.PHONY: help install demo start test lint format conformance soak load chaos bench bench-quick infra-check clean
+.PHONY: help install demo start test lint format conformance soak load chaos bench bench-quick bench-readme infra-check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets

@@ -114,8 +114,9 @@ def suspect_of(payload: Mapping[str, Any]) -> Suspect | None:
     if payload.get("name") != ORCHESTRATOR or not isinstance(custom, Mapping):
         return None
     thread_id, run_status = custom.get("thread_id"), custom.get("run_status")
-    # The step after the one that the custom status shows may have been executed although the instance was terminated.
-    started = custom.get("run_requested") or custom.get("step") == "create_message"
+    # The step that the custom status shows, and the one after it, may have been executed although the instance was
+    # terminated.
+    started = custom.get("run_requested") or custom.get("step") in {"create_message", "create_run"}
     if not isinstance(thread_id, str) or not started or run_status in _ENDED_STATUSES:
         return None
     ended_at = datetime.fromisoformat(str(payload["lastUpdatedTime"])).replace(tzinfo=UTC)

@@ -41,24 +41,7 @@ def is_cancelled(caller: Caller, name: str) -> Iterator[str]:
 
 
 def answers_tools(caller: Caller, name: str) -> Iterator[str]:
-    instance_id = caller.start("twoToolRounds", name)
-    answered: set[str] = set()
-    while True:
-        document = caller.until(
-            instance_id,
-            lambda d: (
-                d["status"] != "Running" or (d["required_action"] and d["required_action"]["event"] not in answered)
-            ),
-        )
-        if document["status"] != "Running":
-            break
-        event = document["required_action"]["event"]
-        answer = caller.answer(instance_id, document)
-        if answer.status not in (202, 400, 409):  # an answer that has got through already is refused
-            yield f"the answer to {event} got {answer.status}: {answer.text}"
-            return
-        if answer.status == 202:
-            answered.add(event)
+    document = caller.answer_until_ended(caller.start("twoToolRounds", name))
     if document["status"] != "Success":
         yield f"its tools were answered: {shown(document)}"
 

@@ -89,6 +89,19 @@ class Caller:
         """Answer every call that the status document shows."""
         return self._acknowledged(f"/api/runs/{instance_id}/tool_outputs", tool_answer(document))
 
+    def answer_until_ended(self, instance_id: str) -> dict[str, Any]:
+        """Answer every question once, until the run has ended: an answer that was accepted must not get lost."""
+        answered: set[str] = set()
+        while True:
+            document = self.until(instance_id, lambda d: d["status"] in ENDED or _unanswered(d, answered))
+            if document["status"] in ENDED:
+                return document
+            event = document["required_action"]["event"]
+            answer = self.answer(instance_id, document)
+            assert answer.status in (202, 400, 409), answer.text  # one that has got through already is refused
+            if answer.status == 202:
+                answered.add(event)
+
     def _acknowledged(self, path: str, body: Any) -> Answer:
         deadline = time.monotonic() + self._patience
         while True:
@@ -96,6 +109,11 @@ class Caller:
             if answer.status != 503:
                 return answer
             assert time.monotonic() < deadline, answer.text
+
+
+def _unanswered(document: Mapping[str, Any], answered: set[str]) -> bool:
+    question = document["required_action"]
+    return question is not None and question["event"] not in answered
 
 
 def tool_answer(document: Mapping[str, Any]) -> dict[str, Any]:

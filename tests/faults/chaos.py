@@ -1,8 +1,9 @@
 """Chaos: `python -m tests.faults.chaos [--seed N] [--runs 300]`, or `--hostile-seeds N`. Exits 1 with what it found.
 
 Hundreds of concurrent runs meet random faults of Foundry, kills of the host, cancels, terminations from outside and
-busy threads, from a printed seed. In the end the ledger must be right: every start has one end, no message or run is
-doubled, nothing is active, no cancel was lost, and every answer belongs to its message. With `--hostile-seeds` the
+busy threads and tool calls, from a printed seed. In the end the ledger must be right: every start has one end, no
+message or run is doubled, nothing is active, no cancel and no tool's output was lost, and every answer belongs to its
+message. With `--hostile-seeds` the
 behaviours of `behaviours.py` run on a hostile host instead, once for each seed.
 """
 
@@ -36,6 +37,7 @@ AGENTS = (
     "fails",
     "unknownStatus",
     "slowCancel",
+    "twoToolRounds",
 )
 ENDS_ONLY_BY_FORCE = {"forever", "slowCancel"}
 FAULTS: tuple[dict[str, Any], ...] = (
@@ -58,6 +60,7 @@ FAULTY = [
     "list_runs",
     "cancel_run",
     "list_threads",
+    "submit_tool_outputs",
 ]
 SCAN = {"ORPHAN_SCAN_SCHEDULE": "*/20 * * * * *", "PYTHON_THREADPOOL_THREAD_COUNT": "24"}
 
@@ -120,7 +123,7 @@ class Chaos:
             if fate:
                 time.sleep(chance.random())
                 accepted = self._act(fate, instance_id)
-            document = self._caller.end(instance_id)
+            document = self._caller.answer_until_ended(instance_id)
         except AssertionError as error:
             thread = self.world.emulator.ledger().threads.get(shared) if fields else None
             self.findings.append(f"{message} ({name}): {error}; its thread: {thread}")

@@ -85,6 +85,7 @@ def ended(instance_id: str = "i1", *, minutes_ago: float = 1, **custom: Any) -> 
         (ended(run_status="cancelling"), True),
         (ended(run_id=None, run_status=None), True),
         (ended(run_id=None, run_status=None, run_requested=False, step="create_message"), True),
+        (ended(run_id=None, run_status=None, run_requested=False, step="create_run"), True),
         (ended(run_id=None, run_status=None, run_requested=False, step="create_thread"), False),
         (ended(run_status="completed"), False),
         (ended(run_status="cancelled"), False),
