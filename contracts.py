@@ -345,7 +345,7 @@ class CancelledRun(Wire, frozen=True, kw_only=True):
 
 
 class TerminateInstance(Wire, frozen=True, kw_only=True):
-    """Input of `terminate_instance`; it returns nothing."""
+    """Input of `terminate_instance`; it returns no value."""
 
     instance_id: str
     reason: str

@@ -6,14 +6,18 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from contracts import TerminateInstance, from_wire
+from contracts import ActivityResult, TerminateInstance, from_wire, to_wire
 
 blueprint = df.Blueprint()
 
 
 @blueprint.activity_trigger(input_name="payload")
 @blueprint.durable_client_input(client_name="client")
-async def terminate_instance(payload: dict[str, Any], client: df.DurableOrchestrationClient) -> None:
-    """Terminate the instance (`TerminateInstance`); its output becomes the reason. Repeating it does no harm."""
+async def terminate_instance(payload: dict[str, Any], client: df.DurableOrchestrationClient) -> dict[str, Any]:
+    """Terminate the instance (`TerminateInstance` to a result without a value); its output becomes the reason.
+
+    Repeating it does no harm. The orchestrator sees the result where the termination itself takes longer.
+    """
     wanted = from_wire(TerminateInstance, payload)
     await client.terminate(wanted.instance_id, wanted.reason)
+    return to_wire(ActivityResult[None]())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from local.functions_host.hostile import BEHAVIOURS as HOSTILE
@@ -35,3 +37,20 @@ def test_each_hostility_alone(name: str) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_all_hostilities_together(seed: int, timers: str) -> None:
     assert findings(str(seed), timers) == []
+
+
+def test_a_termination_that_is_held_back_is_waited_for() -> None:
+    """The orchestrator then sees the result of `terminate_instance` first, and has nothing to do but wait."""
+    with World(args=["--hostile", "7:hold-messages"], speed=20) as world, ThreadPoolExecutor(20) as pool:
+        caller = Caller(world)
+
+        def cancelled(number: int) -> str:
+            instance_id = caller.start("forever", f"held back {number}", instance_id=f"held-back-{number}")
+            caller.cancel(instance_id)
+            return str(caller.end(instance_id)["runtimeStatus"])
+
+        for batch in range(10):
+            assert set(pool.map(cancelled, range(40 * batch, 40 * batch + 40))) == {"Terminated"}
+            if "hostile hold-messages EXECUTION_TERMINATED" in world.host.log:
+                return
+        pytest.fail("no termination was held back in 400")

@@ -73,13 +73,16 @@ class Simulation:
         activity_seconds: float = 0.1,
         instance_id: str = "i1",
         version: str = VERSION,
+        termination_lags: bool = False,
     ) -> None:
+        """With `termination_lags` a termination arrives only when nothing else is left to happen."""
         self.handle = Orchestrator.create(generator)
         self.activities = activities
         self.exact_timers = exact_timers
         self.activity_seconds = activity_seconds
         self.instance_id = instance_id
         self.version = version
+        self.termination_lags = termination_lags
         self.calls: list[Call] = []
         self.events: list[tuple[float, str, Any]] = []
         self.now = START
@@ -157,7 +160,7 @@ class Simulation:
                     )
                 ended.status, ended.output = "Completed", answer.get("output")
                 return None
-            if self.terminated is not None:
+            if self.terminated is not None and not (self.termination_lags and queue):
                 ended.status, ended.output = "Terminated", self.terminated
                 return None
             new = self._next(queue, open_ids)

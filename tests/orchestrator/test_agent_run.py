@@ -238,6 +238,15 @@ def test_a_cancel_at_any_moment_ends_terminated_and_stops_the_run(exact: bool, t
     assert foundry.simulation.calls[-1].name == "terminate_instance"
 
 
+def test_nothing_but_waiting_follows_a_termination_that_is_on_its_way() -> None:
+    foundry = ScriptedFoundry({0: "cancelled"})
+    ended = foundry.run(termination_lags=True)
+    assert ended.status == "Terminated"
+    assert [c.name for c in foundry.simulation.calls].count("terminate_instance") == 1
+    completed = [e for e in ended.histories[-1]["history"] if e["EventType"] == 5]
+    assert len(completed) == len(foundry.simulation.calls), "the orchestrator saw the result of the termination"
+
+
 def test_cancel_twice_and_cancel_before_the_thread_exists() -> None:
     foundry = ScriptedFoundry({0: "active"})
     assert foundry.run(events=[(5, "cancel"), (5.05, "cancel"), (7, "cancel")]).status == "Terminated"

@@ -384,7 +384,8 @@ def test_an_instance_is_terminated_with_its_reason():
     terminate = function("terminate_instance")
     terminate = getattr(terminate, "client_function", terminate)  # the SDK wraps what has a client
     payload = to_wire(TerminateInstance(instance_id="i", reason="cancelled"))
-    assert asyncio.run(terminate(payload=payload, client=Client())) is None
+    result = json.loads(json.dumps(asyncio.run(terminate(payload=payload, client=Client()))))
+    assert from_wire(ActivityResult[None], result) == ActivityResult(value=None, failure=None)
     assert terminated == [("i", "cancelled")]
 
 
