@@ -8,9 +8,9 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from local.functions_host import reload
@@ -21,7 +21,7 @@ from local.functions_host.hooks import Hooks
 from local.functions_host.hostile import BEHAVIOURS, Hostility, Plan, parse_plan
 from local.functions_host.keys import Keys, load_keys, masked
 from local.functions_host.loader import App, load_app
-from local.functions_host.server import WEBHOOK, Host, HostOptions
+from local.functions_host.server import WEBHOOK, Host, HostOptions, listen
 from local.functions_host.settings import HostConfig, load_host_config, load_local_settings
 from local.functions_host.speedup import install_fast_timestamps
 from local.functions_host.store import Store
@@ -29,9 +29,10 @@ from local.functions_host.store import Store
 # Set in the environment of the process that takes over after an edit: from then on a broken app does not end the
 # host, it answers 404 as the real one does.
 _RELOADED = "LOCAL_FUNCTIONS_HOST_RELOADED"
-# How often the process has taken over from itself in hostile mode, and on which port.
+# How often the process has taken over from itself in hostile mode.
 _RESTARTS = "LOCAL_FUNCTIONS_HOST_RESTARTS"
-_PORT = "LOCAL_FUNCTIONS_HOST_PORT"
+# The listening socket that a process hands to the one that takes over, so that nobody else gets the port meanwhile.
+_SOCKET = "LOCAL_FUNCTIONS_HOST_SOCKET"
 _FOLDER = Path.cwd()  # before the app changes it
 
 
@@ -71,27 +72,37 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     console = Console(level=QUIET if given.quiet else VERBOSE if given.verbose else NORMAL)
     try:
-        again = asyncio.run(_run(given, console))
+        changed = asyncio.run(_run(given, console))
     except HostError as error:
         sys.stderr.write(f"ERROR {error}\n")
         return 1
-    if again:
+    if changed:
         os.environ[_RELOADED] = "1"
-        _take_over(again)
+        _take_over(changed)
     return 0
 
 
-def _take_over(port: str) -> None:
+def _listen(port: int) -> socket.socket:
+    """Open the port, or go on with the socket of the process that this one takes over from."""
+    handed = os.environ.pop(_SOCKET, None)
+    return listen(port) if handed is None else socket.socket(fileno=int(handed))
+
+
+def _take_over(listening: socket.socket) -> None:
     """Replace the process by a fresh one on the same port: Python cannot un-import an app. Nothing is drained."""
     sys.stdout.flush()
-    os.environ[_PORT] = port
-    os.chdir(_FOLDER)  # relative arguments mean what they meant
     command = [sys.executable, "-m", "local.functions_host", *sys.argv[1:]]
+    if os.name == "posix":
+        listening.set_inheritable(True)  # callers wait for the new process, and nobody else gets the port
+        os.environ[_SOCKET] = str(listening.fileno())
+    else:
+        command += ["--port", str(listening.getsockname()[1])]
+    os.chdir(_FOLDER)  # relative arguments mean what they meant
     os.execv(sys.executable, command)  # noqa: S606 - the same program with the same arguments
 
 
-async def _run(given: argparse.Namespace, console: Console) -> str | None:
-    """Run one host; returns its port where it is to start again because the app has changed."""
+async def _run(given: argparse.Namespace, console: Console) -> socket.socket | None:
+    """Run one host; returns its socket where it is to start again because the app has changed."""
     stop = _stop_on_signals()
     app_root = given.app_root.resolve()
     ready = given.ready_file.resolve() if given.ready_file else None
@@ -119,19 +130,32 @@ async def _run(given: argparse.Namespace, console: Console) -> str | None:
         app = _load(app_root, console, config_error)
         options = HostOptions(
             app_root=app_root,
-            port=int(os.environ.get(_PORT, given.port)),
             exact_timers=given.timers == "exact",
             auth=given.auth,
         )
-        hooks = _hooks(given, database, clock, console, lambda: host.port)
-        host = Host(options, config, app, store=store, clock=clock, console=console, keys=keys, hooks=hooks)
+        listening = _listen(given.port)
+        hooks = _hooks(given, database, clock, console, listening)
+        host = Host(
+            options,
+            config,
+            app,
+            listening=listening.dup(),
+            store=store,
+            clock=clock,
+            console=console,
+            keys=keys,
+            hooks=hooks,
+        )
         try:
             await host.start()
             _greet(host, config, app, keys, console, auth=given.auth)
             if ready:
                 _write_ready(ready, host, app, keys, auth=given.auth)
             changed = await _until_stopped(stop, app_root, console, seen)
-            return str(host.port) if changed else None
+            if changed:
+                return listening
+            listening.close()
+            return None
         finally:
             await host.stop()
     finally:
@@ -147,7 +171,7 @@ def _config(app_root: Path) -> tuple[HostConfig, HostError | None]:
         return HostConfig(), error
 
 
-def _hooks(given: argparse.Namespace, database: str, clock: Clock, console: Console, port: Callable[[], int]) -> Hooks:
+def _hooks(given: argparse.Namespace, database: str, clock: Clock, console: Console, listening: socket.socket) -> Hooks:
     if given.hostile is None:
         return Hooks()
     plan = parse_plan(given.hostile)
@@ -160,7 +184,7 @@ def _hooks(given: argparse.Namespace, database: str, clock: Clock, console: Cons
 
     def restart() -> None:
         os.environ[_RESTARTS] = str(restarts + 1)
-        _take_over(str(port()))
+        _take_over(listening)
 
     return Hostility(plan, clock=clock, console=console, restarts=restarts, restart=restart)
 

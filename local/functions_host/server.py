@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,19 @@ class HostOptions:
     """How a host is run."""
 
     app_root: Path
-    port: int = 7071
     exact_timers: bool = False
     auth: bool = False
+
+
+def listen(port: int) -> socket.socket:
+    """Open the port (0: a free one) on this machine's own address; raises HostError where that is not possible."""
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise HostError(
+            f"port {port} cannot be opened ({error.strerror or error}): stop what uses it or give another --port "
+            "(0 takes a free one)"
+        ) from error
 
 
 class Host:
@@ -61,19 +72,21 @@ class Host:
         config: HostConfig,
         app: App,
         *,
+        listening: socket.socket,
         store: Store,
         clock: Clock,
         console: Console,
         keys: Keys,
         hooks: Hooks,
     ) -> None:
-        """Wire the parts; ``start`` opens the port."""
+        """Wire the parts; ``start`` begins to answer on the ``listening`` socket, ``stop`` closes it."""
         self._options = options
         self._config = config
         self._console = console
         self._keys = keys
         self._rpc_path = f"/{secrets.token_hex(16)}/"
-        self._port = options.port
+        self._listening = listening
+        self._url = f"http://{HOST}:{listening.getsockname()[1]}"
         self._invoker = Invoker(
             app,
             options.app_root,
@@ -116,15 +129,10 @@ class Host:
     @property
     def url(self) -> str:
         """Where the host listens."""
-        return f"http://{HOST}:{self._port}"
-
-    @property
-    def port(self) -> int:
-        """The port, the real one once the host has started."""
-        return self._port
+        return self._url
 
     async def start(self) -> None:
-        """Open the port, then take up the work in the database."""
+        """Answer requests, then take up the work in the database."""
         # Longer lines than are allowed must reach the handler, which answers them as the real host does.
         server = web.Server(
             self._handle,
@@ -136,16 +144,7 @@ class Host:
         )
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=DRAIN_SECONDS)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self._options.port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise HostError(
-                f"port {self._options.port} cannot be opened ({error.strerror or error}): stop what uses it or give "
-                "another --port (0 takes a free one)"
-            ) from error
-        self._port = int(self._runner.addresses[0][1])
+        await web.SockSite(self._runner, self._listening).start()
         self._inspector.start()
         self.engine.start()
         self._timers.start()

@@ -15,16 +15,10 @@ pytestmark = pytest.mark.e2e
 
 
 def findings(plan: str, timers: str, speed: float = 20.0) -> list[str]:
-    """What was wrong in the end. A hostile restart gives the port up for a moment, and another test may take it."""
-    for _ in range(3):
-        with World(args=["--hostile", plan, "--timers", timers], speed=speed) as world:
-            found = all_at_once(Caller(world), f"seed-{plan}".replace(":", "-").replace(",", "-"))
-            lost_its_port = world.host.returncode is not None and "in use" in world.host.log
-            if found and not lost_its_port:
-                return [*found, world.host.log[-3000:]]
-            if not lost_its_port:
-                return found
-    return ["the host lost its port three times"]
+    """What was wrong in the end."""
+    with World(args=["--hostile", plan, "--timers", timers], speed=speed) as world:
+        found = all_at_once(Caller(world), f"seed-{plan}".replace(":", "-").replace(",", "-"))
+        return [*found, world.host.log[-3000:]] if found else []
 
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))

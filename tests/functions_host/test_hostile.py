@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -137,6 +138,18 @@ def test_the_process_restarts_between_steps() -> None:
         # An activity may run twice across a restart; this one only doubles its input, so the outcome is the same.
         assert {s["output"]["seen"] for s in ended} == {30}
         assert "restart 1" in host.log
+
+
+def test_a_restart_does_not_give_up_the_port() -> None:
+    """Otherwise an outgoing connection of anybody else may take it meanwhile, and the host never comes back."""
+    with hostile("restart") as host:
+        address = ("127.0.0.1", int(host.url.rsplit(":", 1)[1]))
+        patiently(lambda: host.launch("polls", "port", {"polls": 200}))
+        give_up_at = time.monotonic() + 60
+        while "restart 3" not in host.log:
+            assert time.monotonic() < give_up_at, host.log[-500:]
+            with socket.create_connection(address, timeout=30):  # refused, if nobody listened
+                time.sleep(0.001)
 
 
 def test_everything_at_once_and_every_instance_ends() -> None:
