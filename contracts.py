@@ -14,6 +14,7 @@ import enum
 import functools
 import math
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -57,8 +58,29 @@ def to_wire(message: Wire) -> dict[str, Any]:
 
 
 def from_wire(kind: type[T], wire: Any) -> T:
-    """Return `wire` (plain JSON types) as a message of type `kind`; raise `msgspec.ValidationError` if it is none."""
-    return msgspec.convert(wire, kind)
+    """Return `wire` (plain JSON types) as a `kind`; raise `msgspec.ValidationError` if it is none.
+
+    Every conversion to a type goes through here.
+    """
+    hashable: Any = kind  # mypy does not believe it of `type[T]`
+    message: T = msgspec.convert(wire, _prepared(hashable))
+    return message
+
+
+_preparing = threading.Lock()
+
+
+@functools.cache
+def _prepared(kind: Any) -> Any:
+    """Return `kind` after msgspec has taken it apart, which it does at the first use of a type.
+
+    One type after the other: where two threads are the first to use it, one of them finds it half done and the
+    process dies of a segmentation fault (measured with msgspec 0.22). Cached is the very object that is ready: msgspec
+    keeps what it found on it, and an equal `ActivityResult[X]` may be another one.
+    """
+    with _preparing:
+        msgspec.json.Decoder(kind)
+    return kind
 
 
 # --- the start request -----------------------------------------------------------------------------------------------
@@ -453,7 +475,7 @@ def parse_request(given: Any) -> AgentRunRequest:
         )
     if errors:
         raise InvalidRequestError(sorted(errors, key=lambda e: e.target))
-    return msgspec.convert(fields, AgentRunRequest)
+    return from_wire(AgentRunRequest, fields)
 
 
 def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[ToolAnswer, list[FieldError]]:
@@ -466,7 +488,7 @@ def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[Tool
             payload = msgspec.json.decode(payload)
         if unfit := _unfit(payload, "body"):
             return ToolAnswer(), unfit
-        answer = msgspec.convert(payload, ToolAnswer)
+        answer = from_wire(ToolAnswer, payload)
     except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
         expected = "must be an object with tool_outputs [{tool_call_id, output}] or approvals [{tool_call_id, approve}]"
         return ToolAnswer(), [FieldError(code="invalid", message=f"{expected} ({error})", target="body")]
@@ -501,7 +523,7 @@ def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:
     if unfit := _unfit(value, name):
         return unfit
     try:
-        msgspec.convert(value, kind)
+        from_wire(kind, value)
     except msgspec.ValidationError as error:
         return [FieldError(code="invalid", message=f"must be {_EXPECTED[name]} ({error})", target=name)]
     return []
@@ -524,7 +546,7 @@ def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:
             errors += unfit
         else:
             try:
-                msgspec.convert(value, types[name])
+                from_wire(types[name], value)
             except msgspec.ValidationError as error:
                 errors.append(FieldError(code="invalid", message=str(error), target=target))
     return errors

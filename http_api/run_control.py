@@ -8,7 +8,7 @@ import azure.durable_functions as df
 import azure.functions as func
 import msgspec
 
-from contracts import CANCEL_EVENT, PendingCall, read_tool_answer, to_wire
+from contracts import CANCEL_EVENT, PendingCall, from_wire, read_tool_answer, to_wire
 from http_api.answers import ApiError, answering, document_answer, invalid_request
 from http_api.instances import deliver, read_document
 from http_api.start_request import read_json_object
@@ -49,7 +49,7 @@ async def submit_agent_run_tool_outputs(
     action = object_of(document["required_action"])
     if not action:
         raise ApiError(409, "nothing_pending", "the run does not wait for tool outputs or approvals now")
-    calls = msgspec.convert(action["calls"], list[_ShownCall])
+    calls = from_wire(list[_ShownCall], action["calls"])
     answer, problems = read_tool_answer(body, [PendingCall(id=c.id, kind=c.kind, name=c.name) for c in calls])
     if action.get("more"):  # not all calls fit into the custom status: the orchestrator itself checks the others
         problems = [p for p in problems if p.code != "unknown"]

@@ -44,6 +44,7 @@ from contracts import (
     SubmitToolOutputs,
     TerminateInstance,
     ThreadRef,
+    from_wire,
     parse_request,
     read_tool_answer,
     to_wire,
@@ -125,9 +126,9 @@ def _progress(context: Any, steps: Steps) -> Step[Progress]:
     try:
         match given:
             case {"progress": dict(wire), **rest} if not rest:
-                return msgspec.convert(wire, Progress)
+                return from_wire(Progress, wire)
             case {"request": dict(wire), "policy": dict(made), **rest} if not rest:
-                request, policy = parse_request(wire), msgspec.convert(made, RunPolicy)
+                request, policy = parse_request(wire), from_wire(RunPolicy, made)
             case _:
                 request = parse_request(given)
                 policy = yield from _plan(steps, request)

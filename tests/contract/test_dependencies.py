@@ -159,8 +159,15 @@ def test_the_test_itself_sees_what_it_looks_for(source, found):
 
 
 def test_what_orchestrators_import_of_ours_is_deterministic_too():
-    for module in ("contracts", "app_log"):
-        assert not packages_imported_by(module) & FORBIDDEN_IMPORTS
+    assert not packages_imported_by("app_log") & FORBIDDEN_IMPORTS
+    assert packages_imported_by("contracts") & FORBIDDEN_IMPORTS == {"threading"}
+    tree = ast.parse(deployed_modules()["contracts"].read_text("utf-8"))
+    used = {
+        ast.unparse(n)
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Attribute) and n.attr and "threading" in ast.unparse(n)
+    }
+    assert used == {"threading.Lock"}  # around what has the same result in whatever order
 
 
 # --- what importing costs ---------------------------------------------------------------------------------------------
