@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import json
 import logging
 import os
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the host until a signal ends it; returns the exit code."""
+    faulthandler.enable()  # a crash inside a compiled package says where, instead of nothing
     given = parser().parse_args(arguments)
     console = Console(level=QUIET if given.quiet else VERBOSE if given.verbose else NORMAL)
     try:
