@@ -27,6 +27,9 @@ THREAD_BUSY = "thread_busy"
 LARGEST_CUSTOM_STATUS = 1900
 """Characters of its JSON. The platform's limit is 8,703, ours 2,048."""
 
+_WENT_ON = frozenset({RunState.ACTIVE, RunState.COMPLETED, RunState.INCOMPLETE})
+"""States that a run which waits for an answer reaches by nothing but one."""
+
 _LONGEST_ERROR = 500
 _LONGEST_ARGUMENTS = 200
 
@@ -102,7 +105,10 @@ class Progress(msgspec.Struct, kw_only=True):
         self.run_id, self.run_state, self.run_status = run.run_id, run.state, run.raw_status
         self.usage = run.usage or self.usage
         ids = frozenset(call.id for call in run.pending_calls)
-        if ids and ids != self.answered_calls and ids != frozenset(call.id for call in self.pending_calls):
+        asks_anew = bool(ids) and ids not in (self.answered_calls, self._pending_ids())
+        if self.answers and (asks_anew or run.state in _WENT_ON):
+            self.answer_was_taken()  # only Foundry's word for it was lost
+        if asks_anew:
             self.question += 1
             self.pending_calls, self.question_error, self.answers = run.pending_calls, None, []
         elif run.state in {RunState.ACTIVE, RunState.CANCELLING}:
@@ -120,8 +126,11 @@ class Progress(msgspec.Struct, kw_only=True):
 
     def answer_was_taken(self) -> None:
         """Close the open question."""
-        self.answered, self.answered_calls = self.question, frozenset(call.id for call in self.pending_calls)
+        self.answered, self.answered_calls = self.question, self._pending_ids()
         self.pending_calls, self.question_error, self.answers = (), None, []
+
+    def _pending_ids(self) -> frozenset[str]:
+        return frozenset(call.id for call in self.pending_calls)
 
     def answer_was_refused(self, why: str) -> None:
         """Ask again, under a fresh event name: the old one may still deliver what was refused."""

@@ -42,6 +42,7 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._guard: socket.socket | None = None
         self._reopening: asyncio.TimerHandle | None = None
+        self._changing = asyncio.Lock()  # a listener is being opened or closed
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
         self.opened = 0
@@ -99,14 +100,15 @@ class Server:
 
     async def go_down(self, seconds: float, *, sparing: web.BaseRequest | None = None) -> None:
         """Let nobody listen for so many seconds, and break every open connection but that of `sparing`."""
-        await self._close_listener()
+        if self._reopening is not None:
+            self._reopening.cancel()
+        self._reopening = asyncio.get_running_loop().call_later(seconds, self._reopen)
+        async with self._changing:
+            await self._close_listener()
         spared = None if sparing is None else sparing.protocol
         for connection in self._web.connections:
             if connection is not spared and connection.transport is not None:
                 _abort(connection.transport)
-        if self._reopening is not None:
-            self._reopening.cancel()
-        self._reopening = asyncio.get_running_loop().call_later(seconds, self._reopen)
 
     async def _close_listener(self) -> None:
         """Stop accepting, finish what is accepted, then close: asyncio leaks connections accepted meanwhile."""
@@ -126,10 +128,13 @@ class Server:
         task.add_done_callback(self._tasks.discard)
 
     async def _listen_again(self) -> None:
-        try:
-            await self._listen(self.port)
-        except OSError as error:
-            self._emulator.errors.append(error)
+        async with self._changing:
+            if self._listener is not None or self._reopening is not None:
+                return  # another outage has begun, and ends later
+            try:
+                await self._listen(self.port)
+            except OSError as error:
+                self._emulator.errors.append(error)
 
     # Answering
 
@@ -145,7 +150,7 @@ class Server:
             return _json_response(500, server_error().body)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await request.read()
+        body = await _body_of(request)
         path = request.rel_url.raw_path
         query = dict(request.query)
         if path == control.PREFIX or path.startswith(f"{control.PREFIX}/"):
@@ -266,6 +271,16 @@ def _sent(entry: Entry, response: _Response) -> _Response:
 
 def _reply_response(reply: Reply) -> web.Response:
     return _body_response(reply.status, reply.body, dict(reply.headers))
+
+
+async def _body_of(request: web.BaseRequest) -> bytes:
+    """Return the body; raises ConnectionError where the connection breaks before it is there."""
+    try:
+        return await request.read()
+    except RuntimeError as error:
+        if request.transport is not None:
+            raise
+        raise ConnectionResetError(str(error)) from error  # aiohttp's word for one that was broken before we read
 
 
 def _json_response(status: int, body: Any) -> web.Response:

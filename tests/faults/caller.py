@@ -6,7 +6,6 @@ import http.client
 import json
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -143,6 +142,6 @@ def new_thread(world: World) -> str:
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return str(json.load(answer)["id"])
-        except urllib.error.URLError:  # another case has the port refused just now
+        except _NO_ANSWER:  # another case has the port refused just now
             assert time.monotonic() < deadline, "the emulator does not come back"
             time.sleep(0.05)

@@ -93,12 +93,14 @@ class Request:
 def _cancel(caller: Caller, instance_id: str, arm: Callable[[], None]) -> None:
     caller.until(instance_id, lambda d: d["run_id"])
     arm()
-    assert caller.cancel(instance_id).status == 202
+    answer = caller.cancel(instance_id)
+    assert answer.status == 202, answer.text
 
 
 def _cancel_then(caller: Caller, instance_id: str, arm: Callable[[], None]) -> None:
     caller.until(instance_id, lambda d: d["run_id"])
-    assert caller.cancel(instance_id).status == 202
+    answer = caller.cancel(instance_id)
+    assert answer.status == 202, answer.text
     caller.until(instance_id, lambda d: d["run_status"] == "cancelling")
     arm()
 
@@ -106,7 +108,8 @@ def _cancel_then(caller: Caller, instance_id: str, arm: Callable[[], None]) -> N
 def _answer(caller: Caller, instance_id: str, arm: Callable[[], None]) -> None:
     document = caller.until(instance_id, lambda d: d["required_action"])
     arm()
-    assert caller.answer(instance_id, document).status == 202
+    answer = caller.answer(instance_id, document)
+    assert answer.status == 202, answer.text
 
 
 REQUESTS = (

@@ -9,7 +9,7 @@ import requests
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 
 from local.foundry_emulator import Agents, FoundryEmulator
-from tests.foundry_emulator.conftest import sdk_client
+from tests.foundry_emulator.conftest import Http, sdk_client
 
 MESSAGE = {"role": "user", "content": "hi"}
 
@@ -294,6 +294,34 @@ def test_a_closed_port_is_a_request_error(emulator, sdk):
     emulator.outage(0.5)
     with pytest.raises(ServiceRequestError):
         sdk.threads.create()
+
+
+def test_outages_that_overlap_hurt_nobody_but_clients():
+    """Connections break before their request is read, and a port is closed while it is being opened again."""
+    with FoundryEmulator() as emulator:  # its end shows what went wrong inside
+        emulator.faults.add("refuse", operation="create_thread", probability=0.05, times=None, seconds=0.005)
+        answered, refused, end = [], [], time.monotonic() + 3
+
+        def hammer():
+            while time.monotonic() < end:
+                with requests.Session() as session:
+                    try:
+                        while time.monotonic() < end:
+                            url = f"{emulator.endpoint}/threads?api-version=v1"
+                            answer = session.post(url, json={}, headers={"Authorization": "Bearer t"}, timeout=5)
+                            answered.append(answer.status_code)
+                    except requests.ConnectionError as error:
+                        refused.append(error)
+
+        callers = [threading.Thread(target=hammer) for _ in range(12)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        emulator.faults.clear()
+        assert set(answered) == {200}
+        assert len(refused) > 10
+        Http(emulator, requests.Session()).thread()
 
 
 def test_a_bug_inside_is_shown_at_the_end():

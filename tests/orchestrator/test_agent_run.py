@@ -402,6 +402,32 @@ def test_answers_calls_that_lag_in_the_list_are_not_asked_again() -> None:
     assert len(foundry.submitted) == 1
 
 
+@pytest.mark.parametrize(
+    ("then", "status", "answered"),
+    [
+        ({0: "completed"}, "Completed", 1),
+        ({0: "incomplete"}, "Failed", 1),
+        ({0: "active", 600: "completed"}, "Completed", 1),
+        ({0: asks("c2"), 600: "completed"}, "Completed", 1),
+        ({0: "expired"}, "Failed", 0),  # the run ended for want of an answer
+    ],
+)
+def test_a_generation_that_finds_the_run_gone_on_counts_the_answer_as_taken(then, status, answered) -> None:
+    """Foundry took the answer but the app never learnt it, and then failed until the next generation began."""
+    foundry = ScriptedFoundry({0: asks("c1")})
+    foundry.after_answer = then
+
+    def taken_unheard(payload: Any, seconds: float) -> Any:
+        foundry.submit_tool_outputs(payload, seconds)
+        return down()
+
+    foundry.overrides["submit_tool_outputs"] = [taken_unheard] + [down()] * 30
+    ended = foundry.run(timeout=3000, events=[(5, "tool_outputs_1", outputs("c1"))])
+    assert ended.generations >= 2
+    assert (ended.status, ended.custom_status["answered"]) == (status, answered)
+    assert foundry.submitted == [outputs("c1")]
+
+
 # --- quota ---
 
 LIMITED = {
