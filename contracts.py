@@ -15,6 +15,7 @@ import functools
 import math
 import re
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -438,6 +439,9 @@ _EMPTY_MEANS_ABSENT = ("agent_id", "thread_id", "idempotency_key")
 
 _DEEPEST = 64
 
+_MOST_NAMED = 128
+"""So many tool call ids an error names at most: as many as Foundry's runs ask for at once."""
+
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 _SDK_MARKERS = ("__class__", "__module__", "__data__", "$type")
@@ -498,15 +502,17 @@ def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[Tool
     }
     errors: list[FieldError] = []
     for kind, (target, ids) in given.items():
-        wanted = [call.id for call in pending if call.kind == kind]
+        wanted = {call.id for call in pending if call.kind == kind}
+        counted = Counter(ids)
         problems = {
-            "missing": [i for i in wanted if i not in ids],
-            "unknown": [i for i in dict.fromkeys(ids) if i not in wanted],
-            "repeated": [i for i in dict.fromkeys(ids) if ids.count(i) > 1],
+            "missing": [call.id for call in pending if call.kind == kind and call.id not in counted],
+            "unknown": [i for i in counted if i not in wanted],
+            "repeated": [i for i, times in counted.items() if times > 1],
         }
         for code, bad in problems.items():
             if bad:
-                errors.append(FieldError(code=code, message=f"{code} tool call ids: {', '.join(bad)}", target=target))
+                named = ", ".join(i[:100] for i in bad[:_MOST_NAMED]) + (", ..." if len(bad) > _MOST_NAMED else "")
+                errors.append(FieldError(code=code, message=f"{code} tool call ids: {named}", target=target))
     return answer, errors
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from contracts import ActivityResult, TerminateInstance, from_wire, to_wire
+from contracts import ActivityResult, Failure, TerminateInstance, from_wire, to_wire
 
 blueprint = df.Blueprint()
 
@@ -19,5 +19,9 @@ async def terminate_instance(payload: dict[str, Any], client: df.DurableOrchestr
     Repeating it does no harm. The orchestrator sees the result where the termination itself takes longer.
     """
     wanted = from_wire(TerminateInstance, payload)
-    await client.terminate(wanted.instance_id, wanted.reason)
+    try:
+        await client.terminate(wanted.instance_id, wanted.reason)
+    except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions, and the host a 500 now and then
+        message = f"the platform did not take the termination ({type(error).__name__})"
+        return to_wire(ActivityResult[None](failure=Failure(code="not_terminated", message=message, retryable=True)))
     return to_wire(ActivityResult[None]())

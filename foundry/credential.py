@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import copy
+import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,8 +16,20 @@ from typing import Protocol
 from foundry.errors import AuthenticationError, ConnectionFailedError, FoundryError
 
 SCOPE = "https://ai.azure.com/.default"
+NO_TOKEN = "no_token"  # noqa: S105 - a code of an error, as the next one
+"""The app has no identity that works: an operator must act."""
+TOKEN_UNAVAILABLE = "token_unavailable"  # noqa: S105
+"""There is no token now: the identity endpoint fails, which passes."""
 _RENEW_BEFORE_SECONDS = 300
+_RENEW_AGAIN_SECONDS = 30
 _STILL_VALID_SECONDS = 30
+_CONNECT_SECONDS, _READ_SECONDS = 3, 10
+"""The library's own timeouts are minutes, and it tries four times."""
+
+_REFUSED = re.compile(r"\) 400,")
+"""How the library reports that the identity endpoint knows no such identity. All else may pass."""
+_MISLEADING = " App Service managed identity configuration not found in environment."
+"""The library's preface to every failure of the endpoint, although it has found it."""
 
 
 class TokenSource(Protocol):
@@ -59,22 +74,45 @@ class EntraToken:
         self._clock = clock
         self._credential: object | None = None
         self._cached: tuple[str, float] | None = None
+        self._had_one = False
+        self._attempts = 0
+        self._failure: tuple[FoundryError, float] | None = None
+        """Of the last attempt, and when."""
         self._lock = threading.Lock()
 
     def token(self) -> str:
         """Return the cached token, or a new one where it expires within five minutes.
 
-        Where it cannot be renewed, one that is still valid serves on.
+        One thread renews it while the others use the one that is still valid. Where there is none they wait, and share
+        the outcome. A renewal that failed is tried again half a minute later, for as long as the token serves.
         """
+        now, attempts, cached, failure = self._clock(), self._attempts, self._cached, self._failure
+        left = cached[1] - now if cached else 0.0
+        if cached and left >= _RENEW_BEFORE_SECONDS:
+            return cached[0]
+        serves = cached[0] if cached and left > _STILL_VALID_SECONDS else None
+        just_failed = failure is not None and now < failure[1] + _RENEW_AGAIN_SECONDS
+        if serves and (just_failed or self._lock.locked()):
+            return serves
         with self._lock:
-            left = self._cached[1] - self._clock() if self._cached else 0.0
-            if self._cached is None or left < _RENEW_BEFORE_SECONDS:
-                try:
-                    self._cached = self._acquire()
-                except FoundryError:
-                    if self._cached is None or left <= _STILL_VALID_SECONDS:
-                        raise
-            return self._cached[0]
+            if self._attempts == attempts or (self._cached is None and self._failure is None):
+                self._renew()  # else another thread has, while we waited
+            if self._failure is None:
+                assert self._cached is not None
+                return self._cached[0]
+            error = self._failure[0]
+        if serves:
+            return serves
+        raise copy.copy(error)  # each thread its own traceback
+
+    def _renew(self) -> None:
+        try:
+            self._cached = self._acquire()
+        except FoundryError as error:
+            self._failure = error, self._clock()
+        else:
+            self._failure, self._had_one = None, True
+        self._attempts += 1
 
     def discard(self, token: str) -> None:
         """Forget this token, unless another thread has renewed it already."""
@@ -86,7 +124,6 @@ class EntraToken:
     def _acquire_from_entra(self) -> tuple[str, float]:
         from azure.core.exceptions import (  # noqa: PLC0415 - see the module's docstring
             AzureError,
-            HttpResponseError,
             ServiceRequestError,
             ServiceResponseError,
         )
@@ -95,20 +132,37 @@ class EntraToken:
         try:
             if self._credential is None:
                 self._credential = DefaultAzureCredential(
-                    managed_identity_client_id=self._client_id, exclude_interactive_browser_credential=True
+                    managed_identity_client_id=self._client_id,
+                    exclude_interactive_browser_credential=True,
+                    connection_timeout=_CONNECT_SECONDS,
+                    read_timeout=_READ_SECONDS,
                 )
             got = self._credential.get_token(SCOPE)  # type: ignore[attr-defined]
         except (AzureError, ValueError) as error:
-            # The library lists every credential it tried, over many lines; its first line tells enough.
-            reason = str(error).strip().split("\n", 1)[0][:300]
-            passing = isinstance(error, ServiceRequestError | ServiceResponseError)
-            if isinstance(error, HttpResponseError) and (error.status_code or 0) >= 429:
-                passing = True
-            if passing:
-                raise ConnectionFailedError(f"no Entra token now: {reason}", code="token_unavailable") from None
+            reason = reason_of(str(error))
+            unreachable = isinstance(error, ServiceRequestError | ServiceResponseError)
+            if unreachable or self._had_one or (_on_azure() and not _REFUSED.search(reason)):
+                raise ConnectionFailedError(f"no Entra token now: {reason}", code=TOKEN_UNAVAILABLE) from None
             raise AuthenticationError(
                 f"no Entra token for {SCOPE}: {reason}. On Azure give the app a managed identity and set "
                 "AZURE_CLIENT_ID; on a developer's machine run 'az login' or set FOUNDRY_ACCESS_TOKEN",
-                code="no_token",
+                code=NO_TOKEN,
             ) from None
         return got.token, float(got.expires_on)
+
+
+def reason_of(text: str) -> str:
+    """Return what an exception of `DefaultAzureCredential` says, in one line.
+
+    The library lists every credential that it tried, one to a line, below a line that says no more than that. On Azure
+    only the managed identity counts.
+    """
+    lines = [line.strip() for line in text.strip().split("\n")]
+    identity = [line for line in lines if line.startswith("ManagedIdentityCredential:")]
+    chosen = identity[0] if identity and _on_azure() else lines[0]
+    return chosen.replace(_MISLEADING, "")[:300]
+
+
+def _on_azure() -> bool:
+    """Whether the platform has given the app an identity: it then says where tokens are to be had."""
+    return "IDENTITY_ENDPOINT" in os.environ

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import azure.durable_functions as df
 import azure.functions as func
 
@@ -15,13 +17,15 @@ blueprint = df.Blueprint()
 
 @blueprint.route(route="agents", methods=["GET"])
 @answering
-def list_agents(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
+async def list_agents(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
     """List every agent that callers may run: `id`, `name`, `model`, ordered by name."""
     settings = load_settings()
     try:
-        agents = [a for a in agent_service(settings).list_agents() if settings.allows(a.id)]
+        # In a thread of the loop's own: those of the worker are as many as there are activities and orchestrators.
+        listed = await asyncio.to_thread(lambda: list(agent_service(settings).list_agents()))
     except FoundryError as error:
         raise ApiError(502, error.code, error.message) from None
+    agents = [agent for agent in listed if settings.allows(agent.id)]
     return json_answer({"agents": sorted(agents, key=lambda a: ((a.name or "").lower(), a.id))})
 
 

@@ -4,6 +4,7 @@ done).
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import azure.durable_functions as df
@@ -19,16 +20,16 @@ blueprint = df.Blueprint()
 
 @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @answering
-def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
+async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
     """Say that the app is alive, and its version; nothing else, since anybody may ask."""
     return json_answer({"status": "ok", "version": VERSION})
 
 
 @blueprint.route(route="health/ready", methods=["GET"])
 @answering
-def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
+async def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
     """Check settings, token and project, each with its result and its remedy: 200 if all are fine, else 503."""
-    checks = readiness_checks()
+    checks = await asyncio.to_thread(readiness_checks)
     fine = all(check["ok"] for check in checks)
     return json_answer({"ready": fine, "checks": checks}, 200 if fine else 503)
 
@@ -54,7 +55,7 @@ def _foundry_checks(settings: Settings) -> list[dict[str, Any]]:
     if problem is None:
         return [token_fine, {"name": "project", "ok": True, "message": "reachable"}]
     code, message = problem
-    if code == "no_token":
+    if code in {"no_token", "token_unavailable"}:
         return [{"name": "token", "ok": False, "message": message}, _not_made("project", "token")]
     return [token_fine, {"name": "project", "ok": False, "message": message}]
 

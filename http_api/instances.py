@@ -54,8 +54,15 @@ async def deliver(
     give_up_at = time.monotonic() + ACKNOWLEDGE_SECONDS
     raise_at = 0.0
     while True:
-        document = await read_document(client, instance_id)
         now = time.monotonic()
+        try:
+            document = await read_document(client, instance_id)
+        except Exception as error:
+            if isinstance(error, ApiError) or now > give_up_at:
+                raise
+            _log.warning("instance %s could not be looked at: %s", instance_id, type(error).__name__)
+            await asyncio.sleep(LOOK_SECONDS)
+            continue
         if is_ended(document) or acknowledged(document) or now > give_up_at:
             return document
         if document["runtimeStatus"] in ("Running", "Suspended") and now >= raise_at:

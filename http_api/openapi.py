@@ -17,7 +17,7 @@ _ROUTE = re.compile(r"/openapi\.json/?$", re.IGNORECASE)
 
 @blueprint.route(route="openapi.json", methods=["GET"])
 @answering
-def openapi(req: func.HttpRequest) -> func.HttpResponse:
+async def openapi(req: func.HttpRequest) -> func.HttpResponse:
     """Describe this API, as it is configured, in OpenAPI 3.1."""
     # Built when it is asked for: describing what is rarely read should not slow down the start of the app.
     from http_api.openapi_document import openapi_document  # noqa: PLC0415

@@ -106,9 +106,13 @@ async def _end_within(client: df.DurableOrchestrationClient, instance_id: str, s
     give_up_at = time.monotonic() + seconds
     looks = 0
     while True:
-        document = await read_document(client, instance_id)
-        if is_ended(document):
-            return document
+        try:
+            document = await read_document(client, instance_id)
+        except Exception as error:  # noqa: BLE001 - the run goes on: whoever is not told its id pays for another one
+            _log.warning("instance %s could not be looked at: %s", instance_id, type(error).__name__)
+        else:
+            if is_ended(document):
+                return document
         left = give_up_at - time.monotonic()
         if left <= 0:
             return None

@@ -95,7 +95,8 @@ def call(builder, path="/run_agent", body=None, *, method="POST", route=None, qu
         route_params=route or {},
         body=raw,
     )
-    answer = asyncio.run(function(req=req, client=client)) if client else function(req=req)
+    called = function(req=req, client=client) if client else function(req=req)
+    answer = asyncio.run(called) if asyncio.iscoroutine(called) else called
     return answer.status_code, json.loads(answer.get_body()), answer.headers
 
 
