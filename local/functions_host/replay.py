@@ -116,6 +116,7 @@ class Replay:
         self._terminated: str | None = None
         self._suspended = False
         self._queued: deque[Event] = deque()
+        self._parked: dict[int, Scheduled] = {}
         self._new: dict[int, Scheduled] = {}
         self._open: dict[int, Callable[[bool], None]] = {}
         self._waiters: dict[str, list[_Leaf]] = {}
@@ -127,7 +128,9 @@ class Replay:
             if event.kind is Kind.ORCHESTRATOR_STARTED:
                 self._now = event.timestamp
             elif self._suspended and event.kind not in (Kind.EXECUTION_RESUMED, Kind.EXECUTION_TERMINATED):
-                self._queued.append(event)
+                # One resume ends any number of suspensions: the extension drops all but the first.
+                if event.kind is not Kind.EXECUTION_SUSPENDED:
+                    self._queued.append(event)
             else:
                 self._feed(event)
         outcome = self._outcome
@@ -171,10 +174,15 @@ class Replay:
                     self._terminated = event.reason or ""
                     self._outcome.terminated_before = self._next_id
             case Kind.EXECUTION_SUSPENDED:
+                # The program may be ahead of the history: the code has seen an event that waits here, and the timer
+                # it cancelled lets the program pass. What was started so is kept back until the resume, else every
+                # episode until then would start it again (DurableTask.Core 2.16.1, pull request 1024).
                 self._suspended = True
+                self._parked, self._new = self._new, {}
             case Kind.EXECUTION_RESUMED:
                 self._suspended = False
-                while self._queued and not self._suspended:
+                self._new, self._parked = self._new | self._parked, {}
+                while self._queued:
                     self._feed(self._queued.popleft())
             case _:
                 pass

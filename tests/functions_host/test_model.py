@@ -163,14 +163,32 @@ def raise_all(hub: Hub, steps: Program) -> None:
             hub.raise_event("one", f"event_{number}", value)
 
 
-async def play(generations: list[Program], seed: int, crashes: list[int]) -> Any:
-    """Run a program on a rough host that crashes after so many steps of the event loop; returns its output."""
+async def steps_of_the_loop(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def hold(hub: Hub, pause: int) -> None:
+    """Suspend the instance after so many steps of the event loop, and resume it after as many more."""
+    await steps_of_the_loop(pause)
+    if hub.row("one").status != "Running":
+        return
+    hub.operations.suspend("one", "hold")
+    row = await hub.until("one", lambda row: row.ended or row.status == "Suspended")
+    await steps_of_the_loop(pause)
+    if not row.ended:
+        hub.operations.resume("one", "go")
+
+
+async def play(generations: list[Program], seed: int, crashes: list[int], holds: list[int]) -> Any:
+    """Run a program on a rough host that crashes, or suspends the instance, after so many steps of the event loop;
+    returns its output.
+    """
     async with Hub({"program": program}, activities(), speed=2000, hooks=Rough(seed)) as hub:
         hub.start("program", "one", {"generations": generations, "out": []})
         raised = False
         for pause in crashes:
-            for _ in range(pause):
-                await asyncio.sleep(0)
+            await steps_of_the_loop(pause)
             await hub.crash()
             if hub.row("one").status == "Running" and not raised:
                 raised = True
@@ -178,6 +196,8 @@ async def play(generations: list[Program], seed: int, crashes: list[int]) -> Any
         row = await hub.until("one", lambda row: row.status != "Pending")
         if not raised and not row.ended:
             raise_all(hub, generations[0])
+        for pause in holds:
+            await hold(hub, pause)
         row = await hub.until_ended("one")
         assert row.status == "Completed", row.output
         for other in hub.store.instances():
@@ -187,11 +207,16 @@ async def play(generations: list[Program], seed: int, crashes: list[int]) -> Any
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(generations=PROGRAMS, seed=st.integers(0, 2**32), crashes=st.lists(st.integers(0, 12), max_size=4))
+@given(
+    generations=PROGRAMS,
+    seed=st.integers(0, 2**32),
+    crashes=st.lists(st.integers(0, 12), max_size=4),
+    holds=st.lists(st.integers(0, 30), max_size=3),
+)
 def test_an_orchestration_comes_to_what_its_program_says(
-    generations: list[Program], seed: int, crashes: list[int]
+    generations: list[Program], seed: int, crashes: list[int], holds: list[int]
 ) -> None:
-    assert asyncio.run(play(generations, seed, crashes)) == interpret(generations)
+    assert asyncio.run(play(generations, seed, crashes, holds)) == interpret(generations)
 
 
 class SteppedClock(Clock):
