@@ -10,8 +10,10 @@ Source of names and limits: ../shared/design.md, sections 2 to 4.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
+import hashlib
 import math
 import re
 import threading
@@ -36,6 +38,11 @@ ORCHESTRATOR = "agent_run"
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 """Hosts to which a token may go in plain text: this machine."""
+
+INSTANCE_ID_PATTERN = r"(?!\.+\Z)[A-Za-z0-9_:.-]{1,100}"
+"""What the id of an instance looks like, whole. The client does not escape ids (durable-protocol.md, rule 14), so one
+that could change the path is unknown at once.
+"""
 
 CANCEL_EVENT = "cancel"
 """External event that asks an instance to cancel its run."""
@@ -367,6 +374,18 @@ class CancelledRun(Wire, frozen=True, kw_only=True):
     run: RunSnapshot | None
 
 
+class LookAtInstance(Wire, frozen=True, kw_only=True):
+    """Input of `look_at_instance`; it returns an `InstanceState`."""
+
+    instance_id: str
+
+
+class InstanceState(Wire, frozen=True, kw_only=True):
+    """What the platform knows of an instance. One that is unknown has been purged, or is another app's."""
+
+    state: Literal["active", "ended", "unknown"]
+
+
 class TerminateInstance(Wire, frozen=True, kw_only=True):
     """Input of `terminate_instance`; it returns no value."""
 
@@ -480,6 +499,14 @@ def parse_request(given: Any) -> AgentRunRequest:
     if errors:
         raise InvalidRequestError(sorted(errors, key=lambda e: e.target))
     return from_wire(AgentRunRequest, fields)
+
+
+def answer_digest(payload: Any) -> str:
+    """Return what tells an answer from another, whether it is JSON text or its value."""
+    if isinstance(payload, str):
+        with contextlib.suppress(msgspec.DecodeError):
+            payload = msgspec.json.decode(payload)
+    return hashlib.sha256(msgspec.json.encode(payload, order="deterministic")).hexdigest()[:16]
 
 
 def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[ToolAnswer, list[FieldError]]:

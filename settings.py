@@ -75,6 +75,8 @@ class Settings:
     max_timeout_seconds: int
     rate_limit_retries: int
     history_retention_days: int
+    site_name: str = ""
+    """The Function app's name, which Azure sets; empty on a developer's machine."""
 
     def __repr__(self) -> str:
         return f"Settings(project_endpoint={self.project_endpoint!r}, ...)"
@@ -120,6 +122,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         max_timeout_seconds=longest,
         rate_limit_retries=reader.whole_number("RUN_RATE_LIMIT_RETRIES", 0, 100),
         history_retention_days=reader.whole_number("HISTORY_RETENTION_DAYS", 0, 3650),
+        site_name=reader.given("WEBSITE_SITE_NAME"),
     )
     if reader.problems:
         raise SettingsError(reader.problems)
@@ -155,10 +158,13 @@ class _Reader:
         self.problems.append(SettingProblem(name, message))
 
     def is_set(self, name: str) -> bool:
-        return bool(self._environment.get(name, "").strip())
+        return bool(self.given(name))
+
+    def given(self, name: str) -> str:
+        return self._environment.get(name, "").strip()
 
     def text(self, name: str) -> str:
-        return self._environment.get(name, "").strip() or DEFAULTS[name]
+        return self.given(name) or DEFAULTS[name]
 
     def matching(self, name: str, pattern: str, expected: str) -> str | None:
         value = self.text(name)

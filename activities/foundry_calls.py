@@ -37,7 +37,7 @@ from contracts import (
     to_wire,
 )
 from foundry.connection import agent_service
-from foundry.errors import FoundryError, ThreadBusyError
+from foundry.errors import FoundryError, ThreadBusyError, ThreadInUseError
 from foundry.service import AgentService
 from policy import policy_for
 from settings import SettingsError, load_settings
@@ -121,7 +121,9 @@ def _create_thread(wanted: CreateThread) -> ThreadRef:
 
 def _create_message(wanted: CreateMessage) -> MessageRef:
     service = _service()
-    with _thread_locks.of(wanted.thread_id):
+    with _thread_locks.of(wanted.thread_id) as held:
+        if not held:
+            raise ThreadInUseError(f"another message is being posted on thread {wanted.thread_id}")
         found = service.find_message(wanted.thread_id, wanted.stamp)
         if found.message_id is not None:
             return MessageRef(message_id=found.message_id)

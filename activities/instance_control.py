@@ -1,14 +1,52 @@
-"""The activity by which an orchestration ends itself as Terminated, which user code cannot do by returning."""
+"""The activities that act on instances: ending one as Terminated, which user code cannot do by returning, and seeing
+whether one still goes on.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import azure.durable_functions as df
 
-from contracts import ActivityResult, Failure, TerminateInstance, from_wire, to_wire
+from contracts import (
+    INSTANCE_ID_PATTERN,
+    ActivityResult,
+    Failure,
+    InstanceState,
+    LookAtInstance,
+    TerminateInstance,
+    from_wire,
+    to_wire,
+)
 
 blueprint = df.Blueprint()
+
+
+_ENDED = {"Completed", "Failed", "Terminated", "Canceled"}
+
+
+@blueprint.activity_trigger(input_name="payload")
+@blueprint.durable_client_input(client_name="client")
+async def look_at_instance(payload: dict[str, Any], client: df.DurableOrchestrationClient) -> dict[str, Any]:
+    """Say whether an instance of this task hub goes on (`LookAtInstance` to `InstanceState`).
+
+    The id comes from a thread that others may write to.
+    """
+    instance_id = from_wire(LookAtInstance, payload).instance_id
+    if not re.fullmatch(INSTANCE_ID_PATTERN, instance_id):
+        return to_wire(ActivityResult(value=InstanceState(state="unknown")))
+    try:
+        status = await client.get_status(instance_id)
+    except Exception as error:  # noqa: BLE001 - as below
+        message = f"the platform did not say how the instance is ({type(error).__name__})"
+        failure = Failure(code="instance_not_seen", message=message, retryable=True)
+        return to_wire(ActivityResult[InstanceState](failure=failure))
+    found = status.to_json() if status else {}
+    if not found:
+        return to_wire(ActivityResult(value=InstanceState(state="unknown")))
+    ended = found["runtimeStatus"] in _ENDED
+    return to_wire(ActivityResult(value=InstanceState(state="ended" if ended else "active")))
 
 
 @blueprint.activity_trigger(input_name="payload")

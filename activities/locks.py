@@ -1,4 +1,4 @@
-"""A lock for every name in use, so that two activities of this worker do not act on one thread at the same moment."""
+"""What is in use by name, so that two activities of this worker do not act on one thread at the same moment."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ from contextlib import contextmanager
 
 
 class LockByName:
-    """Locks by name; one that nobody holds or awaits is forgotten."""
+    """Locks by name. Nobody waits for one: whoever did would keep a thread of the worker from everybody else's work."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._locks: dict[str, tuple[threading.Lock, int]] = {}
+        self._held: set[str] = set()
 
     @contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Hold the lock of this name."""
+    def of(self, name: str) -> Iterator[bool]:
+        """Hold the lock of this name; yields False, and holds nothing, where another thread holds it."""
         with self._guard:
-            lock, users = self._locks.get(name, (threading.Lock(), 0))
-            self._locks[name] = (lock, users + 1)
+            free = name not in self._held
+            self._held.add(name)
         try:
-            with lock:
-                yield
+            yield free
         finally:
-            with self._guard:
-                lock, users = self._locks[name]
-                if users == 1:
-                    del self._locks[name]
-                else:
-                    self._locks[name] = (lock, users - 1)
+            if free:
+                with self._guard:
+                    self._held.remove(name)

@@ -6,6 +6,7 @@
     ├── PermissionDeniedError    the identity lacks the role (403)
     ├── NotFoundError            (404)
     ├── ThreadBusyError          another run is active on the thread; names it where Foundry does
+    ├── ThreadInUseError         another message is being posted on the thread by this worker
     ├── RateLimitedError         (429)
     ├── UnavailableError         Foundry is down or slow (408, 5xx)
     ├── ConnectionFailedError    no answer, or none within the timeout: the request may have taken effect
@@ -83,6 +84,13 @@ class ThreadBusyError(FoundryError):
         super().__init__(message, summary=summary)
         self.active_run_id = active_run_id
         self.waiting_instance = waiting_instance
+
+
+class ThreadInUseError(FoundryError):
+    """Another message is being posted on the thread."""
+
+    code = "thread_in_use"
+    retryable = True
 
 
 class RateLimitedError(FoundryError):

@@ -11,7 +11,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from contracts import ORCHESTRATOR
+from contracts import INSTANCE_ID_PATTERN, ORCHESTRATOR
 from http_api.answers import ApiError
 from http_api.status_document import is_ended, status_document
 
@@ -21,15 +21,10 @@ ACKNOWLEDGE_SECONDS = 10.0
 LOOK_SECONDS = 0.2
 RAISE_AGAIN_SECONDS = 1.5
 
-_INSTANCE_ID = r"[A-Za-z0-9_:.-]{1,100}"
-"""The client does not escape ids (durable-protocol.md, rule 14), so one that could change the path is unknown at
-once.
-"""
-
 
 async def read_document(client: df.DurableOrchestrationClient, instance_id: str) -> dict[str, Any]:
     """Return the status document of an instance of ours; raise a 404 for any other id."""
-    looks_like_one = re.fullmatch(_INSTANCE_ID, instance_id) and instance_id.strip(".")
+    looks_like_one = re.fullmatch(INSTANCE_ID_PATTERN, instance_id)
     status = await client.get_status(instance_id) if looks_like_one else None
     # The SDK answers an unknown id with an empty status, whose to_json() crashes.
     if not status or status.name != ORCHESTRATOR:

@@ -46,6 +46,13 @@ class RequiredAction(Wire, frozen=True, kw_only=True):
     more: Annotated[int, Meta(description="How many calls did not fit.")] | UnsetType = UNSET
 
 
+class TakenAnswer(Wire, frozen=True, kw_only=True):
+    """The last answer to a question that was accepted; of several callers' answers only the first one is."""
+
+    event: Annotated[str, Meta(description="The external event that it answers.")]
+    digest: Annotated[str, Meta(description="Tells the answer from another, without showing it.")]
+
+
 class CustomStatus(Wire, frozen=True, kw_only=True):
     """What the orchestrator shows of its progress; it survives failure and termination."""
 
@@ -61,6 +68,7 @@ class CustomStatus(Wire, frozen=True, kw_only=True):
     run_status: str | UnsetType | None = UNSET
     polls: int | UnsetType = UNSET
     answered: Annotated[int, Meta(description="The last question that was answered.")] | UnsetType = UNSET
+    answer_taken: TakenAnswer | UnsetType | None = UNSET
     required_action: RequiredAction | UnsetType | None = UNSET
     retrying: Annotated[str | None, Meta(description="Code of the failure after which it tries again.")] | UnsetType = (
         UNSET

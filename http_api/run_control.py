@@ -8,7 +8,7 @@ import azure.durable_functions as df
 import azure.functions as func
 import msgspec
 
-from contracts import CANCEL_EVENT, PendingCall, from_wire, read_tool_answer, to_wire
+from contracts import CANCEL_EVENT, PendingCall, answer_digest, from_wire, read_tool_answer, to_wire
 from http_api.answers import ApiError, answering, document_answer, invalid_request
 from http_api.instances import deliver, read_document
 from http_api.start_request import read_json_object
@@ -27,9 +27,11 @@ async def cancel_agent_run(req: func.HttpRequest, client: df.DurableOrchestratio
     instance_id = req.route_params["instance_id"]
     document = await read_document(client, instance_id)
     _refuse_ended(document)
+    _refuse_ending(document)
     document = await deliver(client, instance_id, CANCEL_EVENT, None, is_cancelling)
     if document["status"] != "Cancelled":
         _refuse_ended(document)
+    _refuse_ending(document)
     if not (is_ended(document) or is_cancelling(document) or document["runtimeStatus"] == "Suspended"):
         raise _not_acknowledged("cancel")
     return document_answer(req, document, 202)
@@ -57,7 +59,11 @@ async def submit_agent_run_tool_outputs(
         raise invalid_request(problems)
 
     event = str(action["event"])
-    document = await deliver(client, instance_id, event, to_wire(answer), lambda d: _event_of(d) != event)
+    given = to_wire(answer)
+    document = await deliver(client, instance_id, event, given, lambda d: _event_of(d) != event)
+    taken = object_of(object_of(document["customStatus"]).get("answer_taken"))
+    if taken.get("event") == event and taken.get("digest") != answer_digest(given):
+        raise ApiError(409, "answered_otherwise", "another answer to this question came first", target="body")
     refusal = object_of(document["required_action"]).get("error")
     if refusal and _event_of(document) != event:
         raise ApiError(400, "invalid_request", str(refusal), target="body")
@@ -90,6 +96,16 @@ def _refuse_ended(document: dict[str, Any], unless_answered: int | None = None) 
         return
     if is_ended(document):
         raise ApiError(409, "already_ended", f"the run has ended: {document['status']}", target="instance_id")
+
+
+def _refuse_ending(document: dict[str, Any]) -> None:
+    """Refuse to cancel what nothing but its answer, or the end of its run, is still waited for."""
+    if is_ended(document) or is_cancelling(document):
+        return
+    if document["run_status"] == "completed":
+        raise ApiError(409, "already_ended", "the run has completed, its answer is being fetched")
+    if error := object_of(object_of(document["customStatus"]).get("error")):
+        raise ApiError(409, "already_ended", f"the run is being stopped already: {error.get('code')}")
 
 
 def _not_acknowledged(what: str) -> ApiError:

@@ -46,14 +46,16 @@ async def start_agent_run(req: func.HttpRequest, client: df.DurableOrchestration
 
 
 async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    settings = load_settings()
     request, policy = read_start_request(
-        load_settings(), route=req.route_params, query=req.params, headers=req.headers, body=req.get_body()
+        settings, route=req.route_params, query=req.params, headers=req.headers, body=req.get_body()
     )
     wait = wait_seconds(req.headers.get("prefer"))
     if request.idempotency_key is None:
         instance_id = str(await client.start_new(ORCHESTRATOR, client_input=start_input(request, policy)))
     else:
-        instance_id = await _start_once(client, request.idempotency_key, request, policy)
+        fingerprint = _fingerprint(request, policy, settings.site_name)
+        instance_id = await _start_once(client, request.idempotency_key, fingerprint, request, policy)
     _log.info("started instance %s of agent %s", instance_id, policy.agent_id)
     applied = {"Preference-Applied": f"wait={wait}"} if wait else {}
     if wait and (document := await _end_within(client, instance_id, wait)):
@@ -62,30 +64,36 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
 
 
 async def _start_once(
-    client: df.DurableOrchestrationClient, key: str, request: AgentRunRequest, policy: RunPolicy
+    client: df.DurableOrchestrationClient, key: str, fingerprint: str, request: AgentRunRequest, policy: RunPolicy
 ) -> str:
     """Start the instance that belongs to the key, unless it exists; raise a 409 where it is another request's."""
     instance_id = f"idem-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
-    fingerprint = _fingerprint(request, policy)
     known = await client.get_status(instance_id, show_input=True)
     if not known:
         policy = msgspec.structs.replace(policy, request_fingerprint=fingerprint)
         try:
-            return str(await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy)))
+            await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy))
         except Exception:
             # Bare, as all of the SDK's exceptions: the id may have come into use meanwhile, by a start with the same
             # key.
             known = await client.get_status(instance_id, show_input=True)
             if not known:
                 raise
+        else:
+            # Of two starts at once both may be accepted, and the second replaces the first (durable-protocol.md, rule
+            # 14).
+            known = await client.get_status(instance_id, show_input=True)
+            if not known:
+                return instance_id
     if _fingerprint_of_input(known.input_) != fingerprint:
         message = "this idempotency key was used for another request: use a new key"
         raise ApiError(409, "idempotency_conflict", message, target="idempotency_key")
     return instance_id
 
 
-def _fingerprint(request: AgentRunRequest, policy: RunPolicy) -> str:
-    same = [msgspec.structs.replace(request, idempotency_key=None, agent_id=policy.agent_id)]
+def _fingerprint(request: AgentRunRequest, policy: RunPolicy, site_name: str) -> str:
+    """Return what tells this request from any other with its key, of this app or of another one on the project."""
+    same = [msgspec.structs.replace(request, idempotency_key=None, agent_id=policy.agent_id), site_name]
     return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()
 
 

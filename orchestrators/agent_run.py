@@ -34,7 +34,9 @@ from contracts import (
     CreateRun,
     CreateThread,
     Failure,
+    InstanceState,
     InvalidRequestError,
+    LookAtInstance,
     MessageRef,
     PlanRun,
     RunPolicy,
@@ -101,6 +103,14 @@ def agent_run(context: df.DurableOrchestrationContext) -> Generator[Any, Any, An
     Input: a start request, or what `contracts.start_input` or an earlier generation made.
     """
     steps = Steps(context)
+    try:
+        return (yield from _orchestrate(context, steps))
+    except Exception:
+        steps.leave_out_inputs()
+        raise
+
+
+def _orchestrate(context: Any, steps: Steps) -> Step[dict[str, Any] | None]:
     progress = yield from _progress(context, steps)
     try:
         return (yield from _run_agent(steps, progress))
@@ -140,9 +150,21 @@ def _progress(context: Any, steps: Steps) -> Step[Progress]:
         request,
         policy,
         instance_id=context.instance_id,
-        execution_id=str(context.new_uuid()),
+        operation_id=_operation_id(steps, policy, str(context.new_uuid())),
         now=context.current_utc_datetime,
     )
+
+
+def _operation_id(steps: Steps, policy: RunPolicy, execution_id: str) -> str:
+    """Return what the stamps of this start have in common.
+
+    With an idempotency key two starts at once may both be accepted, and the second one replaces the first
+    (durable-protocol.md, rule 14). Their stamps are the same if they ask for the same, so the second adopts whatever
+    the first one created; what was created for another request is never adopted.
+    """
+    if policy.request_fingerprint is None:
+        return execution_id
+    return "idempotent" if steps.is_version_1_0 else f"idempotent-{policy.request_fingerprint[:32]}"
 
 
 def _plan(steps: Steps, request: AgentRunRequest) -> Step[RunPolicy]:
@@ -178,7 +200,7 @@ def _run_agent(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
         progress.thread_id = thread.thread_id
     if progress.message is not None:
         _show(steps, progress, "create_message")
-        yield from steps.call("create_message", lambda: _message(progress), MessageRef, progress)
+        yield from _post_message(steps, progress)
         progress.message = None
     while True:
         run = yield from _current_run(steps, progress)
@@ -190,6 +212,23 @@ def _run_agent(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
         progress.retrying = Failure(code=failure_code(run), message=failure_message(run))
         _show(steps, progress, "create_run")
         yield from steps.sleep(delay, progress)
+
+
+def _post_message(steps: Steps, progress: Progress) -> Step[None]:
+    """Post the message. Where another instance's message waits on the thread for its run, see whether it still can."""
+
+    def holder_has_ended(failure: Failure) -> Step[bool]:
+        holder = failure.waiting_instance
+        if steps.is_version_1_0 or holder is None or not progress.is_to_look_at(holder):
+            return False
+        question = LookAtInstance(instance_id=holder)
+        result = yield from steps.attempt("look_at_instance", question, InstanceState)
+        progress.holder = (holder, result.value.state if result.value else "unknown")
+        return progress.holder[1] == "ended"
+
+    yield from steps.call(
+        "create_message", lambda: _message(progress), MessageRef, progress, reconsider=holder_has_ended
+    )
 
 
 def _current_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
@@ -302,7 +341,7 @@ def _end_cancelled(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
     run, obstacle = yield from _stop_run(steps, progress)
     if run is not None and run.state in {RunState.COMPLETED, RunState.FAILED, RunState.INCOMPLETE}:
         return (yield from _conclude(steps, progress, run))
-    return (yield from _end_terminated(steps, progress, cancel_reason(run, obstacle)))
+    return (yield from _end_terminated(steps, progress, cancel_reason(run, obstacle, runs_before=progress.run_number)))
 
 
 def _end_timed_out(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
@@ -410,13 +449,12 @@ def _message(progress: Progress) -> CreateMessage:
     assert progress.thread_id is not None
     assert progress.message is not None
     waits = progress.waits_for_instance()
-    gone = progress.waited_for_instance if waits > MOST_WAITS_FOR_AN_INSTANCE else None
     return CreateMessage(
         thread_id=progress.thread_id,
         content=progress.message,
         stamp=progress.message_stamp(),
         metadata=progress.metadata,
-        ignore_instance=gone[0] if gone else None,
+        ignore_instance=progress.abandoned(waited_for_long=waits > MOST_WAITS_FOR_AN_INSTANCE),
     )
 
 

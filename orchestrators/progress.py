@@ -18,11 +18,14 @@ from contracts import (
     RunSnapshot,
     RunState,
     Stamp,
+    answer_digest,
     composite_run_id,
     tool_outputs_event,
 )
 
 THREAD_BUSY = "thread_busy"
+
+LOOK_AT_HOLDER_EVERY = 5
 
 LARGEST_CUSTOM_STATUS = 1900
 """Characters of its JSON. The platform's limit is 8,703, ours 2,048."""
@@ -56,6 +59,8 @@ class Progress(msgspec.Struct, kw_only=True):
     """Why the last attempt at the present step failed."""
     failed_attempts: int = 0
     """Attempts at the present step that failed alike in a row."""
+    holder: tuple[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """An instance whose message kept ours waiting, and the state in which it was then found."""
     waited_for_instance: tuple[str, int] | None = None
     """Whose message on the thread kept ours waiting, and how many times in a row."""
     thread_id: str | None = None
@@ -74,6 +79,10 @@ class Progress(msgspec.Struct, kw_only=True):
     pending_calls: tuple[PendingCall, ...] = ()
     answers: list[Any] = []
     """The payload of the event that answered the open question, until Foundry has taken it; at most one."""
+    answer_taken: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """The last answer that was accepted: its event, and its digest, so that each of several callers learns whether it
+    was his.
+    """
     question_error: str | None = None
     """Why the last answer was not taken."""
     answered: int = 0
@@ -124,6 +133,11 @@ class Progress(msgspec.Struct, kw_only=True):
         self.failed_attempts = 0 if failure is None else self.failed_attempts + 1 if alike else 1
         self.retrying = failure
 
+    def accept(self, answer: Any) -> None:
+        """Hold the event's payload as the answer to the open question; no other one is taken."""
+        self.answers = [answer]
+        self.answer_taken = {"event": tool_outputs_event(self.question), "digest": answer_digest(answer)}
+
     def answer_was_taken(self) -> None:
         """Close the open question."""
         self.answered, self.answered_calls = self.question, self._pending_ids()
@@ -154,6 +168,21 @@ class Progress(msgspec.Struct, kw_only=True):
             times = times + 1 if holder == known else 1
             self.waited_for_instance = (holder, times) if holder else None
         return self.waited_for_instance[1] if self.waited_for_instance else 0
+
+    def is_to_look_at(self, holder: str) -> bool:
+        """Whether to look now at the instance whose message has just kept ours waiting: at first, then now and then."""
+        known, times = self.waited_for_instance or (None, 0)
+        return known != holder or times % LOOK_AT_HOLDER_EVERY == 0
+
+    def abandoned(self, *, waited_for_long: bool) -> str | None:
+        """Return the instance whose message on the thread will never get a run: it has ended, or nobody knows it and
+        it was waited for long.
+        """
+        holder, state = (None, "unknown") if self.holder is msgspec.UNSET else self.holder
+        if state == "ended":
+            return holder
+        known = self.waited_for_instance[0] if self.waited_for_instance else None
+        return known if waited_for_long and not (state == "active" and holder == known) else None
 
     # --- what others see ---
 
@@ -192,7 +221,10 @@ class Progress(msgspec.Struct, kw_only=True):
             "error": _error(self.failure),
             "monitor_url": self.policy.monitor_url,
         }
-        if self.pending_calls and self.failure is None:
+        if self.answer_taken is not msgspec.UNSET:
+            status["answer_taken"] = self.answer_taken
+        held = self.answers and self.answer_taken is not msgspec.UNSET
+        if self.pending_calls and not held and self.failure is None:
             status["required_action"] = self._required_action(LARGEST_CUSTOM_STATUS - _size(status))
         return status
 
@@ -213,16 +245,12 @@ class Progress(msgspec.Struct, kw_only=True):
 
 
 def begin(
-    request: AgentRunRequest, policy: RunPolicy, *, instance_id: str, execution_id: str, now: datetime
+    request: AgentRunRequest, policy: RunPolicy, *, instance_id: str, operation_id: str, now: datetime
 ) -> Progress:
-    """Return the progress of an orchestration that starts now. The deadline is fixed here, once.
-
-    With an idempotency key two parallel starts may both be accepted, and the second one replaces the first
-    (durable-protocol.md, rule 14). Their stamps are the same, so the second adopts whatever the first one created.
-    """
+    """Return the progress of an orchestration that starts now. The deadline is fixed here, once."""
     return Progress(
         instance_id=instance_id,
-        operation_id="idempotent" if policy.request_fingerprint else execution_id,
+        operation_id=operation_id,
         policy=policy,
         options=request.run_options,
         metadata=dict(request.metadata),

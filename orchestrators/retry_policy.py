@@ -38,6 +38,9 @@ DOUBTFUL = frozenset({WORKER_DIED, UNREADABLE_REFUSAL})
 
 NOT_FOUND = "not_found"
 
+THREAD_IN_USE = "thread_in_use"
+"""Another message is being posted on the thread: only then it is known whether the thread is busy."""
+
 _DEAD_WORKER = re.compile(
     r"exited with code|worker process|Timeout value of .* was exceeded|worker.*(terminated|shutting down)",
     re.IGNORECASE,
@@ -50,7 +53,7 @@ def retry_delay(activity: str, failure: Failure, attempts: int, *, wait_if_busy:
     A thread that is busy with another run is waited for, if the caller wants that: with short steps, so that the
     thread does not stand idle and whoever has waited for long has about the same chance as a newcomer.
     """
-    if failure.code == THREAD_BUSY and wait_if_busy:
+    if failure.code == THREAD_IN_USE or (failure.code == THREAD_BUSY and wait_if_busy):
         return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)
     lags = failure.code == NOT_FOUND and activity in LOOKS and attempts < MOST_LOOKS_FOR_WHAT_EXISTS
     if not (failure.retryable or lags) or (failure.code in DOUBTFUL and attempts >= MOST_DOUBTFUL_ATTEMPTS):

@@ -67,8 +67,11 @@ def timeout_message(progress: Progress) -> str:
     return " ".join(f"{text}. Give it a longer timeout_seconds".split())
 
 
-def cancel_reason(run: RunSnapshot | None, obstacle: Failure | None) -> str:
-    """Return one readable line on a cancel on request: what became of the Foundry run."""
+def cancel_reason(run: RunSnapshot | None, obstacle: Failure | None, *, runs_before: int = 0) -> str:
+    """Return one readable line on a cancel on request: what became of the Foundry run.
+
+    `runs_before` counts those that failed for lack of quota.
+    """
     if run is not None and verdict_of(run) is Verdict.CANCELLED:
         return f"cancelled on request; the Foundry run {run.run_id} was cancelled"
     if run is not None and run.state is RunState.EXPIRED:
@@ -77,6 +80,8 @@ def cancel_reason(run: RunSnapshot | None, obstacle: Failure | None) -> str:
         return f"cancelled on request; the Foundry run may still be active: {obstacle.code}: {obstacle.message}"
     if run is not None:
         return f"cancelled on request; the Foundry run {run.run_id} is still '{run.raw_status}'"
+    if runs_before:
+        return "cancelled on request, while it waited for quota: no Foundry run is active"
     return "cancelled on request, before a Foundry run was started"
 
 

@@ -64,6 +64,7 @@ class Steps:
         self._cancel_is_raced = False
         self._question: tuple[int, Any] = (0, None)
         self._timers = 0
+        self._calls: list[Any] = []
         self._interruptible = True
         self._most_timers = TIMERS_PER_GENERATION_1_0 if self.is_version_1_0 else TIMERS_PER_GENERATION
 
@@ -87,8 +88,17 @@ class Steps:
         """From here on neither a cancel nor the length of the history interrupts: the orchestration is about to end."""
         self._interruptible = False
 
-    def call(self, activity: str, make: Callable[[], Wire], kind: type[V], progress: Progress) -> Step[V]:
+    def call(
+        self,
+        activity: str,
+        make: Callable[[], Wire],
+        kind: type[V],
+        progress: Progress,
+        reconsider: Callable[[Failure], Step[bool]] | None = None,
+    ) -> Step[V]:
         """Call the activity until it succeeds, each time with what `make` returns; return its value.
+
+        `reconsider` looks into a failure, and says whether to try again at once.
 
         Raises `StepFailed` where trying again is no use, and `DeadlinePassed`, `CancelRequested` or `GenerationFull`
         between two attempts; `progress` lets the next generation go on counting.
@@ -100,6 +110,8 @@ class Steps:
             progress.count(failure)
             if failure is None:
                 return cast("V", result.value)
+            if reconsider is not None and (yield from reconsider(failure)):
+                continue
             delay = retry_delay(activity, failure, progress.failed_attempts, wait_if_busy=progress.wait_if_busy)
             if delay is None:
                 raise StepFailed(failure)
@@ -109,6 +121,7 @@ class Steps:
     def attempt(self, activity: str, message: Wire, kind: type[V]) -> Step[ActivityResult[V]]:
         """Call the activity once; return its value or its failure."""
         task = self._context.call_activity(activity, to_wire(message))
+        self._calls.append(task)
         if not self._cancel_is_raced:
             # The SDK knows a waiter only once it has been yielded, so the first call of a generation is a race too.
             self._cancel_is_raced = True
@@ -140,13 +153,29 @@ class Steps:
             timer.cancel()
         self._heed_cancel()
         if answer is not None and answer.is_completed:
-            progress.answers = [answer.result]
+            self._accept(answer.result, progress)
         elif self._timers >= self._most_timers:
             raise GenerationFull
+
+    def _accept(self, answer: Any, progress: Progress) -> None:
+        if self.is_version_1_0:
+            progress.answers = [answer]
+            return
+        progress.accept(answer)
+        self.show(progress)  # the caller waits to see it
 
     def show(self, progress: Progress) -> None:
         """Make the progress the custom status."""
         self._context.set_custom_status(progress.custom_status())
+
+    def leave_out_inputs(self) -> None:
+        """Take what the activities were given out of what the SDK reports.
+
+        Where an orchestrator fails, the SDK puts all of that into the exception's text, which the host logs: prompts
+        and tool outputs, too. The platform compares names, not inputs (durable-protocol.md, rule 20).
+        """
+        for task in [] if self.is_version_1_0 else self._calls:
+            task.action_repr.input_ = '"left out"'
 
     def log(self, event: str, **fields: Any) -> None:
         """Log an event once, not in every replay."""

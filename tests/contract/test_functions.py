@@ -42,11 +42,13 @@ WITH_CLIENT = {
     "agent_run_status",
     "cancel_agent_run",
     "submit_agent_run_tool_outputs",
+    "look_at_instance",
     "terminate_instance",
     "cancel_orphaned_runs",
     "purge_history",
 }
-# design.md, section 3, and `plan_run`, which a start over the Durable webhook needs
+# design.md, section 3; `plan_run`, which a start over the Durable webhook needs; and `look_at_instance`, which tells a
+# message whose run is still to come from one whose instance has ended
 ACTIVITIES = {
     "plan_run",
     "create_thread",
@@ -56,6 +58,7 @@ ACTIVITIES = {
     "get_response",
     "cancel_run",
     "submit_tool_outputs",
+    "look_at_instance",
     "terminate_instance",
 }
 TIMERS = {"cancel_orphaned_runs": DEFAULTS["ORPHAN_SCAN_SCHEDULE"], "purge_history": "0 30 3 * * *"}

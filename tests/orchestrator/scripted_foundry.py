@@ -49,6 +49,8 @@ class ScriptedFoundry:
         self.submitted: list[dict[str, Any]] = []
         self.cancel_takes = 2.0
         self.list_lags = False
+        self.instances: dict[str, str] = {}
+        """What the platform says of other instances; those that are not here are unknown."""
         self.after_answer: dict[float, State] = {0: "active", 2: "completed"}
         self.simulation: Simulation
         self._cancelled_at: float | None = None
@@ -57,7 +59,7 @@ class ScriptedFoundry:
         """Return a simulation of one orchestration."""
         names = (
             "plan_run", "create_thread", "create_message", "create_run", "get_run", "get_response", "cancel_run",
-            "submit_tool_outputs", "terminate_instance",
+            "submit_tool_outputs", "look_at_instance", "terminate_instance",
         )  # fmt: skip
         activities = {name: self._activity(name) for name in names}
         self.simulation = Simulation(ORCHESTRATOR, activities, **options)
@@ -147,6 +149,9 @@ class ScriptedFoundry:
         if self._cancelled_at is None:
             self._cancelled_at = seconds
         return ok({"run": self._snapshot(run, seconds, payload["thread_id"])})
+
+    def look_at_instance(self, payload: Any, seconds: float) -> Any:
+        return ok({"state": self.instances.get(payload["instance_id"], "unknown")})
 
     def terminate_instance(self, payload: Any, seconds: float) -> Any:
         self.simulation.terminate(payload["reason"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from contracts import answer_digest
 from orchestrators.steps import TIMERS_PER_GENERATION
 from tests.orchestrator.scripted_foundry import (
     DEAD_WORKER,
@@ -316,8 +318,6 @@ def outputs(*ids: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("as_text", [False, True])
 def test_an_answer_is_passed_on(as_text: bool) -> None:
-    import json
-
     foundry = ScriptedFoundry({0: "active", 2: asks("c1", "c2")})
     answer: Any = outputs("c2", "c1")
     ended = foundry.run(events=[(10, "tool_outputs_1", json.dumps(answer) if as_text else answer)])
@@ -428,6 +428,32 @@ def test_a_generation_that_finds_the_run_gone_on_counts_the_answer_as_taken(then
     assert foundry.submitted == [outputs("c1")]
 
 
+def test_an_answer_is_shown_as_accepted_while_foundry_does_not_take_it() -> None:
+    foundry = ScriptedFoundry({0: asks("c1")}, submit_tool_outputs=[down()] * 5)
+    ended = foundry.run(events=[(5, "tool_outputs_1", outputs("c1"))])
+    assert ended.status == "Completed"
+    accepted = [s for s in ended.custom_statuses if "answer_taken" in s]
+    digest = answer_digest(json.dumps(outputs("c1")))
+    assert accepted[0]["answer_taken"] == {"event": "tool_outputs_1", "digest": digest}
+    assert accepted[0]["answered"] == 0
+    assert all(s["required_action"] is None for s in accepted)
+    assert digest != answer_digest(outputs("c2"))
+
+
+@pytest.mark.parametrize("end", [{0: "active", 3: "failed"}, {0: asks("c1"), 60: "expired"}])
+def test_what_a_failed_orchestration_raises_holds_no_prompt_and_no_output(end: dict[float, Any]) -> None:
+    """The SDK puts all actions into the exception's text, and the host logs that."""
+    foundry = ScriptedFoundry(end)
+    foundry.after_answer = {0: "failed"}
+    ended = foundry.run({"user_message": "PROMPT-7f3a"}, events=[(10, "tool_outputs_1", outputs("c1"))])
+    assert ended.status == "Failed"
+    answer, raised = foundry.simulation.answer(json.dumps(ended.histories[-1]))
+    assert answer["error"] == raised
+    assert {"create_message", "submit_tool_outputs"} & set(json.dumps(answer).split('"'))
+    assert "PROMPT-7f3a" not in json.dumps(answer)
+    assert "out c1" not in json.dumps(answer)
+
+
 # --- quota ---
 
 LIMITED = {
@@ -503,6 +529,51 @@ def test_a_message_that_waits_for_a_run_that_never_comes_is_ignored_after_a_whil
     assert 30 < ended.seconds < 120
 
 
+@pytest.mark.parametrize("mode", ["wait", "fail"])
+def test_the_message_of_an_instance_that_has_ended_holds_nobody_up(mode: str) -> None:
+    foundry = ScriptedFoundry()
+    foundry.instances["i-ended"] = "ended"
+
+    def unless_ignored(payload: Any, seconds: float) -> Any:
+        if payload["ignore_instance"] == "i-ended":
+            return foundry.create_message(payload, seconds)
+        return failure("thread_busy", waiting_instance="i-ended")
+
+    foundry.overrides["create_message"] = [unless_ignored] * 9
+    ended = foundry.run({"thread_id": "thread_x", "if_thread_busy": mode})
+    assert ended.status == "Completed"
+    assert ended.seconds < 10
+    assert len(foundry.called("create_message")) == 2
+
+
+def test_an_instance_that_goes_on_is_waited_for_however_long_it_takes() -> None:
+    """It may wait for quota: its run, started after our message, would answer ours instead of its own."""
+    foundry = ScriptedFoundry()
+    foundry.instances["i-waits"] = "active"
+
+    def unless_ignored(payload: Any, seconds: float) -> Any:
+        foundry.instances["i-waits"] = "ended" if seconds > 500 else "active"
+        assert payload["ignore_instance"] is None or seconds > 500
+        if payload["ignore_instance"]:
+            return foundry.create_message(payload, seconds)
+        return failure("thread_busy", waiting_instance="i-waits")
+
+    foundry.overrides["create_message"] = [unless_ignored] * 999
+    ended = foundry.run({"thread_id": "thread_x"}, timeout=3000)
+    assert ended.status == "Completed"
+    assert ended.seconds > 500
+    assert len(foundry.called("look_at_instance")) < len(foundry.called("create_message")) / 4
+    impatient = ScriptedFoundry(create_message=[failure("thread_busy", waiting_instance="i-waits")])
+    impatient.instances["i-waits"] = "active"
+    assert "thread_busy" in impatient.run({"thread_id": "thread_x", "if_thread_busy": "fail"}).output
+
+
+@pytest.mark.parametrize("mode", ["wait", "fail"])
+def test_a_thread_on_which_another_message_is_being_posted_is_tried_again(mode: str) -> None:
+    foundry = ScriptedFoundry(create_message=[failure("thread_in_use", retryable=True)] * 3)
+    assert foundry.run({"thread_id": "thread_x", "if_thread_busy": mode}).status == "Completed"
+
+
 def test_a_cancel_while_waiting_for_a_busy_thread() -> None:
     foundry = ScriptedFoundry(create_message=[busy()] * 999)
     ended = foundry.run({"thread_id": "thread_x"}, events=[(100, "cancel")])
@@ -528,7 +599,7 @@ def test_bad_input_fails_the_instance_readably(given: Any) -> None:
 
 def test_two_executions_of_one_instance_id_have_different_stamps_unless_they_are_idempotent() -> None:
     stamps = []
-    for policy in ({}, {}, {"request_fingerprint": "f"}, {"request_fingerprint": "f"}):
+    for policy in ({}, {}, {"request_fingerprint": "f"}, {"request_fingerprint": "f"}, {"request_fingerprint": "g"}):
         foundry = ScriptedFoundry()
         simulation = foundry.simulate()
         simulation.now = simulation.now.replace(second=len(stamps))
@@ -536,4 +607,4 @@ def test_two_executions_of_one_instance_id_have_different_stamps_unless_they_are
         simulation.run({"request": request, "policy": {"agent_id": "a", "timeout_seconds": 60, **policy}})
         stamps.append(foundry.messages[0]["operation_id"])
     assert stamps[0] != stamps[1]
-    assert stamps[2] == stamps[3]
+    assert stamps[2] == stamps[3] != stamps[4]  # the same request adopts, another one with the key never does

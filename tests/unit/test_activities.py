@@ -7,6 +7,7 @@ import threading
 
 import msgspec
 import pytest
+from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
 
 from activities import foundry_calls, instance_control
 from activities.locks import LockByName
@@ -18,6 +19,8 @@ from contracts import (
     CreateMessage,
     CreateRun,
     CreateThread,
+    InstanceState,
+    LookAtInstance,
     MessageRef,
     PlanRun,
     RunOptions,
@@ -389,44 +392,87 @@ def test_an_instance_is_terminated_with_its_reason():
     assert terminated == [("i", "cancelled")]
 
 
+def control(name, message, client, kind):
+    """Call an activity that has a Durable client."""
+    activity = getattr(function(name), "client_function", function(name))  # the SDK wraps what has a client
+    return from_wire(ActivityResult[kind], json.loads(json.dumps(asyncio.run(activity(to_wire(message), client)))))
+
+
+def test_a_termination_that_the_platform_did_not_take_is_to_be_repeated():
+    class Client:
+        async def terminate(self, instance_id, reason):
+            raise RuntimeError("unexpected status code: 500")
+
+    failure = control(
+        "terminate_instance", TerminateInstance(instance_id="i", reason="r"), Client(), type(None)
+    ).failure
+    assert (failure.code, failure.retryable) == ("not_terminated", True)
+
+
+@pytest.mark.parametrize(
+    ("platform", "state"),
+    [
+        ("Running", "active"),
+        ("Pending", "active"),
+        ("Suspended", "active"),
+        ("ContinuedAsNew", "active"),
+        ("Completed", "ended"),
+        ("Failed", "ended"),
+        ("Terminated", "ended"),
+        (None, "unknown"),
+    ],
+)
+def test_an_instance_is_looked_at(platform, state):
+    class Client:
+        async def get_status(self, instance_id):
+            assert instance_id == "i1"
+            known = {"instanceId": "i1", "runtimeStatus": platform, "createdTime": "2026-11-21T10:00:00Z"}
+            known["lastUpdatedTime"] = known["createdTime"]
+            return DurableOrchestrationStatus.from_json(known if platform else {})
+
+    assert control("look_at_instance", LookAtInstance(instance_id="i1"), Client(), InstanceState).value.state == state
+
+
+@pytest.mark.parametrize("instance_id", ["../x", "a/b", "..", "a?b", "", "i" * 101])
+def test_an_id_from_a_thread_that_is_none_never_reaches_the_platform(instance_id):
+    looked = control("look_at_instance", LookAtInstance(instance_id=instance_id), None, InstanceState)
+    assert looked.value.state == "unknown"
+
+
+def test_a_platform_that_does_not_say_is_asked_again():
+    class Client:
+        async def get_status(self, instance_id):
+            raise RuntimeError("500")
+
+    assert control("look_at_instance", LookAtInstance(instance_id="i1"), Client(), InstanceState).failure.retryable
+
+
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_lock_keeps_others_of_its_name_out_and_is_forgotten_after_use():
+def test_a_lock_keeps_others_of_its_name_out_without_letting_them_wait():
     locks = LockByName()
     inside: list[str] = []
     most = []
 
     def work():
-        for _ in range(50):
-            with locks.of("t"):
-                inside.append("x")
-                most.append(len(inside))
-                inside.pop()
+        for _ in range(200):
+            with locks.of("t") as held:
+                if held:
+                    inside.append("x")
+                    most.append(len(inside))
+                    inside.pop()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert max(most) == 1
-    assert len(most) == 200
-    assert locks._locks == {}
-
-
-def test_a_lock_keeps_nobody_of_another_name_out():
-    locks = LockByName()
-    entered = threading.Event()
-
-    def work():
-        with locks.of("b"):
-            entered.set()
-
-    with locks.of("a"):
-        thread = threading.Thread(target=work)
-        thread.start()
-        assert entered.wait(10)
-    thread.join()
+    assert set(most) == {1}
+    with locks.of("a") as first, locks.of("a") as second, locks.of("b") as other:
+        assert (first, second, other) == (True, False, True)
+    with locks.of("a") as again:
+        assert again
 
 
 def test_a_lock_is_released_by_an_exception():
@@ -437,20 +483,19 @@ def test_a_lock_is_released_by_an_exception():
             raise KeyError
 
     assert isinstance(raised_by(fail), KeyError)
-    with locks.of("a"):
-        assert list(locks._locks) == ["a"]
-    assert locks._locks == {}
+    with locks.of("a") as held:
+        assert held
 
 
-def test_two_activities_on_one_thread_post_one_after_the_other(service):
+def test_two_activities_on_one_thread_do_not_post_at_once(service):
     # Both would see a free thread, and the second message would be answered by the first one's run.
-    first_looks, second_waits = threading.Event(), threading.Event()
+    first_looks, second_is_back = threading.Event(), threading.Event()
     find = service.find_message
 
     def slow_find(thread_id, stamp):
         found = find(thread_id, stamp)
         first_looks.set()
-        second_waits.wait(0.2)
+        second_is_back.wait(10)
         return found
 
     service.find_message = slow_find
@@ -458,7 +503,10 @@ def test_two_activities_on_one_thread_post_one_after_the_other(service):
     thread = threading.Thread(target=lambda: results.append(run("create_message", MESSAGE, MessageRef)))
     thread.start()
     assert first_looks.wait(10)
-    results.append(run("create_message", MESSAGE, MessageRef))
+    refused = run("create_message", MESSAGE, MessageRef).failure
+    second_is_back.set()
     thread.join()
+    assert (refused.code, refused.retryable) == ("thread_in_use", True)
+    results.append(run("create_message", MESSAGE, MessageRef))
     assert len(service.posted("message")) == 1
     assert {r.value.message_id for r in results} == {"message_1"}

@@ -1,8 +1,11 @@
 """Tokens: cached, renewed in time, dropped when refused, and the identity library imported only when needed."""
 
+import os
 import subprocess
 import sys
 import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
@@ -108,6 +111,72 @@ def test_a_token_that_is_still_valid_survives_a_failed_renewal(clock):
     assert tokens.token() == "token"
     clock.now += 190
     assert isinstance(raised_by(tokens.token), errors.AuthenticationError)  # ten seconds are not enough for a request
+
+
+def test_a_renewal_that_failed_is_not_repeated_at_once(clock):
+    attempts = []
+
+    def acquire():
+        attempts.append(clock.now)
+        if len(attempts) > 1:
+            raise errors.ConnectionFailedError("down", code="token_unavailable")
+        return "token", clock.now + 3600
+
+    tokens = EntraToken(acquire=acquire, clock=clock)
+    tokens.token()
+    clock.now += 3600 - 200
+    assert {tokens.token() for _ in range(5)} == {"token"}
+    assert len(attempts) == 2
+    clock.now += 31
+    assert tokens.token() == "token"
+    assert len(attempts) == 3
+
+
+def test_while_one_thread_renews_the_others_go_on_with_what_is_valid(clock):
+    entered, go_on = threading.Event(), threading.Event()
+    issuer = Issuer(clock)
+
+    def acquire():
+        if issuer.issued:
+            entered.set()
+            assert go_on.wait(10)
+        return issuer()
+
+    tokens = EntraToken(acquire=acquire, clock=clock)
+    tokens.token()
+    clock.now += 3600 - 200
+    renewing = threading.Thread(target=tokens.token)
+    renewing.start()
+    assert entered.wait(10)
+    assert tokens.token() == "token-1"
+    go_on.set()
+    renewing.join(10)
+    assert tokens.token() == "token-2"
+
+
+def test_threads_that_wait_for_a_token_share_the_failure(clock):
+    count, attempts = 8, []
+    entered, go_on = threading.Semaphore(0), threading.Event()
+
+    def acquire():
+        attempts.append(1)
+        entered.release()
+        assert go_on.wait(10)
+        raise errors.ConnectionFailedError("down", code="token_unavailable")
+
+    tokens = EntraToken(acquire=acquire, clock=clock)
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(raised_by(tokens.token))) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    assert entered.acquire(timeout=10)
+    time.sleep(0.3)  # the others wait for the lock by now
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert [type(error) for error in got] == [errors.ConnectionFailedError] * count
+    assert len({id(error) for error in got}) == count
+    assert len(attempts) == 1
 
 
 def test_threads_that_ask_at_once_share_one_token(clock):
@@ -229,6 +298,59 @@ def test_a_token_endpoint_that_cannot_be_reached_may_be_tried_again(entra, monke
         error = raised_by(EntraToken().token)
         assert isinstance(error, errors.FoundryError)
         assert error.retryable
+
+
+class IdentityEndpoint(BaseHTTPRequestHandler):
+    """The platform's endpoint, which refuses tokens with a status of choice; None breaks the connection."""
+
+    status: ClassVar[int | None] = None
+
+    def do_GET(self):
+        if self.status is None:
+            self.connection.close()
+            return
+        body = b'{"statusCode": %d, "message": "No User Assigned Identity found"}' % self.status
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "no_token"), (429, "token_unavailable"), (500, "token_unavailable"), (None, "token_unavailable")],
+)
+def test_on_azure_only_a_refusal_is_final(monkeypatch, status, code):
+    """With the real library: its errors hold a text and no status."""
+    monkeypatch.setattr(IdentityEndpoint, "status", status)
+    for name in [name for name in os.environ if name.startswith(("AZURE_", "IDENTITY_"))]:
+        monkeypatch.delenv(name)
+    with ThreadingHTTPServer(("127.0.0.1", 0), IdentityEndpoint) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{server.server_port}/msi/token")
+        monkeypatch.setenv("IDENTITY_HEADER", "planted-header")
+        monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+        error = raised_by(EntraToken("11111111-1111-1111-1111-111111111111").token)
+        server.shutdown()
+    assert (error.code, error.retryable) == (code, code == "token_unavailable"), error.message
+    assert "ManagedIdentityCredential" in error.message
+    assert "planted-header" not in error.message
+
+
+def test_an_identity_that_has_given_tokens_is_right(entra, monkeypatch):
+    """So whatever keeps it from giving another one passes."""
+    from azure.core.credentials import AccessToken
+    from azure.core.exceptions import ClientAuthenticationError
+
+    monkeypatch.setattr(entra, "outcome", AccessToken("secret", 2**40))
+    tokens = EntraToken()
+    tokens.discard(tokens.token())
+    monkeypatch.setattr(entra, "outcome", ClientAuthenticationError("no"))
+    error = raised_by(tokens.token)
+    assert (error.code, error.retryable) == ("token_unavailable", True)
 
 
 @pytest.mark.parametrize(

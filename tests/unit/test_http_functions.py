@@ -9,7 +9,7 @@ import azure.functions as func
 import pytest
 from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
 
-from contracts import AgentSummary
+from contracts import AgentSummary, answer_digest
 from foundry import errors
 from http_api import agents, health, instances, run_control, run_status, runs
 from settings import DEFAULTS
@@ -210,6 +210,41 @@ def test_a_start_that_waits_answers_with_the_end(client):
     assert headers["Preference-Applied"] == "wait=5"
 
 
+def test_a_look_that_fails_while_the_caller_waits_does_not_lose_the_run(client):
+    async def fail(*args, **options):
+        raise RuntimeError("500")
+
+    client.get_status = fail
+    status, body, headers = call(
+        runs.run_agent, body={"user_message": "hi"}, headers={"prefer": "wait=1"}, client=client
+    )
+    assert (status, body["id"], headers["Preference-Applied"]) == (202, "i1", "wait=1")
+
+
+def test_a_start_that_another_one_has_replaced_is_a_conflict(client):
+    """Of two starts with one key at once the platform may accept both."""
+    start = client.start_new
+
+    async def be_replaced(name, instance_id=None, client_input=None):
+        other = json.loads(json.dumps(client_input))
+        other["policy"]["request_fingerprint"] = "another one's"
+        return await start(name, instance_id, other)
+
+    client.start_new = be_replaced
+    status, body, _ = call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "k"}, client=client)
+    assert (status, body["error"]["code"]) == (409, "idempotency_conflict")
+
+
+def test_the_fingerprint_of_a_request_is_also_the_apps(client, environment):
+    fingerprints = set()
+    for site, message in (("", "a"), ("one", "a"), ("two", "a"), ("two", "b")):
+        environment.setenv("WEBSITE_SITE_NAME", site)
+        client.instances.clear()
+        call(runs.run_agent, body={"user_message": message, "idempotency_key": "k"}, client=client)
+        fingerprints.add(client.started[-1][2]["policy"]["request_fingerprint"])
+    assert len(fingerprints) == 4
+
+
 # --- status -----------------------------------------------------------------------------------------------------------
 
 
@@ -340,6 +375,35 @@ def test_a_run_that_ends_just_then_is_no_500(client):
     assert cancel(client)[0] == 409
 
 
+@pytest.mark.parametrize(
+    "custom",
+    [
+        {"status": "Running", "run_status": "completed", "step": "get_response"},
+        {"status": "Running", "run_status": "in_progress", "step": "cancel_run", "error": {"code": "timeout"}},
+    ],
+)
+def test_a_run_that_is_ending_already_cannot_be_cancelled(client, custom):
+    client.instances["i1"] = instance(customStatus={"thread_id": "t", "run_id": "r", **custom})
+    code, body, _ = cancel(client)
+    assert (code, body["error"]["code"]) == (409, "already_ended")
+    assert client.events == []
+
+
+def test_looks_that_fail_for_a_moment_do_not_fail_a_cancel(client):
+    client.instances["i1"] = instance()
+    client.on_event = lambda *event: client.instances["i1"].update(customStatus={"status": "Cancelling"})
+    get_status, looks = client.get_status, []
+
+    async def look(instance_id, **options):
+        looks.append(instance_id)
+        if len(looks) in (2, 4):
+            raise RuntimeError("500")
+        return await get_status(instance_id, **options)
+
+    client.get_status = look
+    assert cancel(client)[0] == 202
+
+
 WAITING = {
     "status": "Running",
     "required_action": {"event": "tool_outputs_1", "calls": [{"id": "call_1", "kind": "function", "name": "f"}]},
@@ -366,6 +430,27 @@ def test_tool_outputs_are_raised_under_the_questions_name(client):
     [(instance_id, event, data)] = client.events
     assert (instance_id, event) == ("i1", "tool_outputs_1")
     assert data["tool_outputs"] == OUTPUTS["tool_outputs"]
+
+
+@pytest.mark.parametrize(("output", "code"), [("42", 202), ("43", 409)])
+def test_of_several_answers_only_the_one_that_was_taken_is_202(client, output, code):
+    taken = {"event": "tool_outputs_1", "digest": answer_digest({**OUTPUTS, "approvals": []})}
+    client.instances["i1"] = instance(customStatus=WAITING)
+    client.on_event = lambda *event: client.instances["i1"].update(
+        customStatus={"status": "Running", "answered": 0, "required_action": None, "answer_taken": taken}
+    )
+    status, body, _ = answer(client, {"tool_outputs": [{"tool_call_id": "call_1", "output": output}]})
+    assert status == code
+    if code == 409:
+        assert body["error"]["code"] == "answered_otherwise"
+
+
+def test_an_answer_of_very_many_calls_is_refused_at_once(client):
+    client.instances["i1"] = instance(customStatus=WAITING)
+    many = [{"tool_call_id": f"call_{n % 15_000}", "output": ""} for n in range(20_000)]
+    status, body, _ = answer(client, {"tool_outputs": many})
+    assert status == 400
+    assert len(json.dumps(body)) < 10_000
 
 
 @pytest.mark.parametrize(
