@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 T = TypeVar("T")
 
@@ -216,6 +216,8 @@ class Answer(Wire, frozen=True, kw_only=True):
 
     found: bool
     text: str = ""
+    of_another_message: bool = False
+    """Somebody else's message came between ours and the run, so that the run has answered that one."""
     message_id: str | None = None
     annotations: list[dict[str, Any]] = []
     attachments: list[Attachment] = []
@@ -347,6 +349,8 @@ class RunRef(Wire, frozen=True, kw_only=True):
 
     thread_id: str
     run_id: str
+    message: Stamp | UnsetType = UNSET
+    """The stamp of the message to be answered, on a thread to which others may have added theirs."""
 
 
 class SubmitToolOutputs(Wire, frozen=True, kw_only=True):

@@ -93,7 +93,7 @@ def get_run(payload: dict[str, Any]) -> dict[str, Any]:
 @blueprint.activity_trigger(input_name="payload")
 def get_response(payload: dict[str, Any]) -> dict[str, Any]:
     """Fetch what the run's agent answered (`RunRef` to `Answer`)."""
-    return _perform("get_response", RunRef, payload, lambda ref: _service().get_answer(ref.thread_id, ref.run_id))
+    return _perform("get_response", RunRef, payload, lambda ref: _answer(_service(), ref))
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -160,10 +160,14 @@ def _get_run(ref: RunRef) -> RunSnapshot:
     if run.state is not RunState.COMPLETED:
         return run
     try:
-        return msgspec.structs.replace(run, answer=service.get_answer(ref.thread_id, ref.run_id))
+        return msgspec.structs.replace(run, answer=_answer(service, ref))
     except FoundryError as error:
         _log_failure("get_run", error)  # the look succeeded: the orchestrator asks for the answer by itself
         return run
+
+
+def _answer(service: AgentService, ref: RunRef) -> Answer:
+    return service.get_answer(ref.thread_id, ref.run_id, None if ref.message is msgspec.UNSET else ref.message)
 
 
 def _cancel_run(wanted: CancelRun) -> CancelledRun:

@@ -8,8 +8,10 @@ can be found by it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+import msgspec
 
 from contracts import (
     METADATA_INSTANCE,
@@ -30,6 +32,7 @@ from foundry.transport import Transport, path_id
 _PAGE = 100
 _MOST_PAGES = 1000
 _PAGES_SEARCHED = 10
+_PAGES_OF_AN_ANSWER = 2
 
 _STATES = {
     "queued": RunState.ACTIVE,
@@ -145,14 +148,21 @@ class ClassicAgentService:
                 raise
             return run
 
-    def get_answer(self, thread_id: str, run_id: str) -> Answer:
-        """Return the newest message that the run's agent wrote, all its text parts joined by line ends."""
-        page = self._transport.get(
-            f"{_thread(thread_id)}/messages", run_id=path_id(run_id, "run"), order="desc", limit=_PAGE
-        )
-        for item in _items(page):
+    def get_answer(self, thread_id: str, run_id: str, message: Stamp | None = None) -> Answer:
+        """Return the newest message that the run's agent wrote, all its text parts joined by line ends.
+
+        With the stamp of the message that it was to answer, see whether another one came between that and the run.
+        """
+        path = f"{_thread(thread_id)}/messages"
+        if message is None:
+            items = iter(_items(self._transport.get(path, run_id=path_id(run_id, "run"), order="desc", limit=_PAGE)))
+        else:
+            items = self._pages(path, _PAGES_OF_AN_ANSWER)
+        for item in items:
             if item.get("role") == "assistant" and item.get("run_id") == run_id:
-                return _answer(item)
+                answer = _answer(item)
+                other = message is not None and _another_came_after(message, items)
+                return msgspec.structs.replace(answer, of_another_message=other)
         return Answer(found=False)
 
     def _find(self, path: str, stamp: Stamp, *, pages: int) -> dict[str, Any] | None:
@@ -182,6 +192,16 @@ def _thread(thread_id: str) -> str:
 
 def _run(thread_id: str, run_id: str) -> str:
     return f"{_thread(thread_id)}/runs/{path_id(run_id, 'run')}"
+
+
+def _another_came_after(stamp: Stamp, items: Iterable[dict[str, Any]]) -> bool:
+    """Say whether somebody else's message is newer than the one of this stamp; both are among `items`, newest first."""
+    other = False
+    for item in items:
+        if _carries(item, stamp):
+            return other
+        other = other or item.get("role") == "user"
+    return False
 
 
 def _text(item: dict[str, Any], key: str) -> str:

@@ -75,6 +75,6 @@ class AgentService(Protocol):
         """Answer the calls that the run waits for; return the run as it is then."""
         ...
 
-    def get_answer(self, thread_id: str, run_id: str) -> Answer:
+    def get_answer(self, thread_id: str, run_id: str, message: Stamp | None = None) -> Answer:
         """Return the newest message that the run's agent wrote."""
         ...

@@ -152,6 +152,7 @@ def _progress(context: Any, steps: Steps) -> Step[Progress]:
         instance_id=context.instance_id,
         operation_id=_operation_id(steps, policy, str(context.new_uuid())),
         now=context.current_utc_datetime,
+        checks_answer=not steps.is_version_1_0,
     )
 
 
@@ -313,6 +314,12 @@ def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[d
         raise _failed(steps, progress, _timeout(progress)) from None
     except StepFailed as signal:
         raise _failed(steps, progress, signal.failure) from None
+    if answer.of_another_message:
+        message = (
+            f"another message was added to thread {run.thread_id} at the same moment, and run {run.run_id} "
+            "has answered that one: start again"
+        )
+        raise _failed(steps, progress, Failure(code="answer_mismatch", message=message))
     outcome = outcome_of(run, answer, progress.policy, started=progress.started, now=steps.now)
     progress.failure = None
     _show(steps, progress, "done", "Success")
@@ -472,4 +479,6 @@ def _run(progress: Progress) -> CreateRun:
 def _run_ref(progress: Progress) -> RunRef:
     assert progress.thread_id is not None
     assert progress.run_id is not None
-    return RunRef(thread_id=progress.thread_id, run_id=progress.run_id)
+    if progress.checks_answer is not True:
+        return RunRef(thread_id=progress.thread_id, run_id=progress.run_id)
+    return RunRef(thread_id=progress.thread_id, run_id=progress.run_id, message=progress.message_stamp())

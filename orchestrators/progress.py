@@ -59,6 +59,8 @@ class Progress(msgspec.Struct, kw_only=True):
     """Why the last attempt at the present step failed."""
     failed_attempts: int = 0
     """Attempts at the present step that failed alike in a row."""
+    checks_answer: bool | msgspec.UnsetType = msgspec.UNSET
+    """The thread is not ours alone: see whether the run has answered our message."""
     holder: tuple[str, str] | msgspec.UnsetType = msgspec.UNSET
     """An instance whose message kept ours waiting, and the state in which it was then found."""
     waited_for_instance: tuple[str, int] | None = None
@@ -245,7 +247,13 @@ class Progress(msgspec.Struct, kw_only=True):
 
 
 def begin(
-    request: AgentRunRequest, policy: RunPolicy, *, instance_id: str, operation_id: str, now: datetime
+    request: AgentRunRequest,
+    policy: RunPolicy,
+    *,
+    instance_id: str,
+    operation_id: str,
+    now: datetime,
+    checks_answer: bool,
 ) -> Progress:
     """Return the progress of an orchestration that starts now. The deadline is fixed here, once."""
     return Progress(
@@ -258,6 +266,7 @@ def begin(
         deadline=now + timedelta(seconds=policy.timeout_seconds),
         message=request.user_message,
         thread_id=request.thread_id,
+        checks_answer=True if checks_answer and request.thread_id else msgspec.UNSET,
         wait_if_busy=request.if_thread_busy == "wait",
     )
 

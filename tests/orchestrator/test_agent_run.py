@@ -305,6 +305,25 @@ def test_a_termination_that_fails_is_tried_again_and_nothing_follows_it() -> Non
     assert stuck.simulation.calls[-1].name == "terminate_instance"
 
 
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_an_answer_to_another_message_is_no_answer(by_itself: bool) -> None:
+    """Two workers looked at a free thread at once: nothing at the service keeps their messages apart."""
+    other = {"found": True, "text": "theirs", "of_another_message": True}
+    foundry = ScriptedFoundry(get_response=[ok(other)] if by_itself else [])
+    foundry._answer = lambda payload: other  # type: ignore[method-assign]
+    ended = foundry.run({"thread_id": "thread_x"})
+    assert ended.status == "Failed"
+    assert "answer_mismatch: " in ended.output
+    assert ended.custom_status["run_status"] == "completed"
+    assert foundry.called("get_run")[-1]["message"] == foundry.messages[0]
+
+
+def test_a_thread_of_our_own_needs_no_check() -> None:
+    foundry = ScriptedFoundry()
+    foundry.run()
+    assert all("message" not in payload for payload in foundry.called("get_run"))
+
+
 # --- tool calls ---
 
 

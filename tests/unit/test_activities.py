@@ -107,7 +107,7 @@ class FakeService:
         self._call("get_run", thread_id, run_id)
         return self.run
 
-    def get_answer(self, thread_id, run_id):
+    def get_answer(self, thread_id, run_id, message=None):
         self._call("get_answer", thread_id, run_id)
         return Answer(found=True, text="blue", message_id="msg_1")
 

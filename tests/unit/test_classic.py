@@ -415,6 +415,31 @@ def test_the_newest_message_of_the_run_is_the_answer():
     )
 
 
+OURS = Stamp(instance_id="i1", operation_id="o:message")
+
+
+def user(id_, stamp=None):
+    return {"id": id_, "role": "user", "content": [], "metadata": stamp.as_metadata() if stamp else {}}
+
+
+@pytest.mark.parametrize(
+    ("below", "another"),
+    [
+        ([user("u1", OURS)], False),
+        ([user("u1", OURS), user("u0")], False),
+        ([user("u2"), user("u1", OURS)], True),
+        ([user("u2", Stamp(instance_id="i2", operation_id="o:message")), user("u1", OURS)], True),
+        ([user("u2")], False),  # ours is not to be seen, which tells nothing
+        ([], False),
+    ],
+)
+def test_an_answer_to_somebody_elses_message_is_told_apart(below, another):
+    service, network = service_of(page([message(text("new"), id="msg_2"), *below]))
+    answer = service.get_answer(THREAD, RUN, OURS)
+    assert (answer.found, answer.text, answer.of_another_message) == (True, "new", another)
+    assert "run_id" not in query(network.requests[0])
+
+
 def test_all_texts_are_joined_and_an_image_may_come_first():
     answer = answer_of(message(image("file_1"), text("one"), image("file_2"), text("two")))
     assert answer.text == "one\ntwo"
