@@ -6,9 +6,11 @@ The filter always names the terminal states: without them the platform purges ru
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from time import monotonic
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -32,34 +34,56 @@ SLICE = timedelta(days=1)
 SLICES = 7
 """The last week before the limit is purged day by day, so that one day's failure leaves the others; then all older."""
 
+SLICE_SECONDS = 60.0
+START_NONE_AFTER_SECONDS = 180.0
+"""The SDK itself gives up after four minutes, and eight times that exceeds `functionTimeout` (host.json), which costs
+the worker everything in flight. With these limits a purge takes four minutes at most.
+"""
+
 
 @blueprint.timer_trigger(arg_name="timer", schedule=SCHEDULE)
 @blueprint.durable_client_input(client_name="client")
 async def purge_history(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:  # noqa: ARG001
     """Purge what is older than `HISTORY_RETENTION_DAYS`; 0 keeps everything."""
+    await purge_by_settings(client, datetime.now(UTC))
+
+
+async def purge_by_settings(client: df.DurableOrchestrationClient, now: datetime) -> None:
+    """Purge as the settings say; whatever they say, there is one line in the log."""
     try:
         days = load_settings().history_retention_days
     except SettingsError as error:
         log_event(_log, "agent_run.purged", level=logging.ERROR, deleted=0, failed=1, error=str(error))
         return
     if days > 0:
-        await purge(client, datetime.now(UTC) - timedelta(days=days))
+        await purge(client, now - timedelta(days=days))
+    else:
+        log_event(_log, "agent_run.purged", deleted=0, failed=0, kept="everything")
 
 
 async def purge(client: df.DurableOrchestrationClient, limit: datetime) -> dict[str, int]:
-    """Purge ended instances created before `limit`; return, and log in one line, what was deleted and what failed."""
+    """Purge ended instances created before `limit`; return, and log in one line, what was deleted, and how many slices
+    failed or had no time left. The next night tries these again.
+    """
     counts = {"deleted": 0, "failed": 0}
+    began = monotonic()
     for start, end in slices_before(limit):
-        try:
-            result = await client.purge_instance_history_by(start, end, list(TERMINAL))
-            counts["deleted"] += result.instances_deleted
-        except Exception as error:  # noqa: BLE001 - the next night tries this slice again
+        if monotonic() - began >= START_NONE_AFTER_SECONDS:
             counts["failed"] += 1
-            log_event(
-                _log, "agent_run.purge_failed", level=logging.WARNING, before=str(end), error=type(error).__name__
-            )
+            _log_failed_slice(end, "no time left")
+            continue
+        try:
+            purging = client.purge_instance_history_by(start, end, list(TERMINAL))
+            counts["deleted"] += (await asyncio.wait_for(purging, SLICE_SECONDS)).instances_deleted
+        except Exception as error:  # noqa: BLE001 - one bad slice must not keep the others
+            counts["failed"] += 1
+            _log_failed_slice(end, type(error).__name__)
     log_event(_log, "agent_run.purged", level=logging.WARNING if counts["failed"] else logging.INFO, **counts)
     return counts
+
+
+def _log_failed_slice(end: datetime, error: str) -> None:
+    log_event(_log, "agent_run.purge_failed", level=logging.WARNING, before=str(end), error=error)
 
 
 def slices_before(limit: datetime) -> list[tuple[datetime, datetime]]:

@@ -52,35 +52,6 @@ def test_a_run_that_completes_anyway_counts_as_completed(world: World) -> None:
     assert world.end(instance)["status"] == "Success"
 
 
-def test_terminate_from_outside_leaves_an_orphan_that_is_cancelled() -> None:
-    with World(env={"ORPHAN_SCAN_SCHEDULE": "*/10 * * * * *"}) as world:
-        instance = world.start("forever")
-        stranger = world.emulator.ledger()
-        running = world.until(instance, lambda d: d["run_id"])
-        terminate = f"{world.host.webhook}/instances/{instance}/terminate?reason=outside"
-        assert world.host.request("POST", terminate, b"").status == 202
-        document = world.end(instance)
-        assert document["output"] == "outside"
-        assert document["thread_id"] == running["thread_id"]
-        for _ in range(600):
-            if not active_runs(world):
-                break
-            world.get("/api/health")
-        assert not active_runs(world)
-        assert "agent_run.orphans" in world.host.log
-        assert not stranger.runs
-
-
-def test_old_history_is_purged_and_running_instances_are_not() -> None:
-    with World(env={"HISTORY_RETENTION_DAYS": "1"}) as world:
-        ended = world.run("instant")["instanceId"]
-        running = world.start("forever")
-        answer = world.host.request("POST", "/admin/functions/purge_history", {"input": None})
-        assert answer.status == 202, answer.text
-        assert world.get(f"/api/runs/{ended}").status == 200
-        assert world.get(f"/api/runs/{running}").status == 202
-
-
 # --- tool outputs ---
 
 
