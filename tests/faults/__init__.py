@@ -3,7 +3,7 @@
 checks        what the emulator's ledger and the instances owe in the end, pure
 caller        a caller who repeats what got no answer
 matrix        every request of a run times every fault
-crashes       named points at which the host is killed
+crash_points  kills the host exactly before it writes a step down, and test_crashes at these and other named points
 behaviours    what a caller does with runs, for the hostile host
 chaos         hundreds of runs at once: `python -m tests.faults.chaos --help`
 """

@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tests.e2e.world import agent
 from tests.faults.caller import Caller, new_thread, shown
-from tests.faults.checks import doubled, one_message_one_run, still_active
+from tests.faults.checks import TERMINAL, doubled, messages_of, one_message_one_run, runs_of, still_active
 
 Finder = Callable[[Caller, str], Iterator[str]]
+
+SCAN = {"ORPHAN_SCAN_SCHEDULE": "*/20 * * * * *"}
+"""What the host of a world needs in its environment: every twenty seconds, since runs expire after six hundred."""
 
 
 def succeeds(caller: Caller, name: str) -> Iterator[str]:
@@ -33,7 +37,10 @@ def fails(caller: Caller, name: str) -> Iterator[str]:
 
 
 def is_cancelled(caller: Caller, name: str) -> Iterator[str]:
-    instance_id = caller.start("forever", name)
+    yield from _ends_cancelled(caller, caller.start("forever", name))
+
+
+def _ends_cancelled(caller: Caller, instance_id: str) -> Iterator[str]:
     answer = caller.cancel(instance_id)
     document = caller.end(instance_id)
     if (document["status"], document["runtimeStatus"]) != ("Cancelled", "Terminated"):
@@ -65,6 +72,73 @@ def starts_once(caller: Caller, name: str) -> Iterator[str]:
         yield from one_message_one_run(caller.world.emulator.ledger().threads, instance_id)
 
 
+def repeats_for_lack_of_quota(caller: Caller, name: str) -> Iterator[str]:
+    document = caller.end(caller.start("rateLimitedOnce", name))
+    yield from _answered(document, name)
+    threads = caller.world.emulator.ledger().threads
+    yield from one_message_one_run(threads, document["instanceId"], runs=2)
+    states = [run["status"] for run in runs_of(threads, document["instanceId"])]
+    if states != ["failed", "completed"]:
+        yield f"its runs ended as {states}"
+
+
+def does_not_wait_for_a_busy_thread(caller: Caller, name: str) -> Iterator[str]:
+    busy = caller.start("forever", f"{name}-busy")
+    occupied = caller.until(busy, lambda d: d["run_id"])
+    other = caller.end(caller.start("history", f"{name}-other", thread_id=occupied["thread_id"], if_thread_busy="fail"))
+    if (other["status"], (other["error"] or {}).get("code")) != ("Failed", "thread_busy"):
+        yield f"the thread was busy, but it ended so: {shown(other)}"
+    threads = caller.world.emulator.ledger().threads
+    if messages_of(threads, other["instanceId"]) or runs_of(threads, other["instanceId"]):
+        yield f"it was refused, but left something behind: {threads[occupied['thread_id']]}"
+    run = next(r for r in threads[occupied["thread_id"]]["runs"] if r["id"] == occupied["run_id"])
+    if run["status"] not in {"queued", "in_progress"} or run["cancel_requested"]:
+        yield f"the run that occupies the thread was touched: {run}"
+    yield from _ends_cancelled(caller, busy)
+    yield from one_message_one_run(caller.world.emulator.ledger().threads, busy)
+
+
+def approves(caller: Caller, name: str) -> Iterator[str]:
+    document = caller.answer_until_ended(caller.start("mcpApproval", name))
+    if (document["status"], document["response"]) != ("Success", "The tools said: approved"):
+        yield f"its call was approved: {shown(document)}"
+
+
+def is_terminated_from_outside(caller: Caller, name: str) -> Iterator[str]:
+    """Once while its run goes on, once as early as can be; `cancel_orphaned_runs` stops what is left."""
+    going_on, early = (caller.start("forever", f"{name}-{when}") for when in ("later", "early"))
+    caller.terminate(early)
+    caller.until(going_on, lambda d: d["run_id"])
+    caller.terminate(going_on)
+    for instance_id in (going_on, early):
+        document = caller.end(instance_id)
+        if (document["status"], document["output"]) != ("Cancelled", "outside"):
+            yield f"it was terminated, but ended so: {shown(document)}"
+    caller.until_true(lambda: not _active(caller, going_on) and not _active(caller, early))
+    states = {r["status"] for i in (going_on, early) for r in runs_of(caller.world.emulator.ledger().threads, i)}
+    if states != {"cancelled"}:
+        yield f"what was terminated left runs that ended as {states}"
+
+
+def waits_for_the_answer(caller: Caller, name: str) -> Iterator[str]:
+    """`Prefer: wait`: the outcome if it comes in time, else the promise, and never later than asked for."""
+    document = _start_and_wait(caller, "instant", name, seconds=60, wanted=200)
+    yield from _answered(document, name)
+    promise = _start_and_wait(caller, "forever", f"{name}-promise", seconds=1, wanted=202)
+    yield from _ends_cancelled(caller, promise["id"])
+
+
+def keeps_a_key_for_one_request(caller: Caller, name: str) -> Iterator[str]:
+    instance_id = caller.start("history", name)
+    for _ in range(2):  # while it runs, and when it has ended
+        body = {"agent_id": agent("history"), "user_message": f"{name}-other"}
+        answer = caller.insist("POST", "/api/run_agent", body, {"Idempotency-Key": name})
+        if (answer.status, answer.json.get("error", {}).get("code")) != (409, "idempotency_conflict"):
+            yield f"the key was another request's, but the answer is {answer.status}: {answer.text}"
+        yield from _answered(caller.end(instance_id), name)
+    yield from one_message_one_run(caller.world.emulator.ledger().threads, instance_id)
+
+
 BEHAVIOURS: tuple[Finder, ...] = (
     succeeds,
     reuses_a_thread,
@@ -73,6 +147,12 @@ BEHAVIOURS: tuple[Finder, ...] = (
     answers_tools,
     shares_a_thread,
     starts_once,
+    repeats_for_lack_of_quota,
+    does_not_wait_for_a_busy_thread,
+    approves,
+    is_terminated_from_outside,
+    waits_for_the_answer,
+    keeps_a_key_for_one_request,
 )
 
 
@@ -95,5 +175,20 @@ def all_at_once(caller: Caller, mark: str) -> list[str]:
 def _answered(document: dict[str, Any], message: str) -> Iterator[str]:
     if document["status"] != "Success":
         yield f"it should have succeeded: {shown(document)}"
-    elif f'"{message}"' not in document["response"]:
+    elif f'You wrote: "{message}"' not in document["response"]:
         yield f"somebody else's answer to {message!r}: {document['response']!r}"
+
+
+def _active(caller: Caller, instance_id: str) -> bool:
+    runs = runs_of(caller.world.emulator.ledger().threads, instance_id)
+    return any(run["status"] not in TERMINAL for run in runs)
+
+
+def _start_and_wait(caller: Caller, name: str, message: str, *, seconds: int, wanted: int) -> dict[str, Any]:
+    """Start with a key and `Prefer: wait`, again where there was no answer; return what was answered."""
+    headers = {"Idempotency-Key": message, "Prefer": f"wait={seconds}"}
+    body = {"agent_id": agent(name), "user_message": message}
+    answer = caller.insist("POST", "/api/run_agent", body, headers)
+    applied = answer.headers.get("Preference-Applied")
+    assert (answer.status, applied) == (wanted, f"wait={seconds}"), (answer.status, applied, answer.text)
+    return dict(answer.json)

@@ -41,6 +41,20 @@ class Caller:
     def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
         return self.send("POST", path, body, headers)
 
+    def insist(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send until there is an answer that is no 5xx."""
+        deadline = time.monotonic() + self._patience
+        while (answer := self.send(method, path, body, headers)).status >= 500:
+            assert time.monotonic() < deadline, f"{method} {path}: {answer.text}"
+            time.sleep(self._look_seconds)
+        return answer
+
+    def terminate(self, instance_id: str) -> Answer:
+        """Terminate by the webhook that a start names as `terminatePostUri`: 202, or 410 where it has ended."""
+        answer = self.insist("POST", f"{self.world.host.webhook}/instances/{instance_id}/terminate?reason=outside", b"")
+        assert answer.status in (202, 410), answer.text
+        return answer
+
     def start(self, name: str, message: str, *, instance_id: str | None = None, **fields: Any) -> str:
         """Start a run in a way that can be repeated: by an id of our own over the webhook, or by an idempotency key."""
         request = {"agent_id": agent(name), "user_message": message, **fields}

@@ -1,10 +1,9 @@
-"""Chaos: `python -m tests.faults.chaos [--seed N] [--runs 300]`, or `--hostile-seeds N`. Exits 1 with what it found.
+"""Chaos: `python -m tests.faults.chaos [--seed N] [--runs 600]`, or `--hostile-seeds N`. Exits 1 with what it found.
 
 Hundreds of concurrent runs meet random faults of Foundry, kills of the host, cancels, terminations from outside and
 busy threads and tool calls, from a printed seed. In the end the ledger must be right: every start has one end, no
 message or run is doubled, nothing is active, no cancel and no tool's output was lost, and every answer belongs to its
-message. With `--hostile-seeds` the
-behaviours of `behaviours.py` run on a hostile host instead, once for each seed.
+message. With `--hostile-seeds` the behaviours of `behaviours.py` run on a hostile host instead, once for each seed.
 """
 
 from __future__ import annotations
@@ -21,12 +20,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.e2e.world import World
-from tests.faults.behaviours import all_at_once
+from tests.faults.behaviours import SCAN, all_at_once
 from tests.faults.caller import Caller, new_thread
 from tests.faults.checks import Started, all_findings
 
 SPEED = 20.0
-AT_ONCE = 40
+STORM_SPEED = 8.0
+"""Slower: hundreds of runs at once need the machine for longer than a run of Foundry's may last, at full speed."""
+
+AT_ONCE = 200
+LOOKS_PER_SECOND = 60.0
+"""Of all callers together, so that the looks leave the host time for the runs."""
+
 AGENTS = (
     "history",
     "instant",
@@ -38,6 +43,7 @@ AGENTS = (
     "unknownStatus",
     "slowCancel",
     "twoToolRounds",
+    "mcpApproval",
 )
 ENDS_ONLY_BY_FORCE = {"forever", "slowCancel"}
 FAULTS: tuple[dict[str, Any], ...] = (
@@ -62,7 +68,7 @@ FAULTY = [
     "list_threads",
     "submit_tool_outputs",
 ]
-SCAN = {"ORPHAN_SCAN_SCHEDULE": "*/20 * * * * *", "PYTHON_THREADPOOL_THREAD_COUNT": "24"}
+HOST = {**SCAN, "PYTHON_THREADPOOL_THREAD_COUNT": "24"}
 
 
 @dataclass
@@ -78,9 +84,12 @@ class Chaos:
     starts: list[Started] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._caller = Caller(self.world, patience=90, look_seconds=0.3)
+        at_once = min(AT_ONCE, self.runs)
+        self._caller = Caller(self.world, patience=180, look_seconds=max(0.1, at_once / LOOKS_PER_SECOND))
         self._over = threading.Event()
         self._lock = threading.Lock()
+        self._under_way = 0
+        self.most_at_once = 0
 
     def run(self) -> list[str]:
         """Run the storm; return what was wrong in the end."""
@@ -119,6 +128,7 @@ class Chaos:
             instance_id = self._caller.start(name, message, timeout_seconds=3600, **fields)
             fate = "cancel" if name in ENDS_ONLY_BY_FORCE or chance.random() < 0.15 else ""
             fate = "terminate" if chance.random() < 0.05 else fate
+            self._count(+1)
             accepted = False
             if fate:
                 time.sleep(chance.random())
@@ -128,6 +138,7 @@ class Chaos:
             thread = self.world.emulator.ledger().threads.get(shared) if fields else None
             self.findings.append(f"{message} ({name}): {error}; its thread: {thread}")
             return
+        self._count(-1)
         with self._lock:
             self.ended[document["status"]] += 1
             self.starts.append(
@@ -142,11 +153,15 @@ class Chaos:
                 )
             )
 
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._under_way += change
+            self.most_at_once = max(self.most_at_once, self._under_way)
+
     def _act(self, fate: str, instance_id: str) -> bool:
         if fate == "cancel":
             return self._caller.cancel(instance_id).status == 202
-        path = f"{self.world.host.webhook}/instances/{instance_id}/terminate?reason=outside"
-        return self._caller.post(path, b"").status == 202
+        return self._caller.terminate(instance_id).status == 202
 
     def _disturb(self, seed: int) -> None:
         """Kill the host now and then, and start it again."""
@@ -173,12 +188,13 @@ class Chaos:
             time.sleep(0.3)
 
 
-def storm(seed: int, runs: int, kills: int) -> list[str]:
+def storm(seed: int, runs: int, kills: int, speed: float = STORM_SPEED) -> list[str]:
     """Run one storm; return what it found."""
-    with World(speed=SPEED, env=SCAN) as world:
+    with World(speed=speed, env=HOST) as world:
         chaos = Chaos(world, seed, runs, kills)
         found = chaos.run()
-        print(f"seed {seed}: {runs} runs, {kills} kills, ends {dict(chaos.ended)}, {len(found)} findings", flush=True)
+        happened = f"{runs} runs, at most {chaos.most_at_once} at once, {kills} kills, ends {dict(chaos.ended)}"
+        print(f"seed {seed}: {happened}, {len(found)} findings", flush=True)
         return found
 
 
@@ -187,7 +203,7 @@ def hostile(seeds: range) -> list[str]:
     found: list[str] = []
     for seed in seeds:
         timers = ("azure-storage", "exact")[seed % 2]
-        with World(speed=SPEED, args=["--hostile", str(seed), "--timers", timers]) as world:
+        with World(speed=SPEED, args=["--hostile", str(seed), "--timers", timers], env=SCAN) as world:
             wrong = all_at_once(Caller(world), f"hostile-{seed}")
         print(f"hostile seed {seed}, timers {timers}: {len(wrong)} findings", flush=True)
         found += wrong
@@ -198,8 +214,8 @@ def main() -> int:
     """Read the command line; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--runs", type=int, default=300)
-    parser.add_argument("--kills", type=int, default=8)
+    parser.add_argument("--runs", type=int, default=600)
+    parser.add_argument("--kills", type=int, default=10)
     parser.add_argument(
         "--hostile-seeds", type=int, metavar="N", help="hostile hosts with N seeds instead, from --seed on"
     )

@@ -39,6 +39,20 @@ def runs_of(threads: Threads, instance_id: str) -> list[Mapping[str, Any]]:
     return [r for r in everything if r["metadata"].get(METADATA_INSTANCE) == instance_id]
 
 
+def threads_of(threads: Threads, instance_id: str) -> list[Mapping[str, Any]]:
+    """Return the threads that the instance created."""
+    return [t for t in threads.values() if t["metadata"].get(METADATA_INSTANCE) == instance_id]
+
+
+def one_used_thread(threads: Threads, instance_id: str) -> Iterator[str]:
+    """Find that an instance used more than one thread. Of those that it created an empty one may stay behind: its id
+    was lost before anybody learned it.
+    """
+    used = [i for i, t in threads.items() if messages_of({i: t}, instance_id) or runs_of({i: t}, instance_id)]
+    if len(used) > 1:
+        yield f"{instance_id}: its messages and runs are on {len(used)} threads: {used}"
+
+
 def one_message_one_run(threads: Threads, instance_id: str, runs: int = 1) -> Iterator[str]:
     """Find what an instance that got through has done too often or not at all."""
     posted, made = len(messages_of(threads, instance_id)), len(runs_of(threads, instance_id))
@@ -69,30 +83,102 @@ def still_active(threads: Threads) -> Iterator[str]:
             yield f"{owner} was left running until it expired"
 
 
-def right_end(start: Started) -> Iterator[str]:
-    """Find what is wrong with the end of one start."""
+def right_end(threads: Threads, start: Started) -> Iterator[str]:
+    """Find what is wrong with the end of one start.
+
+    No fault that passes may end a run: it is retried. So a start ends as its agent does, or as its caller wanted.
+    """
     document, name = start.document, f"{start.instance_id} ({start.agent})"
     status, runtime = document["status"], document["runtimeStatus"]
-    if (status, runtime) not in {("Success", "Completed"), ("Failed", "Failed"), ("Cancelled", "Terminated")}:
-        yield f"{name} has no end: {status}, {runtime}"
-        return
+    match (status, runtime):
+        case ("Success", "Completed"):
+            if start.agent in NEVER_COMPLETE:
+                yield f"{name} succeeded, which its agent never does"
+            elif answer_to(start) not in (document["response"] or ""):
+                yield f"{name} has somebody else's answer: {document['response']!r} to {start.message!r}"
+        case ("Cancelled", "Terminated"):
+            if not (start.cancel_accepted or start.terminated):
+                yield f"{name} was cancelled by nobody: {document['output']}"
+        case ("Failed", "Failed"):
+            if not (_fails_by_itself(start) or start.deadline):
+                yield f"{name} failed: {document['error']}"
+        case _:
+            yield f"{name} has no end: {status}, {runtime}"
+            return
     if start.cancel_accepted and not start.terminated and status != "Cancelled" and not _by_itself(document):
         yield f"{name}: the cancel was answered 202, but it ended as {status}: {document['error']}"
-    if status == "Cancelled" and not (start.cancel_accepted or start.terminated):
-        yield f"{name} was cancelled by nobody: {document['output']}"
-    if status == "Failed" and not start.deadline and not _by_itself(document) and not start.cancel_accepted:
-        yield f"{name} failed: {document['error']}"
-    if status == "Success" and start.message not in document["response"] and start.agent in ANSWERS_QUOTE:
-        yield f"{name} has somebody else's answer: {document['response']!r} to {start.message!r}"
+    runs = runs_of(threads, start.instance_id)
+    if runs and runs[-1]["status"] == "completed" and status == "Failed":
+        yield f"{name}: its run completed, but it ended as {status}: {document['error']}"
+    if status == "Success" and [r["status"] for r in runs][-1:] != ["completed"]:
+        yield f"{name} succeeded, but its runs are {[r['status'] for r in runs]}"
 
 
-ANSWERS_QUOTE = {"history", "instant", "slow", "laggingList", "rateLimitedOnce", "completesAnyway"}
-"""Agents whose answers quote the message that they answer."""
+NEVER_COMPLETE = {"fails", "forever", "slowCancel"}
+QUOTED_OUTPUTS = {
+    "tool": "get_weather",
+    "twoToolRounds": "get_weather; get_time; book_table",
+    "mcpApproval": "approved",
+}
+"""Agents whose answers quote the tools' outputs, which are the tools' names (`caller.tool_answer`)."""
+
+
+def answer_to(start: Started) -> str:
+    """Return what the answer has to say: all other agents quote the message that they answer."""
+    if start.agent in QUOTED_OUTPUTS:
+        return f"The tools said: {QUOTED_OUTPUTS[start.agent]}"
+    return f'You wrote: "{start.message}"'
+
+
+def _fails_by_itself(start: Started) -> bool:
+    """Whether the Foundry run failed as its agent's runs do. Lack of quota is waited for, and the run repeated: it is
+    the end only where a cancel came after the run had failed, and before it was repeated.
+    """
+    code = (start.document["error"] or {}).get("code")
+    if start.document["run_status"] != "failed":
+        return False
+    if start.agent == "rateLimitedOnce":
+        return code == "rate_limit_exceeded" and start.cancel_accepted
+    return start.agent == "fails" and code == "server_error"
 
 
 def _by_itself(document: Mapping[str, Any]) -> bool:
     """Whether the Foundry run ended otherwise than by our cancel."""
     return document["run_status"] in {"completed", "failed", "incomplete"}
+
+
+def right_work(threads: Threads, start: Started) -> Iterator[str]:
+    """Find what one start has done in Foundry too often, not at all, or in the wrong place."""
+    yield from one_used_thread(threads, start.instance_id)
+    wanted = 1 + rate_limited_runs(threads, start)
+    status, interrupted = start.document["status"], start.deadline or start.cancel_accepted
+    complete = status == "Success" or (status == "Failed" and not interrupted)
+    too_much = len(messages_of(threads, start.instance_id)) > 1 or len(runs_of(threads, start.instance_id)) > wanted
+    if complete or too_much:
+        yield from one_message_one_run(threads, start.instance_id, wanted)
+    rounds = [r["tool_rounds_answered"] for r in runs_of(threads, start.instance_id)]
+    if status == "Success" and sum(rounds) != TOOL_ROUNDS.get(start.agent, 0):
+        yield f"{start.instance_id} ({start.agent}): {sum(rounds)} tool rounds were answered"
+
+
+TOOL_ROUNDS = {"tool": 1, "mcpApproval": 1, "twoToolRounds": 2}
+
+
+def rate_limited_runs(threads: Threads, start: Started) -> int:
+    """Return how many runs of the start lack quota: with `rateLimitedOnce` the first one of the agent on a thread."""
+    if start.agent != "rateLimitedOnce":
+        return 0
+    return sum(_first_of_its_agent(thread, start.instance_id) for thread in threads.values())
+
+
+def _first_of_its_agent(thread: Mapping[str, Any], instance_id: str) -> bool:
+    """Whether the first run of some agent on the thread is the instance's."""
+    seen: set[str] = set()
+    for run in thread["runs"]:
+        if run["agent_id"] not in seen and run["metadata"].get(METADATA_INSTANCE) == instance_id:
+            return True
+        seen.add(run["agent_id"])
+    return False
 
 
 def orphaned_messages(threads: Threads, starts: Iterable[Started]) -> Iterator[str]:
@@ -109,13 +195,7 @@ def all_findings(threads: Threads, starts: Iterable[Started]) -> list[str]:
     starts = list(starts)
     found = [*doubled(threads), *still_active(threads), *orphaned_messages(threads, starts)]
     for start in starts:
-        found += right_end(start)
-        if start.document["status"] == "Success":
-            runs = 2 if start.agent == "rateLimitedOnce" else 1
-            made = len(runs_of(threads, start.instance_id))
-            wanted = {1, runs} if start.agent == "rateLimitedOnce" else {1}  # on a used thread the first run answers
-            if len(messages_of(threads, start.instance_id)) != 1 or made not in wanted:
-                found += one_message_one_run(threads, start.instance_id, runs)
+        found += [*right_end(threads, start), *right_work(threads, start)]
     return found
 
 
