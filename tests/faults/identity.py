@@ -10,23 +10,37 @@ from types import TracebackType
 from typing import Any, Self
 
 SECRET = "planted-identity-header-9c1e"
+TOKEN = "planted-entra-token-"
 
 
 class IdentityEndpoint:
-    """A context manager; `env` is what an app with a managed identity finds in its environment."""
+    """A context manager; `env` is what an app with a managed identity finds in its environment.
+
+    Whoever does not show the secret header gets nothing, and while `fails` is set nobody gets a token.
+    """
 
     def __init__(self) -> None:
         self.issued: list[str] = []
+        self.fails = False
+        self.refused = 0
+        """How many requests got no token."""
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                token = f"planted-entra-token-{len(endpoint.issued)}"
+                if endpoint.fails or self.headers.get("X-IDENTITY-HEADER") != SECRET:
+                    endpoint.refused += 1
+                    self._answer(500, {"statusCode": 500, "message": "an unexpected error occurred"})
+                    return
+                token = f"{TOKEN}{len(endpoint.issued)}"
                 endpoint.issued.append(token)
-                expires = int(time.time()) + 86400
-                body = {"access_token": token, "expires_on": str(expires), "resource": "r", "token_type": "Bearer"}
+                expires = str(int(time.time()) + 86400)
+                body = {"access_token": token, "expires_on": expires, "resource": "r", "token_type": "Bearer"}
+                self._answer(200, body)
+
+            def _answer(self, status: int, body: dict[str, Any]) -> None:
                 content = json.dumps(body).encode()
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()

@@ -1,0 +1,140 @@
+"""Answers that a healthy app never gives: the host runs no orchestrator, the app fails, is not configured."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import azure.functions as func
+import pytest
+
+from http_api.answers import answering
+from http_api.openapi_document import openapi_document
+from settings import load_settings
+from tests.e2e.world import World, agent
+from tests.functions_host.harness import REPOSITORY, Answer
+from tests.openapi.description import Description
+from tests.openapi.test_answers import GOOD, Caller, ended
+
+pytestmark = pytest.mark.e2e
+
+
+def app_that_runs_no_orchestrator(folder: Path) -> Path:
+    """The same app, on a host that has no place for an orchestrator: as if all were taken, for ever."""
+    for path in REPOSITORY.iterdir():
+        if path.name not in ("host.json", "local.settings.json", "tests") and not path.name.startswith("."):
+            (folder / path.name).symlink_to(path)
+    host = json.loads((REPOSITORY / "host.json").read_text(encoding="utf-8"))
+    host["extensions"]["durableTask"]["maxConcurrentOrchestratorFunctions"] = 0
+    (folder / "host.json").write_text(json.dumps(host), encoding="utf-8")
+    return folder
+
+
+def spoil(db: str, instance: str) -> None:
+    """Give an instance a status that the SDK does not know, so that every look at it raises."""
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("UPDATE instances SET status = 'Perplexed' WHERE instance_id = ?", (instance,))
+
+
+def test_instances_that_do_not_move_and_one_that_cannot_be_read(tmp_path: Path) -> None:
+    with World() as world:
+        description = Description(world.get("/api/openapi.json").json)
+        call = Caller(world, description, {})
+        waiting, asking, broken = call.start("forever"), call.start("tool"), call.start("instant")
+        call.until(waiting, lambda d: d["run_id"])
+        action = call.until(asking, lambda d: d["required_action"])["required_action"]
+        call.until(broken, ended)
+        outputs = {"tool_outputs": [{"tool_call_id": c["id"], "output": "rain"} for c in action["calls"]]}
+
+        world.host.stop()
+        spoil(world.host.db, broken)
+        world.host.app_root = app_that_runs_no_orchestrator(tmp_path)
+        world.host.start()
+        started = time.monotonic()
+        with ThreadPoolExecutor(2) as pool:
+            cancel = pool.submit(call, "cancel_agent_run", instance_id=waiting)
+            answer = pool.submit(call, "submit_agent_run_tool_outputs", outputs, instance_id=asking)
+        assert (cancel.result().status, answer.result().status) == (503, 503)
+        assert time.monotonic() - started > 9
+        for found in (cancel.result(), answer.result()):
+            assert found.json["error"]["code"] == "not_acknowledged"
+
+        assert call("agent_run_status", instance_id=broken).status == 500
+        assert call("cancel_agent_run", instance_id=broken).status == 500
+        assert call("submit_agent_run_tool_outputs", outputs, instance_id=broken).status == 500
+
+        # What was answered 503 was raised all the same, and comes true when the host has a place again.
+        world.host.stop()
+        world.host.app_root = REPOSITORY
+        world.host.start()
+        assert call.until(waiting, ended)["status"] == "Cancelled"
+        assert call.until(asking, ended)["status"] == "Success"
+
+
+def test_suspended_runs_take_a_cancel_and_an_answer_and_act_on_them_when_resumed() -> None:
+    with World(speed=1) as world:  # so that the timers of the polls are open meanwhile
+        call = Caller(world, Description(world.get("/api/openapi.json").json), {})
+
+        def hold(operation: str, *instances: str) -> None:
+            for instance in instances:
+                url = f"{world.host.webhook}/instances/{instance}/{operation}?reason=test"
+                assert world.host.request("POST", url, b"").status == 202
+
+        waiting, asking = call.start("forever"), call.start("tool")
+        call.until(waiting, lambda d: d["run_id"])
+        action = call.until(asking, lambda d: d["required_action"])["required_action"]
+        outputs = {"tool_outputs": [{"tool_call_id": c["id"], "output": "rain"} for c in action["calls"]]}
+        hold("suspend", waiting, asking)
+        for instance in (waiting, asking):
+            call.until(instance, lambda d: d["runtimeStatus"] == "Suspended")
+        assert call("cancel_agent_run", instance_id=waiting).status == 202
+        assert call("submit_agent_run_tool_outputs", outputs, instance_id=asking).status == 202
+        time.sleep(0.5)
+        assert not ended(call("agent_run_status", instance_id=waiting).json)
+        for instance in (waiting, asking):
+            path = f"{world.host.webhook}/instances/{instance}?showHistory=true"
+            done = {e.get("FunctionName") for e in world.host.request("GET", path).json["historyEvents"]}
+            assert not done & {"cancel_run", "submit_tool_outputs"}, done
+        hold("resume", waiting, asking)
+        assert call.until(waiting, ended)["status"] == "Cancelled"
+        assert call.until(asking, ended)["status"] == "Success"
+
+
+def test_an_app_that_is_not_configured() -> None:
+    with World(env={"FOUNDRY_PROJECT_ENDPOINT": ""}) as world:
+        description = Description(world.get("/api/openapi.json").json)
+        call = Caller(world, description, {})
+        assert call("run_agent", GOOD).status == 500
+        assert call("start_agent_run", {"user_message": "hi"}, agent_id=agent("instant")).status == 500
+        assert call("list_agents").status == 500
+        assert call("ready").status == 503
+
+
+def test_whatever_a_function_raises_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every 500, of the code that is around every function."""
+    monkeypatch.delenv("FOUNDRY_PROJECT_ENDPOINT", raising=False)
+
+    @answering
+    def fails(req: func.HttpRequest) -> func.HttpResponse:
+        raise LookupError(req.url)
+
+    @answering
+    def is_not_configured(req: func.HttpRequest) -> func.HttpResponse:
+        load_settings()
+        raise AssertionError(req.url)
+
+    description = Description(openapi_document("https://app.example/api", auth_level="FUNCTION", settings=None))
+    request = func.HttpRequest("GET", "https://app.example/api/secret", body=b"")
+    for name, (_, _, operation) in description.operations().items():
+        for function, code in ((fails, "internal_error"), (is_not_configured, "configuration_error")):
+            if "500" in operation["responses"]:
+                sent = function(request)
+                headers = {**sent.headers, "Content-Type": str(sent.mimetype)}
+                answer = description.conforms(name, Answer(sent.status_code, headers, sent.get_body()))
+                assert answer.json["error"]["code"] == code
+                assert "secret" not in answer.text
+    assert {name for name, _ in description.seen} == description.operations().keys() - {"health"}
