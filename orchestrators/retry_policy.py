@@ -15,7 +15,7 @@ from orchestrators.progress import THREAD_BUSY
 
 FIRST_DELAY_SECONDS = 1.5
 LONGEST_BACKOFF_SECONDS = 60.5
-LONGEST_BUSY_DELAY_SECONDS = 10.5
+LONGEST_BUSY_DELAY_SECONDS = 4.5
 MOST_DOUBTFUL_ATTEMPTS = 8
 
 MOST_WAITS_FOR_AN_INSTANCE = 20
@@ -50,8 +50,8 @@ _DEAD_WORKER = re.compile(
 def retry_delay(activity: str, failure: Failure, attempts: int, *, wait_if_busy: bool = False) -> float | None:
     """Return the seconds to wait after `attempts` failed attempts (1 or more), or None where trying again is no use.
 
-    A thread that is busy with another run is waited for, if the caller wants that: with short steps, so that the
-    thread does not stand idle and whoever has waited for long has about the same chance as a newcomer.
+    A thread that is busy with another run is waited for, if the caller wants that: with short steps that hardly grow,
+    so that the thread does not stand idle, and whoever has waited for long looks at least a third as often as a newcomer.
     """
     if failure.code == THREAD_IN_USE or (failure.code == THREAD_BUSY and wait_if_busy):
         return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)

@@ -94,8 +94,8 @@ LOG_EVENTS = {
         "prompt_tokens completion_tokens total_tokens"
     ),
     "agent_run.foundry_error": "activity code message retryable",
-    "agent_run.orphans": "scanned cancelled failed error",
-    "agent_run.purged": "deleted failed error",
+    "agent_run.orphans": "scanned cancelled failed left error",
+    "agent_run.purged": "deleted failed kept error",
 }
 """What the app logs for queries: name of the event, and the fields of its JSON object."""
 

@@ -324,6 +324,14 @@ def test_a_thread_of_our_own_needs_no_check() -> None:
     assert all("message" not in payload for payload in foundry.called("get_run"))
 
 
+def test_a_run_that_fails_while_it_is_being_cancelled_has_failed() -> None:
+    foundry = ScriptedFoundry({0: "active", 14: "failed"})
+    foundry.cancel_takes = 60
+    ended = foundry.run(events=[(10, "cancel")])
+    assert ended.status == "Failed"
+    assert "failed: the run run_1 on thread thread_1 ended as failed" in ended.output
+
+
 # --- tool calls ---
 
 
@@ -419,6 +427,7 @@ def test_answers_calls_that_lag_in_the_list_are_not_asked_again() -> None:
     assert ended.status == "Completed"
     assert ended.custom_status["answered"] == 1
     assert len(foundry.submitted) == 1
+    assert {(s["required_action"] or {}).get("event") for s in ended.custom_statuses} == {None, "tool_outputs_1"}
 
 
 @pytest.mark.parametrize(

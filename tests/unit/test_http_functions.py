@@ -445,6 +445,26 @@ def test_of_several_answers_only_the_one_that_was_taken_is_202(client, output, c
         assert body["error"]["code"] == "answered_otherwise"
 
 
+def test_calls_that_the_status_has_no_room_for_are_the_orchestrators_to_check(client):
+    waiting = {"status": "Running", "required_action": {**WAITING["required_action"], "more": 1}}
+    client.instances["i1"] = instance(customStatus=waiting)
+    client.on_event = lambda *event: client.instances["i1"].update(customStatus={"status": "Running", "answered": 1})
+    both = {"tool_outputs": [*OUTPUTS["tool_outputs"], {"tool_call_id": "call_2", "output": "x"}]}
+    assert answer(client, both)[0] == 202
+    client.instances["i1"] = instance(customStatus=waiting)
+    again = {
+        **waiting["required_action"],
+        "event": "tool_outputs_2",
+        "error": "tool_outputs unknown tool call ids: call_9",
+    }
+    client.on_event = lambda *event: client.instances["i1"].update(
+        customStatus={"status": "Running", "required_action": again}
+    )
+    both["tool_outputs"][1]["tool_call_id"] = "call_9"
+    status, body, _ = answer(client, both)
+    assert (status, body["error"]["message"]) == (400, again["error"])
+
+
 def test_an_answer_of_very_many_calls_is_refused_at_once(client):
     client.instances["i1"] = instance(customStatus=WAITING)
     many = [{"tool_call_id": f"call_{n % 15_000}", "output": ""} for n in range(20_000)]
