@@ -176,7 +176,7 @@ class Replay:
             case Kind.EXECUTION_SUSPENDED:
                 # The program may be ahead of the history: the code has seen an event that waits here, and the timer
                 # it cancelled lets the program pass. What was started so is kept back until the resume, else every
-                # episode until then would start it again (DurableTask.Core 2.16.1, pull request 1024).
+                # episode until then would start it again (Azure/durabletask pull request 1024, January 2024).
                 self._suspended = True
                 self._parked, self._new = self._new, {}
             case Kind.EXECUTION_RESUMED:
