@@ -51,7 +51,8 @@ def retry_delay(activity: str, failure: Failure, attempts: int, *, wait_if_busy:
     """Return the seconds to wait after `attempts` failed attempts (1 or more), or None where trying again is no use.
 
     A thread that is busy with another run is waited for, if the caller wants that: with short steps that hardly grow,
-    so that the thread does not stand idle, and whoever has waited for long looks at least a third as often as a newcomer.
+    so that the thread does not stand idle, and whoever has waited for long looks at least a third as often as a
+    newcomer.
     """
     if failure.code == THREAD_IN_USE or (failure.code == THREAD_BUSY and wait_if_busy):
         return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)
