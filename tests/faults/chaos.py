@@ -20,13 +20,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.e2e.world import World
-from tests.faults.behaviours import SCAN, all_at_once
+from tests.faults.behaviours import SCAN, SPEED, all_at_once
 from tests.faults.caller import Caller, new_thread
 from tests.faults.checks import Started, all_findings
 
-SPEED = 20.0
 STORM_SPEED = 8.0
-"""Slower: hundreds of runs at once need the machine for longer than a run of Foundry's may last, at full speed."""
+"""Hundreds of runs at once take a while, and Foundry's runs must not expire meanwhile."""
 
 AT_ONCE = 200
 LOOKS_PER_SECOND = 60.0

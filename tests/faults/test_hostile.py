@@ -8,15 +8,15 @@ import pytest
 
 from local.functions_host.hostile import BEHAVIOURS as HOSTILE
 from tests.e2e.world import World
-from tests.faults.behaviours import SCAN, all_at_once
+from tests.faults.behaviours import SCAN, SPEED, all_at_once
 from tests.faults.caller import Caller
 
 pytestmark = pytest.mark.e2e
 
 
-def findings(plan: str, timers: str, speed: float = 20.0) -> list[str]:
+def findings(plan: str, timers: str) -> list[str]:
     """What was wrong in the end."""
-    with World(args=["--hostile", plan, "--timers", timers], env=SCAN, speed=speed) as world:
+    with World(args=["--hostile", plan, "--timers", timers], env=SCAN, speed=SPEED) as world:
         found = all_at_once(Caller(world), f"seed-{plan}".replace(":", "-").replace(",", "-"))
         return [*found, world.host.log[-3000:]] if found else []
 
