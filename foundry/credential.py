@@ -160,7 +160,9 @@ def reason_of(text: str) -> str:
     lines = [line.strip() for line in text.strip().split("\n")]
     identity = [line for line in lines if line.startswith("ManagedIdentityCredential:")]
     chosen = identity[0] if identity and _on_azure() else lines[0]
-    return chosen.replace(_MISLEADING, "")[:300]
+    secret = os.environ.get("IDENTITY_HEADER")
+    shown = chosen.replace(secret, "<secret>") if secret else chosen
+    return shown.replace(_MISLEADING, "")[:300]
 
 
 def _on_azure() -> bool:

@@ -96,9 +96,11 @@ class Transport:
             self._tokens.discard(token)
             renewed = self._tokens.token()
             if renewed != token:
-                answer = self._send(request, renewed, what)
+                token = renewed
+                answer = self._send(request, token, what)
         if not 200 <= answer.status_code < 300:
-            raise responses.error_of(answer.status_code, answer.headers, answer.content, what=what)
+            content = answer.content.replace(token.encode(), b"<token>")  # whoever quotes it must not spread it
+            raise responses.error_of(answer.status_code, answer.headers, content, what=what)
         parsed = responses.parse_json(answer.content)
         if not isinstance(parsed, dict):
             raise errors.BadResponseError(f"{what} answered {answer.status_code} without a JSON object")

@@ -309,7 +309,8 @@ class IdentityEndpoint(BaseHTTPRequestHandler):
         if self.status is None:
             self.connection.close()
             return
-        body = b'{"statusCode": %d, "message": "No User Assigned Identity found"}' % self.status
+        said = self.headers.get("X-IDENTITY-HEADER", "").encode()
+        body = b'{"statusCode": %d, "message": "No User Assigned Identity for %s"}' % (self.status, said)
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

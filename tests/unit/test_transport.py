@@ -352,3 +352,12 @@ def test_cookies_of_one_answer_do_not_reach_another_thread():
         thread.start()
         thread.join()
     assert "Cookie" not in network.requests[1].headers
+
+
+@pytest.mark.parametrize("tokens", [Tokens("planted-1"), Tokens("planted-1", "planted-1b")])
+def test_a_token_that_the_service_quotes_is_left_out_of_the_error(tokens):
+    quoted = b'{"error": {"code": "x", "message": "the token planted-1, or planted-1b, is bad"}}'
+    transport, _ = transport_of(reply(401, quoted), reply(401, quoted), tokens=tokens)
+    error = raised_by(lambda: transport.get("/assistants"))
+    assert "is bad" in error.message
+    assert tokens.token() not in error.message
