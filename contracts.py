@@ -14,6 +14,7 @@ import contextlib
 import enum
 import functools
 import hashlib
+import json
 import math
 import re
 import threading
@@ -506,11 +507,18 @@ def parse_request(given: Any) -> AgentRunRequest:
 
 
 def answer_digest(payload: Any) -> str:
-    """Return what tells an answer from another, whether it is JSON text or its value."""
-    if isinstance(payload, str):
-        with contextlib.suppress(msgspec.DecodeError):
-            payload = msgspec.json.decode(payload)
-    return hashlib.sha256(msgspec.json.encode(payload, order="deterministic")).hexdigest()[:16]
+    """Return what tells an answer from another, whether it is JSON text or its value.
+
+    Whatever an event may hold has one: `json` writes what msgspec refuses, and what is too deep for both counts as one.
+    """
+    try:
+        if isinstance(payload, str):
+            with contextlib.suppress(ValueError):
+                payload = json.loads(payload)
+        text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        text = ""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[ToolAnswer, list[FieldError]]:
@@ -524,7 +532,7 @@ def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[Tool
         if unfit := _unfit(payload, "body"):
             return ToolAnswer(), unfit
         answer = from_wire(ToolAnswer, payload)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
         expected = "must be an object with tool_outputs [{tool_call_id, output}] or approvals [{tool_call_id, approve}]"
         return ToolAnswer(), [FieldError(code="invalid", message=f"{expected} ({error})", target="body")]
     given = {

@@ -382,6 +382,19 @@ def test_an_answer_that_does_not_fit_is_refused_and_asked_for_under_a_fresh_name
     assert "unknown tool call ids: c9" in refusal["error"]
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [outputs("\ud800"), '"\ud800"', "[" * 100_000, {"tool_outputs": 10**400}],
+    ids=["half-a-pair", "text-of-half-a-pair", "deep-text", "long-number"],
+)
+def test_an_event_that_hardly_is_json_is_refused_as_any_other(payload: Any) -> None:
+    """Whoever holds the system key may raise events with whatever he likes; the run goes on."""
+    foundry = ScriptedFoundry({0: asks("c1")})
+    ended = foundry.run(events=[(8, "tool_outputs_1", payload), (16, "tool_outputs_2", outputs("c1"))])
+    assert ended.status == "Completed"
+    assert foundry.submitted == [outputs("c1")]
+
+
 def test_the_same_answer_twice_never_answers_the_next_question() -> None:
     foundry = ScriptedFoundry({0: "active", 2: asks("c1")})
     foundry.after_answer = {0: "active", 1: asks("c2")}
