@@ -37,6 +37,9 @@ METADATA_OPERATION = "durable_operation_id"
 ORCHESTRATOR = "agent_run"
 """Name under which the orchestrator is registered."""
 
+ENDED_RUNTIME_STATUSES = ("Completed", "Failed", "Terminated", "Canceled")
+"""The platform's words for an instance that has ended."""
+
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 """Hosts to which a token may go in plain text: this machine."""
 
@@ -541,10 +544,10 @@ def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[Tool
     }
     errors: list[FieldError] = []
     for kind, (target, ids) in given.items():
-        wanted = {call.id for call in pending if call.kind == kind}
+        wanted = dict.fromkeys(call.id for call in pending if call.kind == kind)
         counted = Counter(ids)
         problems = {
-            "missing": [call.id for call in pending if call.kind == kind and call.id not in counted],
+            "missing": [i for i in wanted if i not in counted],
             "unknown": [i for i in counted if i not in wanted],
             "repeated": [i for i, times in counted.items() if times > 1],
         }

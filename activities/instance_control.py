@@ -10,6 +10,7 @@ from typing import Any
 import azure.durable_functions as df
 
 from contracts import (
+    ENDED_RUNTIME_STATUSES,
     INSTANCE_ID_PATTERN,
     ActivityResult,
     Failure,
@@ -21,9 +22,6 @@ from contracts import (
 )
 
 blueprint = df.Blueprint()
-
-
-_ENDED = {"Completed", "Failed", "Terminated", "Canceled"}
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -42,10 +40,9 @@ async def look_at_instance(payload: dict[str, Any], client: df.DurableOrchestrat
         message = f"the platform did not say how the instance is ({type(error).__name__})"
         failure = Failure(code="instance_not_seen", message=message, retryable=True)
         return to_wire(ActivityResult[InstanceState](failure=failure))
-    found = status.to_json() if status else {}
-    if not found:
+    if not status:
         return to_wire(ActivityResult(value=InstanceState(state="unknown")))
-    ended = found["runtimeStatus"] in _ENDED
+    ended = status.runtime_status.value in ENDED_RUNTIME_STATUSES
     return to_wire(ActivityResult(value=InstanceState(state="ended" if ended else "active")))
 
 

@@ -155,7 +155,7 @@ class ClassicAgentService:
         """
         path = f"{_thread(thread_id)}/messages"
         if message is None:
-            items = iter(_items(self._transport.get(path, run_id=path_id(run_id, "run"), order="desc", limit=_PAGE)))
+            items = self._pages(path, 1, run_id=path_id(run_id, "run"))
         else:
             items = self._pages(path, _PAGES_OF_AN_ANSWER)
         for item in items:
@@ -169,11 +169,11 @@ class ClassicAgentService:
         """Return the newest item whose metadata holds the stamp, among the newest `pages` pages."""
         return next((item for item in self._pages(path, pages) if _carries(item, stamp)), None)
 
-    def _pages(self, path: str, most: int = _MOST_PAGES) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, most: int = _MOST_PAGES, **filters: str) -> Iterator[dict[str, Any]]:
         """Yield the items of all pages, newest first; stop at a page that is empty, is the last, or does not lead
         on.
         """
-        params: dict[str, str | int] = {"limit": _PAGE, "order": "desc"}
+        params: dict[str, str | int] = {"limit": _PAGE, "order": "desc", **filters}
         cursors: set[str] = set()
         for _ in range(most):
             page = self._transport.get(path, **params)

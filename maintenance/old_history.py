@@ -16,6 +16,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from app_log import log_event
+from contracts import ENDED_RUNTIME_STATUSES
 from settings import SettingsError, load_settings
 
 blueprint = df.Blueprint()
@@ -24,12 +25,7 @@ _log = logging.getLogger("agent_run.maintenance")
 SCHEDULE = "0 30 3 * * *"
 """Once a night. Not a setting: an operator decides how long history is kept, not when it is deleted."""
 
-TERMINAL = (
-    df.OrchestrationRuntimeStatus.Completed,
-    df.OrchestrationRuntimeStatus.Failed,
-    df.OrchestrationRuntimeStatus.Terminated,
-    df.OrchestrationRuntimeStatus.Canceled,
-)
+TERMINAL = tuple(df.OrchestrationRuntimeStatus(name) for name in ENDED_RUNTIME_STATUSES)
 SLICE = timedelta(days=1)
 SLICES = 7
 """The last week before the limit is purged day by day, so that one day's failure leaves the others; then all older."""

@@ -479,6 +479,5 @@ def _run(progress: Progress) -> CreateRun:
 def _run_ref(progress: Progress) -> RunRef:
     assert progress.thread_id is not None
     assert progress.run_id is not None
-    if progress.checks_answer is not True:
-        return RunRef(thread_id=progress.thread_id, run_id=progress.run_id)
-    return RunRef(thread_id=progress.thread_id, run_id=progress.run_id, message=progress.message_stamp())
+    message = progress.message_stamp() if progress.checks_answer is True else msgspec.UNSET
+    return RunRef(thread_id=progress.thread_id, run_id=progress.run_id, message=message)

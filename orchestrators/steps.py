@@ -174,7 +174,9 @@ class Steps:
         Where an orchestrator fails, the SDK puts all of that into the exception's text, which the host logs: prompts
         and tool outputs, too. The platform compares names, not inputs (durable-protocol.md, rule 20).
         """
-        for task in [] if self.is_version_1_0 else self._calls:
+        if self.is_version_1_0:
+            return
+        for task in self._calls:
             task.action_repr.input_ = '"left out"'
 
     def log(self, event: str, **fields: Any) -> None:
