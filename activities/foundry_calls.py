@@ -50,7 +50,7 @@ Input = TypeVar("Input")
 
 
 @blueprint.activity_trigger(input_name="payload")
-def plan_run(payload: dict[str, Any]) -> dict[str, Any]:
+def plan_run(payload: dict) -> dict[str, Any]:
     """Say what the settings make of a request (`PlanRun` to `RunPolicy`). Only runs that the webhook started need
     it.
     """
@@ -63,7 +63,7 @@ def plan_run(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.activity_trigger(input_name="payload")
-def create_thread(payload: dict[str, Any]) -> dict[str, Any]:
+def create_thread(payload: dict) -> dict[str, Any]:
     """Create a thread (`CreateThread` to `ThreadRef`). A first one that nobody knows of stays behind empty, which is
     harmless.
     """
@@ -71,19 +71,19 @@ def create_thread(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.activity_trigger(input_name="payload")
-def create_message(payload: dict[str, Any]) -> dict[str, Any]:
+def create_message(payload: dict) -> dict[str, Any]:
     """Post the user's message (`CreateMessage` to `MessageRef`)."""
     return _perform("create_message", CreateMessage, payload, _create_message)
 
 
 @blueprint.activity_trigger(input_name="payload")
-def create_run(payload: dict[str, Any]) -> dict[str, Any]:
+def create_run(payload: dict) -> dict[str, Any]:
     """Start the run (`CreateRun` to `RunSnapshot`)."""
     return _perform("create_run", CreateRun, payload, _create_run)
 
 
 @blueprint.activity_trigger(input_name="payload")
-def get_run(payload: dict[str, Any]) -> dict[str, Any]:
+def get_run(payload: dict) -> dict[str, Any]:
     """Look at the run (`RunRef` to `RunSnapshot`); a completed one brings its answer along, so that nobody waits for
     one more activity.
     """
@@ -91,19 +91,19 @@ def get_run(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.activity_trigger(input_name="payload")
-def get_response(payload: dict[str, Any]) -> dict[str, Any]:
+def get_response(payload: dict) -> dict[str, Any]:
     """Fetch what the run's agent answered (`RunRef` to `Answer`)."""
     return _perform("get_response", RunRef, payload, lambda ref: _answer(_service(), ref))
 
 
 @blueprint.activity_trigger(input_name="payload")
-def cancel_run(payload: dict[str, Any]) -> dict[str, Any]:
+def cancel_run(payload: dict) -> dict[str, Any]:
     """Cancel the run (`CancelRun` to `CancelledRun`)."""
     return _perform("cancel_run", CancelRun, payload, _cancel_run)
 
 
 @blueprint.activity_trigger(input_name="payload")
-def submit_tool_outputs(payload: dict[str, Any]) -> dict[str, Any]:
+def submit_tool_outputs(payload: dict) -> dict[str, Any]:
     """Pass on the answer to the run's tool calls (`SubmitToolOutputs` to `RunSnapshot`)."""
     return _perform(
         "submit_tool_outputs",
@@ -189,7 +189,7 @@ Value = RunPolicy | ThreadRef | MessageRef | RunSnapshot | CancelledRun | Answer
 
 
 def _perform(
-    activity: str, kind: type[Input], payload: dict[str, Any], action: Callable[[Input], Value]
+    activity: str, kind: type[Input], payload: dict, action: Callable[[Input], Value]
 ) -> dict[str, Any]:
     """Run the action on the decoded payload; return its value, or the failure that was to be expected, as JSON types.
 

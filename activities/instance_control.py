@@ -26,7 +26,7 @@ blueprint = df.Blueprint()
 
 @blueprint.activity_trigger(input_name="payload")
 @blueprint.durable_client_input(client_name="client")
-async def look_at_instance(payload: dict[str, Any], client: df.DurableOrchestrationClient) -> dict[str, Any]:
+async def look_at_instance(payload: dict, client: df.DurableOrchestrationClient) -> dict[str, Any]:
     """Say whether an instance of this task hub goes on (`LookAtInstance` to `InstanceState`).
 
     The id comes from a thread that others may write to.
@@ -48,7 +48,7 @@ async def look_at_instance(payload: dict[str, Any], client: df.DurableOrchestrat
 
 @blueprint.activity_trigger(input_name="payload")
 @blueprint.durable_client_input(client_name="client")
-async def terminate_instance(payload: dict[str, Any], client: df.DurableOrchestrationClient) -> dict[str, Any]:
+async def terminate_instance(payload: dict, client: df.DurableOrchestrationClient) -> dict[str, Any]:
     """Terminate the instance (`TerminateInstance` to a result without a value); its output becomes the reason.
 
     Repeating it does no harm. The orchestrator sees the result where the termination itself takes longer.

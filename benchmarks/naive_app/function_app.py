@@ -38,13 +38,13 @@ def naive_start(agent: str) -> dict[str, Any]:
 
 
 @app.activity_trigger(input_name="run")
-def naive_look(run: dict[str, Any]) -> dict[str, Any]:
+def naive_look(run: dict) -> dict[str, Any]:
     """Look at the run."""
     return _call("GET", f"/threads/{run['thread_id']}/runs/{run['id']}")
 
 
 @app.activity_trigger(input_name="run")
-def naive_answer(run: dict[str, Any]) -> str:
+def naive_answer(run: dict) -> str:
     """Read the answer."""
     newest = _call("GET", f"/threads/{run['thread_id']}/messages?run_id={run['id']}")["data"][0]
     return str(newest["content"][0]["text"]["value"])
