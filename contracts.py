@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 T = TypeVar("T")
 
@@ -236,6 +236,9 @@ class RunSnapshot(Wire, frozen=True, kw_only=True):
     raw_status: str
     error_code: str | None = None
     error_message: str | None = None
+    """Why the run failed, in the service's words, which may quote the request."""
+    error_summary: str | None = None
+    """The same in our own words, where we have some."""
     rate_limited: bool = False
     """The run failed for lack of quota: it did not answer, and nothing of it happened."""
     retry_after_seconds: float | None = None
@@ -275,6 +278,13 @@ class Failure(Wire, frozen=True, kw_only=True):
     """With code `thread_busy`: the run that occupies the thread, where the service named it."""
     waiting_instance: str | None = None
     """With code `thread_busy`: the instance that has posted its message and starts its run next."""
+    summary: str | None = None
+    """The message without the service's own words, which may quote the request; null where they are the same."""
+
+    @property
+    def loggable(self) -> str:
+        """What may end an instance: the host logs that text."""
+        return self.message if self.summary is None else self.summary
 
 
 class ActivityResult(Wire, Generic[T], frozen=True, kw_only=True):
@@ -353,7 +363,7 @@ class RunRef(Wire, frozen=True, kw_only=True):
 
     thread_id: str
     run_id: str
-    message: Stamp | UnsetType = UNSET
+    message: Stamp | None = None
     """The stamp of the message to be answered, on a thread to which others may have added theirs."""
 
 
@@ -446,6 +456,15 @@ class InvalidRequestError(ValueError):
     def __init__(self, details: list[FieldError]) -> None:
         super().__init__("; ".join(f"{d.target}: {d.message}" for d in details))
         self.details = details
+
+    @property
+    def summary(self) -> str:
+        """What is wrong, without the names of unknown fields: a caller may have put his message there."""
+        known = sorted({d.target for d in self.details if d.code != "unknown_field"})
+        unknown = sum(d.code == "unknown_field" for d in self.details)
+        return "; ".join(
+            [f"these do not fit: {', '.join(known)}"] * bool(known) + [f"{unknown} unknown fields"] * bool(unknown)
+        )
 
 
 _EXPECTED = {

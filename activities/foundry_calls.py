@@ -167,7 +167,7 @@ def _get_run(ref: RunRef) -> RunSnapshot:
 
 
 def _answer(service: AgentService, ref: RunRef) -> Answer:
-    return service.get_answer(ref.thread_id, ref.run_id, None if ref.message is msgspec.UNSET else ref.message)
+    return service.get_answer(ref.thread_id, ref.run_id, ref.message)
 
 
 def _cancel_run(wanted: CancelRun) -> CancelledRun:
@@ -188,9 +188,7 @@ def _service() -> AgentService:
 Value = RunPolicy | ThreadRef | MessageRef | RunSnapshot | CancelledRun | Answer
 
 
-def _perform(
-    activity: str, kind: type[Input], payload: dict, action: Callable[[Input], Value]
-) -> dict[str, Any]:
+def _perform(activity: str, kind: type[Input], payload: dict, action: Callable[[Input], Value]) -> dict[str, Any]:
     """Run the action on the decoded payload; return its value, or the failure that was to be expected, as JSON types.
 
     Anything else that is raised is a bug, and reaches the orchestrator as a failed activity.
@@ -203,7 +201,7 @@ def _perform(
     except SettingsError as error:
         result = ActivityResult(failure=Failure(code="configuration_error", message=str(error)))
     except InvalidRequestError as error:
-        result = ActivityResult(failure=Failure(code="invalid_request", message=str(error)))
+        result = ActivityResult(failure=Failure(code="invalid_request", message=str(error), summary=error.summary))
     wire: dict[str, Any] = msgspec.to_builtins(result)
     return wire
 
@@ -224,6 +222,7 @@ def _failure_of(error: FoundryError) -> Failure:
     return Failure(
         code=error.code,
         message=error.message,
+        summary=None if error.summary == error.message else error.summary,
         retryable=error.retryable,
         retry_after_seconds=error.retry_after_seconds,
         active_run_id=busy.active_run_id if busy else None,

@@ -223,6 +223,11 @@ def _optional(item: dict[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _word(value: Any) -> str | None:
+    """Return the value where it is a code: one word."""
+    return value if isinstance(value, str) and re.fullmatch(r"[\w.-]{1,64}", value) else None
+
+
 def _objects(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
@@ -248,17 +253,20 @@ def _snapshot(run: dict[str, Any]) -> RunSnapshot:
     raw = _text(run, "status")
     state = _STATES.get(raw, RunState.ACTIVE)
     error = _object(run.get("last_error"))
+    summary = None
     if state is RunState.INCOMPLETE:
-        reason = _object(run.get("incomplete_details")).get("reason") or "no reason given"
-        error = {"code": "incomplete", "message": f"the answer is not complete: {reason}"}
-    code, message, usage = error.get("code"), error.get("message"), run.get("usage")
+        reason = _word(_object(run.get("incomplete_details")).get("reason")) or "no reason given"
+        summary = f"the answer is not complete: {reason}"
+        error = {"code": "incomplete", "message": summary}
+    code, message, usage = _word(error.get("code")), error.get("message"), run.get("usage")
     return RunSnapshot(
         run_id=_text(run, "id"),
         thread_id=_text(run, "thread_id"),
         state=state,
         raw_status=raw[:64],
-        error_code=str(code)[:64] if code else None,
+        error_code=code,
         error_message=str(message)[:1000] if message else None,
+        error_summary=summary,
         rate_limited=code == "rate_limit_exceeded",
         retry_after_seconds=hint_in_text(str(message)) if code == "rate_limit_exceeded" else None,
         instance_id=_instance_of(run),

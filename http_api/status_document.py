@@ -57,9 +57,11 @@ def _error(status: str, custom: Mapping[str, Any], output: Any) -> dict[str, str
     if status != "Failed":
         return None
     text = output if isinstance(output, str) else "the instance failed"
-    if found := _FAILURE.fullmatch(text):
-        return {"code": found["code"] or "failed", "message": found["message"].strip()}
     shown = object_of(custom.get("error"))
+    found = _FAILURE.fullmatch(text)
+    if found and not (shown.get("message") and shown.get("code") == found["code"]):
+        return {"code": found["code"] or "failed", "message": found["message"].strip()}
+    # The custom status holds Foundry's own words, which are kept out of the output since the host logs that.
     return {"code": str(shown.get("code") or "failed"), "message": str(shown.get("message") or text)}
 
 

@@ -57,10 +57,10 @@ from orchestrators.retry_policy import MOST_WAITS_FOR_AN_INSTANCE, quota_delay
 from orchestrators.run_outcome import (
     Verdict,
     cancel_reason,
-    failure_code,
-    failure_message,
+    not_stopped,
     outcome_of,
-    timeout_message,
+    run_failure,
+    timeout_failure,
     verdict_of,
 )
 from orchestrators.steps import (
@@ -90,10 +90,10 @@ creation.
 
 
 class AgentRunFailedError(Exception):
-    """Ends the instance as Failed; its text becomes the output, so it is one readable line."""
+    """Ends the instance as Failed; its text becomes the output, so it is one readable line. The host logs it, too."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(f"{failure.code}: {failure.message}")
+        super().__init__(f"{failure.code}: {failure.loggable}")
 
 
 @blueprint.orchestration_trigger(context_name="context", orchestration=ORCHESTRATOR)
@@ -142,7 +142,10 @@ def _progress(context: Any, steps: Steps) -> Step[Progress]:
             case _:
                 request = parse_request(given)
                 policy = yield from _plan(steps, request)
-    except (InvalidRequestError, msgspec.ValidationError) as error:
+    except InvalidRequestError as error:
+        failure = Failure(code="invalid_request", message=str(error), summary=error.summary)
+        raise _not_started(context, failure) from None
+    except msgspec.ValidationError as error:
         raise _not_started(context, Failure(code="invalid_request", message=str(error))) from None
     except StepFailed as signal:
         raise _not_started(context, signal.failure) from None
@@ -150,13 +153,12 @@ def _progress(context: Any, steps: Steps) -> Step[Progress]:
         request,
         policy,
         instance_id=context.instance_id,
-        operation_id=_operation_id(steps, policy, str(context.new_uuid())),
+        operation_id=_operation_id(policy, str(context.new_uuid())),
         now=context.current_utc_datetime,
-        checks_answer=not steps.is_version_1_0,
     )
 
 
-def _operation_id(steps: Steps, policy: RunPolicy, execution_id: str) -> str:
+def _operation_id(policy: RunPolicy, execution_id: str) -> str:
     """Return what the stamps of this start have in common.
 
     With an idempotency key two starts at once may both be accepted, and the second one replaces the first
@@ -165,7 +167,7 @@ def _operation_id(steps: Steps, policy: RunPolicy, execution_id: str) -> str:
     """
     if policy.request_fingerprint is None:
         return execution_id
-    return "idempotent" if steps.is_version_1_0 else f"idempotent-{policy.request_fingerprint[:32]}"
+    return f"idempotent-{policy.request_fingerprint[:32]}"
 
 
 def _plan(steps: Steps, request: AgentRunRequest) -> Step[RunPolicy]:
@@ -210,7 +212,7 @@ def _run_agent(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
         if delay is None:
             return (yield from _conclude(steps, progress, run))
         progress.next_run()
-        progress.retrying = Failure(code=failure_code(run), message=failure_message(run))
+        progress.retrying = run_failure(run)
         _show(steps, progress, "create_run")
         yield from steps.sleep(delay, progress)
 
@@ -220,7 +222,7 @@ def _post_message(steps: Steps, progress: Progress) -> Step[None]:
 
     def holder_has_ended(failure: Failure) -> Step[bool]:
         holder = failure.waiting_instance
-        if steps.is_version_1_0 or holder is None or not progress.is_to_look_at(holder):
+        if holder is None or not progress.is_to_look_at(holder):
             return False
         question = LookAtInstance(instance_id=holder)
         result = yield from steps.attempt("look_at_instance", question, InstanceState)
@@ -301,8 +303,7 @@ def _conclude(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[dict[s
                 yield from _end_terminated(steps, progress, f"cancelled: the Foundry run {run.run_id} was cancelled")
             )
         case _:
-            message = failure_message(run, progress.pending_calls, runs=progress.run_number + 1)
-            raise _failed(steps, progress, Failure(code=failure_code(run), message=message))
+            raise _failed(steps, progress, run_failure(run, progress.pending_calls, runs=progress.run_number + 1))
 
 
 def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[dict[str, Any]]:
@@ -311,7 +312,7 @@ def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[d
     try:
         answer = yield from _answer_of(steps, progress, run)
     except DeadlinePassed:
-        raise _failed(steps, progress, _timeout(progress)) from None
+        raise _failed(steps, progress, timeout_failure(progress)) from None
     except StepFailed as signal:
         raise _failed(steps, progress, signal.failure) from None
     if answer.of_another_message:
@@ -329,9 +330,8 @@ def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[d
 
 def _answer_of(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Answer]:
     """Return what the run's agent wrote, if anything."""
-    known = None if steps.is_version_1_0 else run.answer
-    answer = known or Answer(found=False)
-    for look in range(0 if known is None else 1, LOOKS_FOR_THE_ANSWER):
+    answer = run.answer or Answer(found=False)
+    for look in range(0 if run.answer is None else 1, LOOKS_FOR_THE_ANSWER):
         if answer.found:
             break
         _show(steps, progress, "get_response")
@@ -355,7 +355,7 @@ def _end_timed_out(steps: Steps, progress: Progress) -> Step[dict[str, Any]]:
     """Cancel the Foundry run and end as Failed with code `timeout`. A run that completes meanwhile counts as
     completed.
     """
-    return (yield from _end_failed(steps, progress, _timeout(progress)))
+    return (yield from _end_failed(steps, progress, timeout_failure(progress)))
 
 
 def _end_failed(steps: Steps, progress: Progress, failure: Failure) -> Step[dict[str, Any]]:
@@ -367,8 +367,7 @@ def _end_failed(steps: Steps, progress: Progress, failure: Failure) -> Step[dict
     if run is not None and verdict_of(run) is Verdict.SUCCEEDED:
         return (yield from _end_succeeded(steps, progress, run))
     if progress.run_id is not None and (run is None or verdict_of(run) is Verdict.GOES_ON):
-        why = f": {obstacle.message}" if obstacle else ""
-        failure = msgspec.structs.replace(failure, message=f"{failure.message}. The run could not be stopped{why}")
+        failure = not_stopped(failure, obstacle)
     raise _failed(steps, progress, failure)
 
 
@@ -381,7 +380,7 @@ def _end_terminated(steps: Steps, progress: Progress, reason: str) -> Step[dict[
     try:
         yield from steps.call("terminate_instance", lambda: wanted, type(None), progress)
     except (DeadlinePassed, StepFailed):
-        why = f" ({progress.retrying.message})" if progress.retrying else ""
+        why = f" ({progress.retrying.loggable})" if progress.retrying else ""
         failure = Failure(code="cancelled", message=f"{reason}; it could not end as Terminated{why}")
         raise _failed(steps, progress, failure) from None
     yield from steps.wait_for_ever()
@@ -423,10 +422,6 @@ def _failed(steps: Steps, progress: Progress, failure: Failure) -> AgentRunFaile
     _show(steps, progress, progress.step, "Failed")
     _log_end(steps, progress)
     return AgentRunFailedError(failure)
-
-
-def _timeout(progress: Progress) -> Failure:
-    return Failure(code="timeout", message=timeout_message(progress))
 
 
 def _show(steps: Steps, progress: Progress, step: str, status: str | None = None) -> None:
@@ -479,5 +474,5 @@ def _run(progress: Progress) -> CreateRun:
 def _run_ref(progress: Progress) -> RunRef:
     assert progress.thread_id is not None
     assert progress.run_id is not None
-    message = progress.message_stamp() if progress.checks_answer is True else msgspec.UNSET
+    message = progress.message_stamp() if progress.checks_answer else None
     return RunRef(thread_id=progress.thread_id, run_id=progress.run_id, message=message)

@@ -59,9 +59,9 @@ class Progress(msgspec.Struct, kw_only=True):
     """Why the last attempt at the present step failed."""
     failed_attempts: int = 0
     """Attempts at the present step that failed alike in a row."""
-    checks_answer: bool | msgspec.UnsetType = msgspec.UNSET
+    checks_answer: bool = False
     """The thread is not ours alone: see whether the run has answered our message."""
-    holder: tuple[str, str] | msgspec.UnsetType = msgspec.UNSET
+    holder: tuple[str, str] | None = None
     """An instance whose message kept ours waiting, and the state in which it was then found."""
     waited_for_instance: tuple[str, int] | None = None
     """Whose message on the thread kept ours waiting, and how many times in a row."""
@@ -81,7 +81,7 @@ class Progress(msgspec.Struct, kw_only=True):
     pending_calls: tuple[PendingCall, ...] = ()
     answers: list[Any] = []
     """The payload of the event that answered the open question, until Foundry has taken it; at most one."""
-    answer_taken: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    answer_taken: dict[str, str] | None = None
     """The last answer that was accepted: its event, and its digest, so that each of several callers learns whether it
     was his.
     """
@@ -180,7 +180,7 @@ class Progress(msgspec.Struct, kw_only=True):
         """Return the instance whose message on the thread will never get a run: it has ended, or nobody knows it and
         it was waited for long.
         """
-        holder, state = (None, "unknown") if self.holder is msgspec.UNSET else self.holder
+        holder, state = self.holder or (None, "unknown")
         if state == "ended":
             return holder
         known = self.waited_for_instance[0] if self.waited_for_instance else None
@@ -218,15 +218,13 @@ class Progress(msgspec.Struct, kw_only=True):
             "run_status": self.run_status,
             "polls": self.polls,
             "answered": self.answered,
+            "answer_taken": self.answer_taken,
             "required_action": None,
             "retrying": self.retrying.code if self.retrying else None,
             "error": _error(self.failure),
             "monitor_url": self.policy.monitor_url,
         }
-        if self.answer_taken is not msgspec.UNSET:
-            status["answer_taken"] = self.answer_taken
-        held = self.answers and self.answer_taken is not msgspec.UNSET
-        if self.pending_calls and not held and self.failure is None:
+        if self.pending_calls and not self.answers and self.failure is None:
             status["required_action"] = self._required_action(LARGEST_CUSTOM_STATUS - _size(status))
         return status
 
@@ -253,7 +251,6 @@ def begin(
     instance_id: str,
     operation_id: str,
     now: datetime,
-    checks_answer: bool,
 ) -> Progress:
     """Return the progress of an orchestration that starts now. The deadline is fixed here, once."""
     return Progress(
@@ -266,7 +263,7 @@ def begin(
         deadline=now + timedelta(seconds=policy.timeout_seconds),
         message=request.user_message,
         thread_id=request.thread_id,
-        checks_answer=True if checks_answer and request.thread_id else msgspec.UNSET,
+        checks_answer=request.thread_id is not None,
         wait_if_busy=request.if_thread_busy == "wait",
     )
 

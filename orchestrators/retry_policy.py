@@ -46,6 +46,8 @@ _DEAD_WORKER = re.compile(
     re.IGNORECASE,
 )
 
+_KIND_OF_EXCEPTION = re.compile(r"Activity function '[^']{1,64}' failed: \w{1,64}")
+
 
 def retry_delay(activity: str, failure: Failure, attempts: int, *, wait_if_busy: bool = False) -> float | None:
     """Return the seconds to wait after `attempts` failed attempts (1 or more), or None where trying again is no use.
@@ -73,9 +75,11 @@ def failure_of_exception(text: str) -> Failure:
     """Return the failure that a failed activity's exception stands for.
 
     The platform reports a dead worker as an exception of the activity (durable-protocol.md, rule 10). Any other
-    exception is a bug in the activity. Only the first line is kept: kilobytes of .NET details follow.
+    exception is a bug in the activity. Only the first line is kept: kilobytes of .NET details follow. What the
+    exception says may quote the activity's input, so its type alone may be logged.
     """
     head = " ".join(text.split('{"$type"', 1)[0].split("\n", 1)[0].split())[:500]
     if _DEAD_WORKER.search(text[:4000]):
         return Failure(code=WORKER_DIED, message=head, retryable=True)
-    return Failure(code="activity_failed", message=head)
+    kind = _KIND_OF_EXCEPTION.match(head)
+    return Failure(code="activity_failed", message=head, summary=kind[0] if kind else "an activity failed")

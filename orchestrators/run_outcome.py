@@ -1,10 +1,16 @@
-"""How an orchestration ends, by the state of its run (design.md, section 3). Pure."""
+"""How an orchestration ends, by the state of its run (design.md, section 3). Pure.
+
+A failure has two texts: its message, which callers read, may hold Foundry's own words; its summary, which the host
+logs, does not, since they may quote the request.
+"""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
 from datetime import UTC, datetime
+
+import msgspec
 
 from contracts import Answer, Failure, Outcome, PendingCall, RunPolicy, RunSnapshot, RunState, composite_run_id
 from orchestrators.progress import Progress
@@ -36,35 +42,54 @@ def verdict_of(run: RunSnapshot) -> Verdict:
     return VERDICTS[run.state]
 
 
-def failure_code(run: RunSnapshot) -> str:
-    """Return the code of a run that failed: Foundry's, or else the state's name."""
-    return run.error_code or run.state.value
+_REASONS = {
+    RunState.EXPIRED: "Foundry ended the run because it took too long (runs expire after ten minutes)",
+    RunState.INCOMPLETE: "the answer is not complete",
+}
 
 
-def failure_message(run: RunSnapshot, pending_calls: Sequence[PendingCall] = (), runs: int = 1) -> str:
-    """Return one readable line on why the run failed; `runs` says how many failed alike."""
-    defaults = {
-        RunState.EXPIRED: "Foundry ended the run because it took too long (runs expire after ten minutes)",
-        RunState.INCOMPLETE: "the answer is not complete",
-    }
-    reason = run.error_message or defaults.get(run.state, "Foundry gave no reason")
-    text = f"the run {run.run_id} on thread {run.thread_id} ended as {run.raw_status}: {reason}"
-    if pending_calls:
-        text += f"; it waited for the answer to {_named(pending_calls)}"
+def run_failure(run: RunSnapshot, pending_calls: Sequence[PendingCall] = (), runs: int = 1) -> Failure:
+    """Return why the run failed, under Foundry's code or else the state's name; `runs` says how many failed alike."""
+    after = f"; it waited for the answer to {_named(pending_calls)}" if pending_calls else ""
     if run.rate_limited:
-        text += f"; run {runs} of its kind. Raise the model's tokens-per-minute quota, or start later"
-    return " ".join(text.split())
+        after += f"; run {runs} of its kind. Raise the model's tokens-per-minute quota, or start later"
+    told = "Foundry's reason is in the custom status" if run.error_message else "Foundry gave no reason"
+    ours = run.error_summary or _REASONS.get(run.state)
+
+    def line(reason: str) -> str:
+        return _one_line(f"the run {run.run_id} on thread {run.thread_id} ended as {run.raw_status}: {reason}{after}")
+
+    return Failure(
+        code=run.error_code or run.state.value,
+        message=line(run.error_message or ours or told),
+        summary=line(ours or told),
+    )
 
 
-def timeout_message(progress: Progress) -> str:
-    """Return one readable line on what was not done in time."""
+def timeout_failure(progress: Progress) -> Failure:
+    """Return what was not done in time."""
     text = f"not done after {progress.policy.timeout_seconds} seconds, "
     text += f"the run {progress.run_id} was '{progress.run_status}'" if progress.run_id else f"at step {progress.step}"
     if progress.pending_calls:
         text += f", waiting for the answer to {_named(progress.pending_calls)}"
-    if progress.retrying:
-        text += f"; last error: {progress.retrying.code}: {progress.retrying.message}"
-    return " ".join(f"{text}. Give it a longer timeout_seconds".split())
+
+    def line(last: str) -> str:
+        error = f"; last error: {progress.retrying.code}: {last}" if progress.retrying else ""
+        return _one_line(f"{text}{error}. Give it a longer timeout_seconds")
+
+    last = progress.retrying
+    return Failure(
+        code="timeout", message=line(last.message if last else ""), summary=line(last.loggable if last else "")
+    )
+
+
+def not_stopped(failure: Failure, obstacle: Failure | None) -> Failure:
+    """Return the failure with the remark that its run goes on, and why."""
+    return msgspec.structs.replace(
+        failure,
+        message=f"{failure.message}. The run could not be stopped" + (f": {obstacle.message}" if obstacle else ""),
+        summary=f"{failure.loggable}. The run could not be stopped" + (f": {obstacle.loggable}" if obstacle else ""),
+    )
 
 
 def cancel_reason(run: RunSnapshot | None, obstacle: Failure | None, *, runs_before: int = 0) -> str:
@@ -77,12 +102,16 @@ def cancel_reason(run: RunSnapshot | None, obstacle: Failure | None, *, runs_bef
     if run is not None and run.state is RunState.EXPIRED:
         return f"cancelled on request; the Foundry run {run.run_id} did not stop, and has expired"
     if obstacle is not None:
-        return f"cancelled on request; the Foundry run may still be active: {obstacle.code}: {obstacle.message}"
+        return f"cancelled on request; the Foundry run may still be active: {obstacle.code}: {obstacle.loggable}"
     if run is not None:
         return f"cancelled on request; the Foundry run {run.run_id} is still '{run.raw_status}'"
     if runs_before:
         return "cancelled on request, while it waited for quota: no Foundry run is active"
     return "cancelled on request, before a Foundry run was started"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _named(calls: Sequence[PendingCall]) -> str:

@@ -32,8 +32,6 @@ TIMERS_PER_GENERATION = 8
 transactions than they save processor time (benchmarks/README.md, `replay_cost`).
 """
 
-TIMERS_PER_GENERATION_1_0 = 20
-
 
 class CancelRequested(Exception):  # noqa: N818 - a signal, not an error
     """Somebody raised the event `cancel`."""
@@ -66,12 +64,6 @@ class Steps:
         self._timers = 0
         self._calls: list[Any] = []
         self._interruptible = True
-        self._most_timers = TIMERS_PER_GENERATION_1_0 if self.is_version_1_0 else TIMERS_PER_GENERATION
-
-    @property
-    def is_version_1_0(self) -> bool:
-        """Whether the instance began before version 1.1 (`defaultVersion` in host.json) and has to end as it began."""
-        return self._context.version in {None, "", "1.0"}
 
     @property
     def now(self) -> datetime:
@@ -105,6 +97,7 @@ class Steps:
         """
         while True:
             self._heed_cancel()
+            self._heed_deadline(progress)
             result = yield from self.attempt(activity, make(), kind)
             failure = result.failure
             progress.count(failure)
@@ -135,7 +128,9 @@ class Steps:
     def sleep(self, seconds: float, progress: Progress) -> Step[None]:
         """Wait `seconds`, or until the deadline, a cancel, or the answer to the open question, whichever comes first.
 
-        An answer goes into the progress at once, so that it outlives this generation.
+        An answer goes into the progress at once, so that it outlives this generation. A timer that the deadline has
+        cut ends in `DeadlinePassed`: what was waited for is not there. While the orchestration ends there is one last
+        try.
         """
         delay = within_deadline(seconds, (progress.deadline - self.now).total_seconds())
         if delay is None:
@@ -152,17 +147,13 @@ class Steps:
         if not timer.is_completed:
             timer.cancel()
         self._heed_cancel()
+        if delay < seconds and timer.is_completed:
+            raise DeadlinePassed
         if answer is not None and answer.is_completed:
-            self._accept(answer.result, progress)
-        elif self._timers >= self._most_timers:
+            progress.accept(answer.result)
+            self.show(progress)  # the caller waits to see it
+        elif self._timers >= TIMERS_PER_GENERATION:
             raise GenerationFull
-
-    def _accept(self, answer: Any, progress: Progress) -> None:
-        if self.is_version_1_0:
-            progress.answers = [answer]
-            return
-        progress.accept(answer)
-        self.show(progress)  # the caller waits to see it
 
     def show(self, progress: Progress) -> None:
         """Make the progress the custom status."""
@@ -174,8 +165,6 @@ class Steps:
         Where an orchestrator fails, the SDK puts all of that into the exception's text, which the host logs: prompts
         and tool outputs, too. The platform compares names, not inputs (durable-protocol.md, rule 20).
         """
-        if self.is_version_1_0:
-            return
         for task in self._calls:
             task.action_repr.input_ = '"left out"'
 
@@ -193,6 +182,11 @@ class Steps:
         if self._question[0] != question:
             self._question = (question, self._context.wait_for_external_event(tool_outputs_event(question)))
         return self._question[1]
+
+    def _heed_deadline(self, progress: Progress) -> None:
+        """Nothing is created, asked or passed on any more; an instance may have been suspended for long, say."""
+        if self._interruptible and self.now >= progress.deadline:
+            raise DeadlinePassed
 
     def _heed_cancel(self) -> None:
         if self._interruptible and self._cancel.is_completed:

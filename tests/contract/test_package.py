@@ -138,7 +138,7 @@ def test_python_keeps_no_sessions():
 
 
 def test_old_instances_keep_their_version():
-    assert DURABLE["defaultVersion"] == "1.1"
+    assert DURABLE["defaultVersion"] == "1.0"
     assert (DURABLE["versionMatchStrategy"], DURABLE["versionFailureStrategy"]) == ("CurrentOrOlder", "Reject")
 
 

@@ -42,14 +42,6 @@ def test_the_steps_in_their_order() -> None:
     assert ended.custom_status["status"] == "Success"
 
 
-def test_an_instance_of_version_1_0_ends_as_it_began() -> None:
-    foundry = ScriptedFoundry({0: "active", 200: "completed"})
-    ended = foundry.run(version="1.0")
-    assert [c.name for c in foundry.simulation.calls][-2:] == ["get_run", "get_response"]
-    assert most_timers_of_a_generation(ended) == 20
-    assert ended.output["response"] == "answer of run_1"
-
-
 def test_a_given_thread_is_used() -> None:
     foundry = ScriptedFoundry()
     assert foundry.run({"thread_id": "thread_x"}).output["thread_id"] == "thread_x"
@@ -172,7 +164,8 @@ def test_a_dead_worker_is_retried_but_a_bug_is_not() -> None:
     foundry = ScriptedFoundry({0: "active"}, get_run=[boom])
     ended = foundry.run()
     assert ended.status == "Failed"
-    assert ended.output.endswith("activity_failed: Activity function 'get_run' failed: ValueError: boom")
+    assert ended.output.endswith("activity_failed: Activity function 'get_run' failed: ValueError")
+    assert ended.custom_status["error"]["message"].endswith("ValueError: boom")
     assert foundry.called("cancel_run"), "the run must not be left active"
     always = ScriptedFoundry(create_run=[ActivityCrashError(DEAD_WORKER)] * 99)
     assert "worker_died" in always.run().output
@@ -185,6 +178,40 @@ def test_an_outage_longer_than_the_deadline_is_a_timeout_that_names_it() -> None
         "timeout: not done after 60 seconds, at step create_message; last error: service_unavailable: 503"
         in ended.output
     )
+
+
+@both_backends
+def test_what_would_come_after_the_deadline_is_not_begun(exact: bool) -> None:
+    """Told to wait for a day with five seconds left, it waits those five, and neither posts nor starts anything."""
+    hint = down(retry_after_seconds=86400)
+    posts = ScriptedFoundry(create_message=[hint])
+    ended = posts.run(timeout=5, exact_timers=exact)
+    assert (ended.status, ended.custom_status["error"]["code"]) == ("Failed", "timeout")
+    assert not posts.messages
+    assert not posts.runs
+    runs = ScriptedFoundry(create_run=[hint])
+    assert runs.run(timeout=5, exact_timers=exact).status == "Failed"
+    assert not runs.runs
+    assert [payload["run_id"] for payload in runs.called("cancel_run")] == [None], "one may exist all the same"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls"),
+    [(70, ["create_thread"]), (40, ["create_thread", "create_message"]), (25, ["create_thread", "create_message"])],
+)
+def test_a_step_that_outlasts_the_deadline_is_the_last_that_creates(seconds: float, calls: list[str]) -> None:
+    foundry = ScriptedFoundry()
+    ended = foundry.run(timeout=30, activity_seconds=seconds)
+    assert ended.custom_status["error"]["code"] == "timeout"
+    made = [c.name for c in foundry.simulation.calls if c.name.startswith("create")]
+    assert made == calls[: len(made)]
+    assert all(c.at < 30 for c in foundry.simulation.calls if c.name.startswith("create"))
+
+
+def test_while_it_ends_a_timer_that_the_deadline_cut_leaves_one_last_try() -> None:
+    foundry = ScriptedFoundry({0: "active"}, cancel_run=[down(retry_after_seconds=86400)])
+    foundry.run(timeout=20)
+    assert len(foundry.called("cancel_run")) == 2
 
 
 def test_a_long_outage_renews_the_history_and_goes_on_counting() -> None:
@@ -321,7 +348,7 @@ def test_an_answer_to_another_message_is_no_answer(by_itself: bool) -> None:
 def test_a_thread_of_our_own_needs_no_check() -> None:
     foundry = ScriptedFoundry()
     foundry.run()
-    assert all("message" not in payload for payload in foundry.called("get_run"))
+    assert {payload["message"] for payload in foundry.called("get_run")} == {None}
 
 
 def test_a_run_that_fails_while_it_is_being_cancelled_has_failed() -> None:
@@ -473,7 +500,7 @@ def test_an_answer_is_shown_as_accepted_while_foundry_does_not_take_it() -> None
     foundry = ScriptedFoundry({0: asks("c1")}, submit_tool_outputs=[down()] * 5)
     ended = foundry.run(events=[(5, "tool_outputs_1", outputs("c1"))])
     assert ended.status == "Completed"
-    accepted = [s for s in ended.custom_statuses if "answer_taken" in s]
+    accepted = [s for s in ended.custom_statuses if s["answer_taken"]]
     digest = answer_digest(json.dumps(outputs("c1")))
     assert accepted[0]["answer_taken"] == {"event": "tool_outputs_1", "digest": digest}
     assert accepted[0]["answered"] == 0
@@ -493,6 +520,49 @@ def test_what_a_failed_orchestration_raises_holds_no_prompt_and_no_output(end: d
     assert {"create_message", "submit_tool_outputs"} & set(json.dumps(answer).split('"'))
     assert "PROMPT-7f3a" not in json.dumps(answer)
     assert "out c1" not in json.dumps(answer)
+
+
+QUOTED = "The request 'PROMPT-7f3a' is too long"
+CRASH = ActivityCrashError(f"Activity function 'get_run' failed: ValueError: {QUOTED}")
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "says"),
+    [
+        (
+            {"create_message": [failure("invalid_request", message=QUOTED, summary="POST answered 400")]},
+            "invalid_request",
+            "POST answered 400",
+        ),
+        ({"states": {0: {"state": "failed", "error_code": "bad", "error_message": QUOTED}}}, "bad", "ended as failed"),
+        ({"create_run": [down(message=QUOTED, summary="POST answered 503")] * 99}, "timeout", "POST answered 503"),
+        ({"get_run": [CRASH]}, "activity_failed", "ValueError"),
+    ],
+)  # fmt: skip
+def test_what_foundry_quotes_is_told_to_callers_and_kept_out_of_what_the_host_logs(
+    answers: dict[str, Any], code: str, says: str
+) -> None:
+    ended = ScriptedFoundry(**{"states": {0: "active"}, **answers}).run(timeout=60)
+    assert ended.status == "Failed"
+    assert ended.output.startswith(f"Orchestrator function 'agent_run' failed: {code}: ")
+    assert says in ended.output
+    assert "PROMPT-7f3a" not in ended.output
+    assert ended.custom_status["error"]["code"] == code
+    assert QUOTED in ended.custom_status["error"]["message"]
+
+
+def test_a_cancel_that_foundry_refuses_is_not_quoted_in_the_reason() -> None:
+    refusal = failure("invalid_request", message=QUOTED, summary="POST answered 400")
+    ended = ScriptedFoundry({0: "active"}, cancel_run=[refusal]).run(events=[(5, "cancel")])
+    assert ended.status == "Terminated"
+    assert ended.output.endswith("may still be active: invalid_request: POST answered 400")
+
+
+def test_an_unknown_field_is_named_to_the_caller_only() -> None:
+    foundry = ScriptedFoundry()
+    ended = foundry.run({"PROMPT-7f3a": 1, "thread_id": "no id"})
+    assert ended.output.endswith("invalid_request: these do not fit: thread_id; 1 unknown fields")
+    assert "PROMPT-7f3a: is not a field" in ended.custom_status["error"]["message"]
 
 
 # --- quota ---

@@ -150,6 +150,14 @@ def test_a_failure_is_taken_apart(output, code, message):
     assert document["response"] is None
 
 
+def test_callers_read_foundrys_own_words_which_the_output_lacks():
+    shown = {"code": "invalid_request", "message": "POST answered 400: too long"}
+    output = "Orchestrator function 'agent_run' failed: invalid_request: POST answered 400"
+    assert status_document(durable("Failed", output=output, customStatus={"error": shown}))["error"] == shown
+    other = status_document(durable("Failed", output=output, customStatus={"error": {**shown, "code": "timeout"}}))
+    assert other["error"] == {"code": "invalid_request", "message": "POST answered 400"}
+
+
 @pytest.mark.parametrize("output", [None, "", {}, [], 5, "Non-Deterministic workflow detected"])
 def test_another_failure_falls_back_to_the_custom_status(output):
     shown = {"code": "timeout", "message": "not done"}
