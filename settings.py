@@ -115,7 +115,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
             "the ARM id of the Foundry account: /subscriptions/.../resourceGroups/.../providers/...",
         ),
         access_token=reader.matching(
-            "FOUNDRY_ACCESS_TOKEN", r"[\x21-\x7e]+", "a bearer token, without blanks or line ends"
+            "FOUNDRY_ACCESS_TOKEN",
+            r"[\x21-\x7e]{20,}",  # what is shorter is no token, and would be masked in the middle of words
+            "a bearer token of at least 20 characters, without blanks or line ends",
         ),
         client_id=reader.matching("AZURE_CLIENT_ID", r"[0-9A-Za-z-]{1,64}", "the client id of the managed identity"),
         timeout_seconds=timeout,

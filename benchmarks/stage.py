@@ -24,7 +24,7 @@ from local.services import APP_ROOT, Service
 from tests.functions_host.harness import HostProcess
 
 NAIVE_APP = Path(__file__).parent / "naive_app"
-TOKEN = "benchmark"  # noqa: S105 - the emulator takes any
+TOKEN = "token-of-the-benchmarks"  # noqa: S105 - the emulator takes any
 ENDED = ("Completed", "Failed", "Terminated")
 
 

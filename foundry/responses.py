@@ -6,7 +6,7 @@ Error bodies come as the service's JSON, a gateway's JSON or HTML, or empty (fou
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ _TRY_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) ((?:\d{1,9}(?:\.\d{1,
 _AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([a-z]*)", re.IGNORECASE)
 _UNITS = {"": 1, "s": 1, "sec": 1, "second": 1, "ms": 0.001, "millisecond": 0.001}
 _UNITS |= {"m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
+_LONGEST_DETAIL = 20_000
 _LONGEST_EXCERPT = 500
 
 
@@ -31,12 +32,21 @@ def parse_json(body: bytes) -> Any:
         return None
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes, *, what: str) -> errors.FoundryError:
-    """Return the error that an answer stands for. `what` names the call for the message, such as `POST /threads`."""
+def error_of(
+    status: int, headers: Mapping[str, str], body: bytes, *, what: str, secrets: Sequence[str] = ()
+) -> errors.FoundryError:
+    """Return the error that an answer stands for. `what` names the call for the message, such as `POST /threads`.
+
+    `secrets`, where the service quotes them, are left out of what is written, not of what is understood: a short one
+    may be part of any word.
+    """
     detail = _detail(body)
     request_id = headers.get("x-request-id") or headers.get("apim-request-id")
     where = f"{what} answered {status}" + (f" (request id {request_id[:80]})" if request_id else "")
-    text = f"{where}: {detail}" if detail else where
+    shown = detail
+    for secret in sorted(secrets, key=len, reverse=True):
+        shown = shown.replace(secret, "<token>")
+    text = f"{where}: {shown[:_LONGEST_EXCERPT]}" if detail else where
     retry_after = retry_after_seconds(headers, detail)
     if busy := _BUSY_WITH_MESSAGE.search(detail) or _BUSY_WITH_RUN.search(detail):
         return errors.ThreadBusyError(text, active_run_id=busy[2], summary=where)
@@ -132,13 +142,13 @@ def _code(body: bytes) -> str | None:
 def _detail(body: bytes) -> str:
     message = _error_object(body).get("message")
     if isinstance(message, str) and message.strip():
-        return " ".join(message.split())[:_LONGEST_EXCERPT]
+        return " ".join(message[:_LONGEST_DETAIL].split())
     if body.lstrip().startswith(b"{"):
         return ""
     text = re.sub(
         r"<(script|style).*?</\1>|<[^>]*>",
         " ",
-        body[:20_000].decode("utf-8", "replace"),
+        body[:_LONGEST_DETAIL].decode("utf-8", "replace"),
         flags=re.DOTALL | re.IGNORECASE,
     )
-    return " ".join(text.split())[:_LONGEST_EXCERPT]
+    return " ".join(text.split())

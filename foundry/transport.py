@@ -90,17 +90,15 @@ class Transport:
             data=None if body is None else msgspec.json.encode(body),
             headers={"Accept": "application/json", "User-Agent": _USER_AGENT, "Content-Type": "application/json"},
         )
-        token = self._tokens.token()
-        answer = self._send(request, token, what)
+        tokens = [self._tokens.token()]
+        answer = self._send(request, tokens[0], what)
         if answer.status_code == 401:
-            self._tokens.discard(token)
-            renewed = self._tokens.token()
-            if renewed != token:
-                token = renewed
-                answer = self._send(request, token, what)
+            self._tokens.discard(tokens[0])
+            tokens.append(self._tokens.token())
+            if tokens[1] != tokens[0]:
+                answer = self._send(request, tokens[1], what)
         if not 200 <= answer.status_code < 300:
-            content = answer.content.replace(token.encode(), b"<token>")  # whoever quotes it must not spread it
-            raise responses.error_of(answer.status_code, answer.headers, content, what=what)
+            raise responses.error_of(answer.status_code, answer.headers, answer.content, what=what, secrets=tokens)
         parsed = responses.parse_json(answer.content)
         if not isinstance(parsed, dict):
             raise errors.BadResponseError(f"{what} answered {answer.status_code} without a JSON object")

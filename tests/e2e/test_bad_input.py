@@ -75,6 +75,6 @@ def test_no_answer_log_or_history_holds_the_token_or_an_internal_name(world: Wor
     history = world.host.request(
         "GET", f"{world.host.webhook}/instances/{instance}?showHistory=true&showHistoryOutput=true"
     )
-    assert "planted-token-5f2c" not in history.text
-    assert "planted-token-5f2c" not in world.host.log
+    assert "planted-token-5f2c-9d81e0" not in history.text
+    assert "planted-token-5f2c-9d81e0" not in world.host.log
     assert "a message nobody logs 77f1" not in world.host.log

@@ -52,7 +52,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "TASKHUB_NAME": "FuncTest",
             "FOUNDRY_PROJECT_ENDPOINT": emulator.endpoint,
-            "FOUNDRY_ACCESS_TOKEN": "emulator",
+            "FOUNDRY_ACCESS_TOKEN": "token-for-the-emulator",
         }
         command = [shutil.which("func") or "func", "start", "--port", str(ports["host"])]
         started = [

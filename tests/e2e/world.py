@@ -39,7 +39,7 @@ class World:
         self.emulator.start()
         settings = {
             "FOUNDRY_PROJECT_ENDPOINT": self.emulator.endpoint,
-            "FOUNDRY_ACCESS_TOKEN": "planted-token-5f2c",
+            "FOUNDRY_ACCESS_TOKEN": "planted-token-5f2c-9d81e0",
             "FOUNDRY_DEFAULT_AGENT_ID": "",
             "FOUNDRY_ALLOWED_AGENT_IDS": "",
             "FOUNDRY_RESOURCE_ID": "",

@@ -154,7 +154,7 @@ def judge(sent: bytes, answer: bytes, secrets: list[str]) -> int:
 @pytest.fixture(scope="module")
 def secrets(world: World) -> list[str]:
     names = ("function_key", "host_key", "master_key")
-    return ["planted-token-5f2c", *(world.host.ready[name] for name in names)]
+    return ["planted-token-5f2c-9d81e0", *(world.host.ready[name] for name in names)]
 
 
 def said_nothing(world: World, secrets: list[str]) -> None:

@@ -19,7 +19,7 @@ from tests.functions_host.harness import Answer
 
 pytestmark = pytest.mark.e2e
 
-FIXED = "planted-token-5f2c"
+FIXED = "planted-token-5f2c-9d81e0"
 """The token of `tests.e2e.world`."""
 
 

@@ -65,7 +65,7 @@ def test_every_setting_is_read():
         FOUNDRY_DEFAULT_AGENT_ID="asst_1",
         FOUNDRY_ALLOWED_AGENT_IDS=" asst_1 ,asst_2,, ",
         FOUNDRY_RESOURCE_ID=RESOURCE,
-        FOUNDRY_ACCESS_TOKEN="ey.J-_",
+        FOUNDRY_ACCESS_TOKEN="ey.J-_" + 14 * "x",
         AZURE_CLIENT_ID="0000-1111",
         RUN_TIMEOUT_SECONDS="60",
         RUN_MAX_TIMEOUT_SECONDS="120",
@@ -78,7 +78,7 @@ def test_every_setting_is_read():
         default_agent_id="asst_1",
         allowed_agent_ids=frozenset({"asst_1", "asst_2"}),
         resource_id=RESOURCE,
-        access_token="ey.J-_",
+        access_token="ey.J-_" + 14 * "x",
         client_id="0000-1111",
         timeout_seconds=60,
         max_timeout_seconds=120,
@@ -192,6 +192,7 @@ MALFORMED = [
     ("FOUNDRY_RESOURCE_ID", f"{RESOURCE}?x"),
     ("FOUNDRY_RESOURCE_ID", "subscriptions/s/resourceGroups/g/providers/x"),
     ("FOUNDRY_ACCESS_TOKEN", "two words"),
+    ("FOUNDRY_ACCESS_TOKEN", 19 * "t"),
     ("FOUNDRY_ACCESS_TOKEN", "a\r\nX-Evil: 1"),
     ("FOUNDRY_ACCESS_TOKEN", "t\u00f6ken"),
     ("AZURE_CLIENT_ID", "a b"),
@@ -252,7 +253,7 @@ def test_a_message_never_shows_a_value(name, value):
 
 
 def test_the_settings_do_not_show_the_token():
-    settings = load(FOUNDRY_ACCESS_TOKEN="s3cr3t", AZURE_CLIENT_ID="c11ent")
+    settings = load(FOUNDRY_ACCESS_TOKEN="s3cr3t" * 4, AZURE_CLIENT_ID="c11ent")
     for shown in (repr(settings), str(settings), f"{settings}"):
         assert "s3cr3t" not in shown
         assert "c11ent" not in shown

@@ -360,4 +360,23 @@ def test_a_token_that_the_service_quotes_is_left_out_of_the_error(tokens):
     transport, _ = transport_of(reply(401, quoted), reply(401, quoted), tokens=tokens)
     error = raised_by(lambda: transport.get("/assistants"))
     assert "is bad" in error.message
-    assert tokens.token() not in error.message
+    assert "planted" not in error.message
+
+
+def test_a_token_is_left_out_of_what_is_written_and_not_of_what_is_understood():
+    busy = b'{"error": {"message": "Can\'t add messages to thread_A1 while a run run_A2 is active."}}'
+    transport, _ = transport_of(reply(400, busy), tokens=Tokens("A"))
+    error = raised_by(lambda: transport.post("/threads/thread_A1/messages"))
+    assert isinstance(error, errors.ThreadBusyError)
+    assert error.active_run_id == "run_A2"
+    assert "run_A2" not in error.message
+    coded = b'{"error": {"code": "A_code", "message": "no"}}'
+    transport, _ = transport_of(reply(422, coded), tokens=Tokens("A"))
+    assert raised_by(lambda: transport.get("/threads")).code == "A_code"
+
+
+def test_a_token_that_stands_where_the_excerpt_is_cut_is_left_out_whole():
+    token = "planted-" + 2000 * "t"
+    quoted = b'{"error": {"code": "x", "message": "' + 480 * b"." + token.encode() + b'"}}'
+    transport, _ = transport_of(reply(400, quoted), tokens=Tokens(token))
+    assert "planted" not in raised_by(lambda: transport.get("/assistants")).message
