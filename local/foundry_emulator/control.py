@@ -17,16 +17,28 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
+from local.foundry_emulator.emulation import Emulation
+from local.foundry_emulator.faults import Faults
+from local.foundry_emulator.ledger import Ledger
 from local.foundry_emulator.scripts import End
 
-if TYPE_CHECKING:
-    from local.foundry_emulator.emulator import FoundryEmulator
-
 PREFIX = "/_emulator"
+
+
+class Listener(Protocol):
+    """What the control API tells of the server that it is reached through."""
+
+    @property
+    def endpoint(self) -> str:
+        """The project endpoint."""
+
+    @property
+    def open_connections(self) -> int:
+        """How many TCP connections are open now."""
 
 
 @dataclass(frozen=True)
@@ -46,51 +58,57 @@ class ControlError(ValueError):
         self.status = status
 
 
-def handle(emulator: "FoundryEmulator", method: str, path: str, query: dict[str, str], body: bytes) -> ControlReply:
-    """Answer one control request; never raises for what a client sent."""
-    try:
-        return _handle(emulator, method, [part for part in path.split("/") if part][1:], query, body)
-    except ControlError as error:
-        return ControlReply(error.status, {"error": str(error)})
+class Control:
+    """Answers control requests about one emulated project."""
+
+    def __init__(self, emulation: Emulation, listener: Listener) -> None:
+        self._emulation = emulation
+        self._listener = listener
+
+    def handle(self, method: str, path: str, query: dict[str, str], body: bytes) -> ControlReply:
+        """Answer one request; never raises for what a client sent."""
+        try:
+            return self._handle(method, [part for part in path.split("/") if part][1:], query, body)
+        except ControlError as error:
+            return ControlReply(error.status, {"error": str(error)})
+
+    def _handle(self, method: str, parts: list[str], query: dict[str, str], body: bytes) -> ControlReply:
+        emulation = self._emulation
+        match method, parts:
+            case "GET", []:
+                return ControlReply(200, {"endpoint": self._listener.endpoint, "routes": __doc__})
+            case "GET", ["agents"]:
+                return ControlReply(200, {"agents": emulation.agents()})
+            case "GET", ["ledger"]:
+                return ControlReply(200, _ledger(emulation.ledger(), query))
+            case "GET", ["connections"]:
+                opened, still_open = emulation.connections_opened, self._listener.open_connections
+                return ControlReply(200, {"opened": opened, "open": still_open})
+            case "POST", ["outage"]:
+                seconds = _object(body).get("seconds", 1)
+                if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+                    raise ControlError(400, "`seconds` must be a number of at least 0")
+                return ControlReply(202, {"seconds": seconds}, outage_seconds=float(seconds))
+            case "POST", ["reset"]:
+                emulation.reset()
+                return ControlReply(200, {})
+            case _, ["faults", *rest]:
+                return _faults(emulation.faults, method, rest, body)
+            case "POST", ["runs", run_id, "cancel"]:
+                return _on_run(lambda: emulation.cancel_run(run_id))
+            case "POST", ["runs", run_id, "end"]:
+                try:
+                    end = msgspec.convert(_object(body) or {"status": "cancelled"}, End)
+                except msgspec.ValidationError as error:
+                    raise ControlError(400, str(error)) from error
+                return _on_run(lambda: emulation.end_run(run_id, end))
+        raise ControlError(404, f"no such control: {method} {PREFIX}/{'/'.join(parts)}")
 
 
-def _handle(
-    emulator: "FoundryEmulator", method: str, parts: list[str], query: dict[str, str], body: bytes
-) -> ControlReply:
-    match method, parts:
-        case "GET", []:
-            return ControlReply(200, {"endpoint": emulator.endpoint, "routes": __doc__})
-        case "GET", ["agents"]:
-            return ControlReply(200, {"agents": emulator.agents()})
-        case "GET", ["ledger"]:
-            return ControlReply(200, _ledger(emulator, query))
-        case "GET", ["connections"]:
-            return ControlReply(200, emulator.connections())
-        case "POST", ["outage"]:
-            seconds = _object(body).get("seconds", 1)
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-                raise ControlError(400, "`seconds` must be a number of at least 0")
-            return ControlReply(202, {"seconds": seconds}, outage_seconds=float(seconds))
-        case "POST", ["reset"]:
-            emulator.reset()
-            return ControlReply(200, {})
-        case _, ["faults", *rest]:
-            return _faults(emulator, method, rest, body)
-        case "POST", ["runs", run_id, "cancel"]:
-            return _on_run(lambda: emulator.cancel_run(run_id))
-        case "POST", ["runs", run_id, "end"]:
-            try:
-                end = msgspec.convert(_object(body) or {"status": "cancelled"}, End)
-            except msgspec.ValidationError as error:
-                raise ControlError(400, str(error)) from error
-            return _on_run(lambda: emulator.end_run(run_id, end))
-    raise ControlError(404, f"no such control: {method} {PREFIX}/{'/'.join(parts)}")
-
-
-def _faults(emulator: "FoundryEmulator", method: str, rest: list[str], body: bytes) -> ControlReply:
+def _faults(faults: Faults, method: str, rest: list[str], body: bytes) -> ControlReply:
     match method, rest:
         case "GET", []:
-            return ControlReply(200, {"faults": [fault.to_json() for fault in emulator.faults.all()]})
+            return ControlReply(200, {"faults": [fault.to_json() for fault in faults.all()]})
         case "POST", []:
             given = _json(body)
             rules = given if isinstance(given, list) else [given]
@@ -99,17 +117,17 @@ def _faults(emulator: "FoundryEmulator", method: str, rest: list[str], body: byt
                 if not isinstance(rule, dict):
                     raise ControlError(400, "a fault rule is an object")
                 try:
-                    added.append(emulator.faults.add_rule(rule))
+                    added.append(faults.add_rule(rule))
                 except ValueError as error:
                     for fault in added:
-                        emulator.faults.remove(fault.id)
+                        faults.remove(fault.id)
                     raise ControlError(400, str(error)) from error
             return ControlReply(201, {"faults": [fault.to_json() for fault in added]})
         case "DELETE", []:
-            emulator.faults.clear()
+            faults.clear()
             return ControlReply(200, {})
         case "DELETE", [fault_id]:
-            if not emulator.faults.remove(fault_id):
+            if not faults.remove(fault_id):
                 raise ControlError(404, f"no fault {fault_id}")
             return ControlReply(200, {})
     raise ControlError(404, f"no such control: {method} {PREFIX}/faults")
@@ -124,8 +142,7 @@ def _on_run(action: Callable[[], dict[str, Any]]) -> ControlReply:
         raise ControlError(409, str(error)) from error
 
 
-def _ledger(emulator: "FoundryEmulator", query: dict[str, str]) -> dict[str, Any]:
-    ledger = emulator.ledger()
+def _ledger(ledger: Ledger, query: dict[str, str]) -> dict[str, Any]:
     since = query.get("since", "0")
     if not since.isdigit():
         raise ControlError(400, "`since` must be the number of a request")

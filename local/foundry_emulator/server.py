@@ -10,21 +10,19 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from local.foundry_emulator import control
+from local.foundry_emulator.control import PREFIX, Control
+from local.foundry_emulator.emulation import Emulation
 from local.foundry_emulator.errors import server_error
 from local.foundry_emulator.faults import HTML_PAGE, Fault, FaultRule, default_body
 from local.foundry_emulator.ids import new_id
 from local.foundry_emulator.ledger import Entry
 from local.foundry_emulator.service import Reply, Request, operation_of
-
-if TYPE_CHECKING:
-    from local.foundry_emulator.emulator import FoundryEmulator
 
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -34,10 +32,11 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: closing sends RST
 
 
 class Server:
-    """Listens, and answers with the emulator's service."""
+    """Listens, and answers with the emulated service."""
 
-    def __init__(self, emulator: "FoundryEmulator") -> None:
-        self._emulator = emulator
+    def __init__(self, emulation: Emulation) -> None:
+        self._emulation = emulation
+        self._control = Control(emulation, self)
         self._web = web.Server(self._handle, request_factory=_make_request, access_log=None)
         self._listener: asyncio.Server | None = None
         self._guard: socket.socket | None = None
@@ -45,14 +44,23 @@ class Server:
         self._changing = asyncio.Lock()  # a listener is being opened or closed
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
-        self.opened = 0
+
+    @property
+    def url(self) -> str:
+        """The root, where `/_emulator/` is."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def endpoint(self) -> str:
+        """The project endpoint, as in `FOUNDRY_PROJECT_ENDPOINT`."""
+        return self.url + self._emulation.service.prefix
 
     @property
     def open_connections(self) -> int:
         """How many TCP connections are open now."""
         return len(self._web.connections)
 
-    # Listening
+    # --- listening ---
 
     async def start(self, port: int) -> None:
         """Listen on `port` (0: a free one). Raises OSError where that is impossible."""
@@ -79,7 +87,7 @@ class Server:
         self.port = self._listener.sockets[0].getsockname()[1]
 
     def _connected(self) -> asyncio.BaseProtocol:
-        self.opened += 1
+        self._emulation.connections_opened += 1
         return self._web()
 
     async def stop(self) -> None:
@@ -134,9 +142,9 @@ class Server:
             try:
                 await self._listen(self.port)
             except OSError as error:
-                self._emulator.errors.append(error)
+                self._emulation.errors.append(error)
 
-    # Answering
+    # --- answering ---
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -146,28 +154,28 @@ class Server:
         except ConnectionError:
             return web.Response()  # the client went away, or a fault broke the connection: nobody reads this
         except Exception as error:  # noqa: BLE001  a bug of the emulator: shown by `FoundryEmulator.stop`
-            self._emulator.errors.append(error)
+            self._emulation.errors.append(error)
             return _json_response(500, server_error().body)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await _body_of(request)
         path = request.rel_url.raw_path
         query = dict(request.query)
-        if path == control.PREFIX or path.startswith(f"{control.PREFIX}/"):
-            return await self._control(request, path, query, body)
-        emulator = self._emulator
-        below = path.removeprefix(emulator.service.prefix)
+        if path == PREFIX or path.startswith(f"{PREFIX}/"):
+            return await self._controlled(request, path, query, body)
+        emulation = self._emulation
+        below = path.removeprefix(emulation.service.prefix)
         operation = operation_of(request.method, below)
-        entry = emulator.recorder.open(method=request.method, path=below, operation=operation, query=query, body=body)
-        fault = emulator.faults.pick(request.method, below, operation)
-        if emulator.latency:
-            await asyncio.sleep(emulator.latency)
+        entry = emulation.recorder.open(method=request.method, path=below, operation=operation, query=query, body=body)
+        fault = emulation.faults.pick(request.method, below, operation)
+        if emulation.latency:
+            await asyncio.sleep(emulation.latency)
         call = Request(
             request.method, path, query, {key.lower(): value for key, value in request.headers.items()}, body
         )
 
         def carry_out() -> Reply:
-            reply = emulator.service.handle(call)
+            reply = emulation.service.handle(call)
             entry.service_status = reply.status
             entry.took_effect = reply.status < 400
             entry.thread_id, entry.run_id = reply.thread_id, reply.run_id
@@ -179,17 +187,17 @@ class Server:
         entry.fault = {"id": fault.id, "kind": fault.rule.kind, "effect": fault.rule.takes_effect}
         return await self._spoil(request, entry, fault, carry_out)
 
-    async def _control(
+    async def _controlled(
         self, request: web.BaseRequest, path: str, query: dict[str, str], body: bytes
     ) -> web.StreamResponse:
-        reply = control.handle(self._emulator, request.method, path, query, body)
+        reply = self._control.handle(request.method, path, query, body)
         response = _json_response(reply.status, reply.body)
         if reply.outage_seconds is not None:
             response.force_close()
             await self.go_down(reply.outage_seconds, sparing=request)
         return response
 
-    # Faults
+    # --- faults ---
 
     async def _spoil(
         self, request: web.BaseRequest, entry: Entry, fault: Fault, carry_out: Callable[[], Reply]

@@ -160,7 +160,7 @@ class Service:
         if self._token is not None and token.strip() != self._token:
             raise errors.unauthorized()
 
-    # Agents
+    # --- agents ---
 
     def _create_agent(self, call: Call) -> Reply:
         script = Script()
@@ -191,7 +191,7 @@ class Service:
         del self.state.assistants[assistant.id]
         return Reply(200, {"id": assistant.id, "object": "assistant.deleted", "deleted": True})
 
-    # Threads
+    # --- threads ---
 
     def _create_thread(self, call: Call) -> Reply:
         thread = self._new_thread(call.body)
@@ -231,7 +231,7 @@ class Service:
         body = {"id": thread.id, "object": "thread.deleted", "deleted": True}
         return Reply(200, body, thread_id=thread.id)
 
-    # Messages
+    # --- messages ---
 
     def _create_message(self, call: Call) -> Reply:
         thread = self.state.thread(call.ids["thread"])
@@ -278,7 +278,7 @@ class Service:
         message.metadata = call.body.get("metadata", message.metadata)
         return _message_reply(message)
 
-    # Runs
+    # --- runs ---
 
     def _create_run(self, call: Call) -> Reply:
         thread = self.state.thread(call.ids["thread"])
@@ -376,7 +376,7 @@ class Service:
             run.submissions.append(Submission(now, approvals=approvals))
         return self._run_reply(run)
 
-    # Run steps
+    # --- run steps ---
 
     def _steps(self, call: Call) -> tuple[Run, list[Json]]:
         thread, run = self._named_run(call)

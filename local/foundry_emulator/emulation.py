@@ -1,0 +1,109 @@
+"""The emulated project without HTTP: the service, its clock, faults and ledger, and what tests do behind its back."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from local.foundry_emulator import wire
+from local.foundry_emulator.agents import builtin_agents, filler_agents
+from local.foundry_emulator.clock import Clock, ScaledClock
+from local.foundry_emulator.faults import Faults
+from local.foundry_emulator.ledger import Ledger, Recorder
+from local.foundry_emulator.scripts import Agent, End, load_agents
+from local.foundry_emulator.service import Service, summary
+from local.foundry_emulator.state import Run, State
+
+
+class Emulation:
+    """One emulated project. `server` puts it on a port, `control` lets other processes reach it."""
+
+    def __init__(
+        self,
+        *,
+        agents: str | Path | Iterable[Agent] = (),
+        clock_speed: float = 1.0,
+        clock: Clock | None = None,
+        project: str = "demo",
+        token: str | None = None,
+        latency: float = 0.0,
+        filler_agents: int = 0,
+        message_limit: int = 100_000,
+    ) -> None:
+        self.clock: Clock = clock or ScaledClock(clock_speed)
+        self.service = Service(
+            _all_agents(agents, filler_agents),
+            self.clock,
+            project=project,
+            token=token,
+            message_limit=message_limit,
+        )
+        self.faults = Faults()
+        self.recorder = Recorder()
+        self.latency = latency
+        self.errors: list[Exception] = []
+        self.connections_opened = 0
+
+    # --- what tests ask ---
+
+    @property
+    def state(self) -> State:
+        """Agents, threads, messages and runs; hold `state.lock` while reading more than one thing."""
+        return self.service.state
+
+    def ledger(self) -> Ledger:
+        """Copy what was received, and what each thread holds now."""
+        return Ledger(self.recorder.entries(), summary(self.state), self.connections_opened)
+
+    def agents(self) -> list[dict[str, str]]:
+        """List the agents and what each does."""
+        with self.state.lock:
+            return [
+                {
+                    "id": one.id,
+                    "name": str(one.fields.get("name") or ""),
+                    "does": one.does or "Made by a client.",
+                }
+                for one in self.state.assistants.values()
+            ]
+
+    # --- what tests do ---
+
+    def reset(self) -> None:
+        """Forget threads, runs, requests, faults, created agents, and the count of connections."""
+        self.state.reset()
+        self.recorder.clear()
+        self.faults.clear()
+        self.connections_opened = 0
+
+    def cancel_run(self, run_id: str) -> dict[str, Any]:
+        """Cancel a run as somebody else would, `cancelling` first. Raises KeyError, ValueError (ended)."""
+        with self.state.lock:
+            run, now = self._active(run_id), self.clock.now()
+            if run.cancel_at is None:
+                run.cancel_at = now
+            return wire.show_run(self.state, run)
+
+    def end_run(self, run_id: str, end: End) -> dict[str, Any]:
+        """End a run at once. Raises KeyError or ValueError (it has ended)."""
+        with self.state.lock:
+            run = self._active(run_id)
+            run.forced = (self.clock.now(), end)
+            return wire.show_run(self.state, run)
+
+    def _active(self, run_id: str) -> Run:
+        run = self.state.runs[run_id]
+        state = run.look(self.clock.now())
+        if state.is_terminal:
+            raise ValueError(f"run {run_id} has ended: {state.status}")
+        return run
+
+
+def _all_agents(added: str | Path | Iterable[Agent], fillers: int) -> list[Agent]:
+    builtin: Iterable[Agent] = builtin_agents()
+    if isinstance(added, str | Path):
+        loaded = load_agents(Path(added))
+        added = loaded.agents
+        builtin = builtin if loaded.include_builtin else ()
+    by_id = {agent.id: agent for agent in (*builtin, *filler_agents(fillers))}
+    by_id.update({agent.id: agent for agent in added})
+    return list(by_id.values())
