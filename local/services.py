@@ -97,7 +97,7 @@ class LocalServices:
                 emulator = self._start("local.foundry_emulator", [], environment)
                 environment = {
                     "FOUNDRY_PROJECT_ENDPOINT": emulator.ready["endpoint"],
-                    "FOUNDRY_ACCESS_TOKEN": "local-emulator",
+                    "FOUNDRY_ACCESS_TOKEN": "local-emulator-needs-none",
                 }
             self._start("local.functions_host", self._host_arguments, environment)
         except BaseException:
