@@ -17,7 +17,7 @@ from pathlib import Path
 from local.functions_host import reload
 from local.functions_host.clock import Clock
 from local.functions_host.console import NORMAL, QUIET, VERBOSE, Console, ConsoleHandler
-from local.functions_host.errors import BrokenRouteError, HostError
+from local.functions_host.errors import AppError, BrokenRouteError, HostError
 from local.functions_host.hooks import Hooks
 from local.functions_host.hostile import BEHAVIOURS, Hostility, Plan, parse_plan
 from local.functions_host.keys import Keys, load_keys, masked
@@ -76,6 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         changed = asyncio.run(_run(given, console))
     except HostError as error:
+        if isinstance(error, AppError):
+            sys.stderr.write(f"{_on_azure(error)}\n")
         sys.stderr.write(f"ERROR {error}\n")
         return 1
     if changed:
@@ -201,13 +203,26 @@ def _load(app_root: Path, console: Console, config_error: HostError | None) -> A
     except HostError as error:
         if _RELOADED not in os.environ:
             raise
-        broken = isinstance(error, BrokenRouteError) or error is config_error
-        app = App(state="Error" if broken else "Running")
-        answer = "503" if broken else "404"
-        console.warn(f"{error}. The host stays up without functions, as on Azure: every route is {answer}")
+        app = App(state="Error" if _stops_the_host(error) else "Running")
+        console.warn(f"{error}. The host stays up without functions, as on Azure")
+        console.warn(_on_azure(error))
     for warning in app.warnings:
         console.warn(warning)
     return app
+
+
+def _stops_the_host(error: HostError) -> bool:
+    return isinstance(error, BrokenRouteError) or not isinstance(error, AppError)
+
+
+def _on_azure(error: HostError) -> str:
+    """Say what an app that does not load looks like on Azure, where nobody is told why."""
+    if _stops_the_host(error):
+        return "0 functions found: on Azure the host is in state Error now, and every route answers 503"
+    return (
+        "0 functions found: on Azure the host says it is Running, every route answers 404, and nothing in "
+        "/admin/host/status tells why"
+    )
 
 
 def _log_to(console: Console) -> None:

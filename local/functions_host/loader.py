@@ -1,7 +1,7 @@
-"""Finds the functions of an app and checks them as the real host does while it indexes.
+"""Finds the functions of an app and checks them as the platform does: the worker first, then the host.
 
-A fault of the whole app (it does not import, two functions of one name, a parameter that fits no binding) raises
-AppError. A fault of one function leaves that function out, with a warning that says why.
+What the worker refuses (``indexing``), or an app that does not import, leaves no function at all: AppError. What the
+host refuses leaves that one function out, with a warning that says why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from azure.functions.decorators.function_app import FunctionRegister
 
 from local.functions_host import cron
 from local.functions_host.errors import AppError, BrokenRouteError
+from local.functions_host.indexing import app_refusal, place, refusal
 from local.functions_host.routing import Route, RouteError, parse_route
 from local.functions_host.settings import resolve
 
@@ -74,19 +75,30 @@ class App:
 
 def load_app(app_root: Path) -> App:
     """Import ``function_app.py`` and index its functions; raises AppError where the whole app is unusable."""
-    module = _import(app_root)
-    apps = [v for v in vars(module).values() if isinstance(v, FunctionRegister)]
-    unique = list({id(a): a for a in apps}.values())
-    if len(unique) != 1:
-        raise AppError(f"{app_root / SCRIPT}: {len(unique)} function apps at the top level, there must be exactly one")
+    script = app_root / SCRIPT
+    apps = [v for v in vars(_import(app_root)).values() if isinstance(v, FunctionRegister)]
+    refused = app_refusal(apps, SCRIPT)
+    if refused is not None:
+        raise AppError(f"{refused.text} ({script}): {refused.remedy}")
     try:
-        found = unique[0].get_functions()
+        found = apps[0].get_functions()
     except Exception as error:
-        raise AppError(f"{app_root / SCRIPT}: {type(error).__name__}: {error}") from error
+        raise AppError(f"{type(error).__name__}: {error} ({script})") from error
+    _check_all(found)
     app = App()
     for function in found:
         _add(app, function)
     return app
+
+
+def _check_all(functions: Sequence[SdkFunction]) -> None:
+    refused = [(f, r) for f in functions if (r := refusal(f)) is not None]
+    if not refused:
+        return
+    function, first = refused[0]  # the worker names no other
+    others = ", ".join(f"'{f.get_function_name()}'" for f, _ in refused[1:])
+    also = f" (also refused: {others})" if others else ""
+    raise AppError(f"{first.text} ({place(function.get_user_function())}): {first.remedy}{also}")
 
 
 def _import(app_root: Path) -> Any:
@@ -126,7 +138,6 @@ def _add(app: App, function: SdkFunction) -> None:
     assert sdk_trigger is not None  # the SDK refuses a function without one
     trigger = bindings[function.get_bindings().index(sdk_trigger)]
     call = function.get_user_function()
-    _check_parameters(name, call, bindings)
     try:
         built = _build(name, call, trigger, bindings)
         _check_route(app, built)
@@ -136,18 +147,6 @@ def _add(app: App, function: SdkFunction) -> None:
         app.warnings.append(f"function '{name}' is left out: {error}")
         return
     app.functions.append(built)
-
-
-def _check_parameters(name: str, call: Callable[..., Any], bindings: tuple[dict[str, Any], ...]) -> None:
-    """A mismatch breaks the indexing of the whole app on the real host, so it does here."""
-    parameters = set(inspect.signature(call).parameters)
-    bound = {b["name"] for b in bindings if b["name"] != "$return"}
-    missing = bound - parameters
-    if missing:
-        raise AppError(f"function '{name}' has the binding {_quoted(missing)} but no parameter of that name")
-    extra = parameters - bound - {"context"}
-    if extra:
-        raise AppError(f"function '{name}' has the parameter {_quoted(extra)} but no binding of that name")
 
 
 def _build(
@@ -195,7 +194,3 @@ def _check_route(app: App, function: Function) -> None:
             continue
         if not other.methods or not function.methods or set(other.methods) & set(function.methods):
             raise ValueError(f"its route '{function.route.template}' is that of '{other.name}' too")
-
-
-def _quoted(names: set[str]) -> str:
-    return ", ".join(f"'{n}'" for n in sorted(names))

@@ -26,15 +26,11 @@ def write_app(folder: Path, code: str, *, imports: str = IMPORTS, host_json: str
     [
         ("def f(:\n", r"function_app\.py, line 4: SyntaxError: "),
         ("1 / 0\n", r"function_app\.py, line 4: ZeroDivisionError: division by zero"),
-        ("other = df.DFApp()\n", "2 function apps at the top level, there must be exactly one"),
-        ("del app\n", "0 function apps at the top level"),
         (FINE + FINE, "does not have a unique function name"),
-        ("@app.route(route='x')\ndef f(request) -> str: ...\n", "function 'f' has the binding 'req' but no parameter"),
         (
-            "@app.route(route='x')\ndef f(req, more) -> str: ...\n",
-            "has the parameter 'more' but no binding",
+            "@app.activity_trigger(input_name='a')\ndef f(a: list[int]): ...\n",
+            r"binding a has invalid non-type annotation list\[int\] \(.*function_app\.py, line 5\): write `a: list`",
         ),
-        ("@app.orchestration_trigger(context_name='ctx')\ndef f(ctx): ...\n", "function 'f' has the binding 'ctx'"),
         ("@app.route(route='x/{a')\ndef f(req) -> str: ...\n", "function 'f': the route 'x/{a' has unbalanced braces"),
         ("@app.route(route='/x')\ndef f(req) -> str: ...\n", "function 'f': the route '/x' must not begin with '/'"),
     ],
@@ -44,6 +40,8 @@ def test_a_broken_app_ends_the_host_with_one_clear_line(tmp_path: Path, code: st
     with pytest.raises(RuntimeError, match=complaint) as caught:
         HostProcess(tmp_path).__enter__()
     assert str(caught.value).startswith("the host ended with 1:")
+    assert "\n0 functions found: on Azure the host " in str(caught.value)
+    assert ("state Error" in str(caught.value)) == ("the route" in complaint)
     assert "Traceback" not in str(caught.value)
 
 
@@ -159,10 +157,12 @@ def test_reload_takes_edits_and_stands_broken_ones(tmp_path: Path) -> None:
         assert host.request("GET", "/admin/host/ping").status == 200
         assert host.request("GET", "/admin/host/status").json["state"] == "Running"
         assert "ModuleNotFoundError: No module named 'no_such_module'. The host stays up without functions" in host.log
+        assert "0 functions found: on Azure the host says it is Running, every route answers 404" in host.log
         write_app(tmp_path, "@app.route(route='x/{a')\ndef f(req) -> str: ...\n")
         assert _until(host, "/api/fine", 503) == "Function host is not running."
         assert host.request("GET", f"{host.webhook}/instances").status == 503
         assert host.request("GET", "/admin/host/status").json["state"] == "Error"
+        assert "0 functions found: on Azure the host is in state Error now" in host.log
         write_app(tmp_path, FINE, host_json="{")
         (tmp_path / "function_app.py").touch()
         host.until_log("host.json cannot be read")
