@@ -187,10 +187,12 @@ def test_the_example_settings_are_known_settings():
 # --- requirements -----------------------------------------------------------------------------------------------------
 
 
-def requirements(name: str) -> dict[str, Requirement]:
+def requirements(name: str, python: str = "") -> dict[str, Requirement]:
+    """Return what a file requires on a version of Python, by default on this one."""
     lines = [line.split("#")[0].strip() for line in (ROOT / name).read_text("utf-8").splitlines()]
     found = [Requirement(line) for line in lines if line and not line.startswith("-")]
-    return {r.name: r for r in found}
+    environment = {"python_version": python} if python else None
+    return {r.name: r for r in found if r.marker is None or r.marker.evaluate(environment)}
 
 
 def test_the_app_requires_just_what_it_imports():
@@ -208,6 +210,14 @@ def test_every_requirement_is_a_range_with_both_ends_that_is_installed(name):
     requirement = requirements("requirements.txt")[name]
     assert {s.operator for s in requirement.specifier} == {">=", "<"}
     assert requirement.specifier.contains(version(name))
+
+
+@pytest.mark.parametrize(("python", "major"), [("3.11", 1), ("3.12", 1), ("3.13", 2), ("3.14", 2)])
+def test_the_functions_library_is_the_one_that_installs_on_this_python(python, major):
+    # 1.x: Requires-Python <3.13; 2.x: >=3.13.
+    functions = requirements("requirements.txt", python)["azure-functions"].specifier
+    taken = {n for n, newest in ((1, "1.26.0"), (2, "2.3.0"), (3, "3.0.0")) if functions.contains(Version(newest))}
+    assert taken == {major}
 
 
 def test_durable_functions_stays_below_the_rewrite():
