@@ -214,7 +214,7 @@ def test_every_requirement_is_a_range_with_both_ends_that_is_installed(name):
 
 @pytest.mark.parametrize(("python", "major"), [("3.11", 1), ("3.12", 1), ("3.13", 2), ("3.14", 2)])
 def test_the_functions_library_is_the_one_that_installs_on_this_python(python, major):
-    # 1.x: Requires-Python <3.13; 2.x: >=3.13.
+    # 1.26: Requires-Python <3.13; 2.x: >=3.13.
     functions = requirements("requirements.txt", python)["azure-functions"].specifier
     taken = {n for n, newest in ((1, "1.26.0"), (2, "2.3.0"), (3, "3.0.0")) if functions.contains(Version(newest))}
     assert taken == {major}
