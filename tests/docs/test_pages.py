@@ -1,0 +1,57 @@
+"""What the pages say is what the code does: settings, error codes, fields, options of the local programs."""
+
+from __future__ import annotations
+
+import re
+
+from contracts import AgentRunRequest, RunOptions
+from http_api.start_request import MAX_BODY_BYTES
+from settings import DEFAULTS
+from tests.docs.codes import codes_of_failures, codes_of_fields
+from tests.docs.documents import DOCS, Document, document
+
+FOUNDRYS_OWN = {"failed", "expired", "incomplete", "cancelled"}
+"""Codes that are made of a run's state; the page explains them all the same."""
+
+
+def page(name: str) -> Document:
+    return document(DOCS / name)
+
+
+def first_column(text: str) -> set[str]:
+    """What stands in backquotes in the first column of the tables of a text."""
+    cells = re.findall(r"^\| (`[^|]*`) \|", text, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_the_settings_table_has_every_setting_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? *\|", page("settings.md").text, re.MULTILINE)
+    assert {name: default for name, default in rows if name in DEFAULTS} == DEFAULTS
+
+
+def test_the_table_of_fields_has_those_of_a_start_request() -> None:
+    text = page("api.md").section("Start a run")
+    assert set(AgentRunRequest.__struct_fields__) == first_column(text)
+    options = next(line for line in text.splitlines() if line.startswith("| `run_options` |"))
+    assert set(re.findall(r"`(\w+)`", options)) == {"run_options", *RunOptions.__struct_fields__}
+    assert MAX_BODY_BYTES == 1_000_000
+    assert "at most 1 MB" in text
+
+
+def test_every_error_code_is_explained() -> None:
+    errors = page("errors.md")
+    of_details = first_column(errors.section("Details"))
+    of_runs = first_column(errors.section("Failed and cancelled runs")) | first_column(
+        errors.section("Answers of the HTTP API")
+    )
+    assert of_details == codes_of_fields()
+    assert of_runs - FOUNDRYS_OWN == codes_of_failures() - FOUNDRYS_OWN
+    for code in FOUNDRYS_OWN:
+        assert f"`{code}`" in errors.text
+
+
+def test_codes_are_found_in_all_their_forms() -> None:
+    assert {"answer_mismatch", "worker_died", "no_token", "thread_busy", "already_ended", "missing", "timeout"} <= {
+        *codes_of_failures(),
+        *codes_of_fields(),
+    }
