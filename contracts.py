@@ -183,6 +183,7 @@ class PendingCall(Wire, frozen=True, kw_only=True):
     kind: Literal["function", "approval"]
     name: str
     arguments: str = ""
+    """JSON text, as far as it may travel: `activities.bounds` cuts it."""
 
 
 class ToolOutput(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -490,7 +491,7 @@ _MOST_NAMED = 128
 
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
-_SDK_MARKERS = ("__class__", "__module__", "__data__", "$type")
+SDK_MARKERS = ("__class__", "__module__", "__data__", "$type")
 """Keys that the Durable SDK or the host would take for an encoded object (durable-protocol.md, rule 11)."""
 
 
@@ -635,7 +636,7 @@ def _unfit(value: Any, target: str) -> list[FieldError]:
         if depth > _DEEPEST:
             message = f"is nested more than {_DEEPEST} levels deep"
         elif isinstance(item, Mapping):
-            if marker := next((m for m in _SDK_MARKERS if m in item), None):
+            if marker := next((m for m in SDK_MARKERS if m in item), None):
                 code, message = "reserved", f"has the key {marker!r}, which cannot be used inside a request"
             pending.extend((v, depth + 1) for pair in item.items() for v in pair)
         elif isinstance(item, list):

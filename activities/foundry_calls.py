@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import azure.durable_functions as df
 import msgspec
 
+from activities.bounds import bounded_answer, bounded_run
 from activities.locks import LockByName
 from app_log import log_event
 from contracts import (
@@ -79,7 +80,7 @@ def create_message(payload: dict) -> dict[str, Any]:
 @blueprint.activity_trigger(input_name="payload")
 def create_run(payload: dict) -> dict[str, Any]:
     """Start the run (`CreateRun` to `RunSnapshot`)."""
-    return _perform("create_run", CreateRun, payload, _create_run)
+    return _perform("create_run", CreateRun, payload, lambda w: bounded_run(_create_run(w)))
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -109,7 +110,7 @@ def submit_tool_outputs(payload: dict) -> dict[str, Any]:
         "submit_tool_outputs",
         SubmitToolOutputs,
         payload,
-        lambda w: _service().submit_tool_outputs(w.thread_id, w.run_id, w.answer),
+        lambda w: bounded_run(_service().submit_tool_outputs(w.thread_id, w.run_id, w.answer)),
     )
 
 
@@ -156,7 +157,7 @@ def _create_run(wanted: CreateRun) -> RunSnapshot:
 
 def _get_run(ref: RunRef) -> RunSnapshot:
     service = _service()
-    run = service.get_run(ref.thread_id, ref.run_id)
+    run = bounded_run(service.get_run(ref.thread_id, ref.run_id))
     if run.state is not RunState.COMPLETED:
         return run
     try:
@@ -167,7 +168,7 @@ def _get_run(ref: RunRef) -> RunSnapshot:
 
 
 def _answer(service: AgentService, ref: RunRef) -> Answer:
-    return service.get_answer(ref.thread_id, ref.run_id, ref.message)
+    return bounded_answer(service.get_answer(ref.thread_id, ref.run_id, ref.message), ref.thread_id)
 
 
 def _cancel_run(wanted: CancelRun) -> CancelledRun:
@@ -178,7 +179,7 @@ def _cancel_run(wanted: CancelRun) -> CancelledRun:
         if known is None:
             return CancelledRun(run=None)
         run_id = known.run_id
-    return CancelledRun(run=service.cancel_run(wanted.thread_id, run_id))
+    return CancelledRun(run=bounded_run(service.cancel_run(wanted.thread_id, run_id)))
 
 
 def _service() -> AgentService:

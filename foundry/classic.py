@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from contracts import (
+    ID_PATTERN,
     METADATA_INSTANCE,
     AgentSummary,
     Answer,
@@ -25,6 +26,7 @@ from contracts import (
     ToolAnswer,
 )
 from foundry import errors
+from foundry.harmless import harmless, numbers, unix_seconds
 from foundry.responses import hint_in_text
 from foundry.service import MessageSearch
 from foundry.transport import Transport, path_id
@@ -65,17 +67,17 @@ class ClassicAgentService:
 
     def create_thread(self, stamp: Stamp) -> str:
         """Create a thread and return its id."""
-        return _text(self._transport.post("/threads", {"metadata": stamp.as_metadata()}), "id")
+        return _id(self._transport.post("/threads", {"metadata": stamp.as_metadata()}), "id")
 
     def find_thread(self, stamp: Stamp) -> str | None:
         """Return the id of the thread that carries the stamp, if it is among the project's newest hundred."""
         found = self._find("/threads", stamp, pages=1)
-        return _text(found, "id") if found else None
+        return _id(found, "id") if found else None
 
     def create_message(self, thread_id: str, content: str, metadata: dict[str, str], stamp: Stamp) -> str:
         """Add the user's message to the thread and return its id."""
         body = {"role": "user", "content": content, "metadata": {**metadata, **stamp.as_metadata()}}
-        return _text(self._transport.post(f"{_thread(thread_id)}/messages", body), "id")
+        return _id(self._transport.post(f"{_thread(thread_id)}/messages", body), "id")
 
     def find_message(self, thread_id: str, stamp: Stamp) -> MessageSearch:
         """Look for the message that carries the stamp, among the thread's newest thousand."""
@@ -83,7 +85,7 @@ class ClassicAgentService:
         for item in self._pages(f"{_thread(thread_id)}/messages", _PAGES_SEARCHED):
             newest = newest or item
             if _carries(item, stamp):
-                return MessageSearch(message_id=_text(item, "id"))
+                return MessageSearch(message_id=_id(item, "id"))
         return MessageSearch(waiting_instance=self._waiting_instance(thread_id, newest) if newest else None)
 
     def _waiting_instance(self, thread_id: str, newest: dict[str, Any]) -> str | None:
@@ -100,20 +102,20 @@ class ClassicAgentService:
     ) -> RunSnapshot:
         """Start a run of the agent on the thread."""
         body = {**options, "assistant_id": agent_id, "metadata": {**metadata, **stamp.as_metadata()}}
-        return _snapshot(self._transport.post(f"{_thread(thread_id)}/runs", body))
+        return _snapshot(self._transport.post(f"{_thread(thread_id)}/runs", body), thread_id)
 
     def get_run(self, thread_id: str, run_id: str) -> RunSnapshot:
         """Return the run as it is now."""
-        return _snapshot(self._transport.get(_run(thread_id, run_id)))
+        return _snapshot(self._transport.get(_run(thread_id, run_id)), thread_id, run_id)
 
     def list_runs(self, thread_id: str) -> list[RunSnapshot]:
         """Return the thread's newest hundred runs, newest first."""
-        return [_snapshot(item) for item in self._pages(f"{_thread(thread_id)}/runs", 1)]
+        return [_snapshot(item, thread_id) for item in self._pages(f"{_thread(thread_id)}/runs", 1)]
 
     def find_run(self, thread_id: str, stamp: Stamp) -> RunSnapshot | None:
         """Return the run that carries the stamp, if it is among the thread's newest thousand."""
         found = self._find(f"{_thread(thread_id)}/runs", stamp, pages=_PAGES_SEARCHED)
-        return _snapshot(found) if found else None
+        return _snapshot(found, thread_id) if found else None
 
     def cancel_run(self, thread_id: str, run_id: str) -> RunSnapshot:
         """Ask for the run's cancellation; return the run as it is then.
@@ -121,7 +123,7 @@ class ClassicAgentService:
         Foundry refuses to cancel a run that has ended (400): then the run's real end is the answer.
         """
         try:
-            return _snapshot(self._transport.post(f"{_run(thread_id, run_id)}/cancel"))
+            return _snapshot(self._transport.post(f"{_run(thread_id, run_id)}/cancel"), thread_id, run_id)
         except (errors.InvalidInputError, errors.UnreadableRefusalError):
             run = self.get_run(thread_id, run_id)
             if run.state in {RunState.ACTIVE, RunState.REQUIRES_ACTION}:
@@ -140,7 +142,8 @@ class ClassicAgentService:
         if answer.approvals:
             body["tool_approvals"] = [{"tool_call_id": a.tool_call_id, "approve": a.approve} for a in answer.approvals]
         try:
-            return _snapshot(self._transport.post(f"{_run(thread_id, run_id)}/submit_tool_outputs", body))
+            posted = self._transport.post(f"{_run(thread_id, run_id)}/submit_tool_outputs", body)
+            return _snapshot(posted, thread_id, run_id)
         except (errors.InvalidInputError, errors.UnreadableRefusalError):
             run = self.get_run(thread_id, run_id)
             ours = {o.tool_call_id for o in answer.tool_outputs} | {a.tool_call_id for a in answer.approvals}
@@ -211,6 +214,17 @@ def _text(item: dict[str, Any], key: str) -> str:
     return value
 
 
+def _id(item: dict[str, Any], key: str) -> str:
+    value = _text(item, key)
+    if not _is_id(value):
+        raise errors.BadResponseError(f"Foundry's answer has a {key!r} that is no id")
+    return value
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(ID_PATTERN, value) is not None
+
+
 def _items(page: dict[str, Any]) -> list[dict[str, Any]]:
     data = page.get("data")
     if not isinstance(data, list):
@@ -236,20 +250,19 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _seconds(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _carries(item: dict[str, Any], stamp: Stamp) -> bool:
     return stamp.as_metadata().items() <= _object(item.get("metadata")).items()
 
 
 def _instance_of(item: dict[str, Any]) -> str | None:
     instance_id = _object(item.get("metadata")).get(METADATA_INSTANCE)
-    return instance_id if isinstance(instance_id, str) else None
+    return instance_id[:512] if isinstance(instance_id, str) else None
 
 
-def _snapshot(run: dict[str, Any]) -> RunSnapshot:
+def _snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> RunSnapshot:
+    """Return the run, which must be the one that was asked for."""
+    if _id(run, "thread_id") != thread_id or (run_id is not None and _id(run, "id") != run_id):
+        raise errors.BadResponseError(f"Foundry's answer is about another run than {run_id or 'one'} of {thread_id}")
     raw = _text(run, "status")
     state = _STATES.get(raw, RunState.ACTIVE)
     error = _object(run.get("last_error"))
@@ -258,10 +271,10 @@ def _snapshot(run: dict[str, Any]) -> RunSnapshot:
         reason = _word(_object(run.get("incomplete_details")).get("reason")) or "no reason given"
         summary = f"the answer is not complete: {reason}"
         error = {"code": "incomplete", "message": summary}
-    code, message, usage = _word(error.get("code")), error.get("message"), run.get("usage")
+    code, message = _word(error.get("code")), error.get("message")
     return RunSnapshot(
-        run_id=_text(run, "id"),
-        thread_id=_text(run, "thread_id"),
+        run_id=_id(run, "id"),
+        thread_id=thread_id,
         state=state,
         raw_status=raw[:64],
         error_code=code,
@@ -273,12 +286,12 @@ def _snapshot(run: dict[str, Any]) -> RunSnapshot:
         pending_calls=tuple(_pending_calls(_object(run.get("required_action"))))
         if state is RunState.REQUIRES_ACTION
         else (),
-        model=_optional(run, "model"),
-        usage=usage if isinstance(usage, dict) else None,
-        created_at=_seconds(run.get("created_at")),
-        started_at=_seconds(run.get("started_at")),
-        completed_at=_seconds(run.get("completed_at")),
-        expires_at=_seconds(run.get("expires_at")),
+        model=(_optional(run, "model") or "")[:256] or None,
+        usage=numbers(run.get("usage")),
+        created_at=unix_seconds(run.get("created_at")),
+        started_at=unix_seconds(run.get("started_at")),
+        completed_at=unix_seconds(run.get("completed_at")),
+        expires_at=unix_seconds(run.get("expires_at")),
     )
 
 
@@ -290,7 +303,7 @@ def _pending_calls(action: dict[str, Any]) -> Iterator[PendingCall]:
     for kind, key in (("function", "submit_tool_outputs"), ("approval", "submit_tool_approval")):
         for call in _objects(_object(action.get(key)).get("tool_calls")):
             # The service itself answers the other types, such as azure_function (foundry-api.md, section 2, row 8).
-            if isinstance(call.get("id"), str) and call.get("type") in _ANSWERED_BY_US[kind]:
+            if _is_id(call.get("id")) and call.get("type") in _ANSWERED_BY_US[kind]:
                 function = _object(call.get("function")) or call
                 yield PendingCall(
                     id=call["id"],
@@ -309,7 +322,7 @@ def _answer(message: dict[str, Any]) -> Answer:
         body = _object(part.get(kind)) if isinstance(kind, str) else {}
         match kind:
             case "text":
-                found = _objects(body.get("annotations"))
+                found = _objects(harmless(body.get("annotations")))
                 texts.append(_without_citation_marks(str(body.get("value") or ""), found))
                 annotations += found
             case "image_file":
@@ -323,7 +336,7 @@ def _answer(message: dict[str, Any]) -> Answer:
     return Answer(
         found=True,
         text="\n".join(texts),
-        message_id=_text(message, "id"),
+        message_id=_id(message, "id"),
         annotations=annotations,
         attachments=attachments,
     )

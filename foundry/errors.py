@@ -8,6 +8,8 @@
     ├── ThreadBusyError          another run is active on the thread; names it where Foundry does
     ├── ThreadInUseError         another message is being posted on the thread by this worker
     ├── RateLimitedError         (429)
+    ├── TooManyToolCallsError    the run asks for more at once than can be passed on
+    ├── ResponseTooLargeError    the answer is larger than can be passed on; it stays in Foundry
     ├── UnavailableError         Foundry is down or slow (408, 5xx)
     ├── ConnectionFailedError    no answer, or none within the timeout: the request may have taken effect
     └── BadResponseError         an answer that is none: the request may have taken effect
@@ -98,6 +100,18 @@ class RateLimitedError(FoundryError):
 
     code = "rate_limited"
     retryable = True
+
+
+class TooManyToolCallsError(FoundryError):
+    """The run waits for more tool calls than can be passed on."""
+
+    code = "too_many_tool_calls"
+
+
+class ResponseTooLargeError(FoundryError):
+    """The answer is larger than can be passed on."""
+
+    code = "response_too_large"
 
 
 class UnavailableError(FoundryError):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
 from local.foundry_emulator import FoundryEmulator
+from tests.faults.spoiling import Spoil, SpoilingProxy
 from tests.functions_host.harness import REPOSITORY, Answer, HostProcess
 
 SPEED = 20.0
@@ -20,7 +22,10 @@ def agent(name: str) -> str:
 
 
 class World:
-    """Host and emulator; a context manager. `env` is for the host, None values unset."""
+    """Host and emulator; a context manager. `env` is for the host, None values unset.
+
+    With `spoiled` a proxy stands between the two, whose answers `spoil` replaces.
+    """
 
     def __init__(
         self,
@@ -29,16 +34,33 @@ class World:
         args: Sequence[str] = (),
         speed: float = SPEED,
         emulator: Mapping[str, Any] | None = None,
+        spoiled: bool = False,
     ) -> None:
         self.emulator = FoundryEmulator(clock_speed=speed, **(emulator or {}))
         self._env = dict(env or {})
         self._args = ["--clock-speed", str(speed), *args]
+        self._spoiled = spoiled
+        self._proxy: SpoilingProxy
         self.host: HostProcess
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        try:
+            self._enter()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _enter(self) -> None:
         self.emulator.start()
+        self._stack.callback(self.emulator.stop)
+        endpoint = self.emulator.endpoint
+        if self._spoiled:
+            self._proxy = self._stack.enter_context(SpoilingProxy(endpoint))
+            endpoint = self._proxy.endpoint
         settings = {
-            "FOUNDRY_PROJECT_ENDPOINT": self.emulator.endpoint,
+            "FOUNDRY_PROJECT_ENDPOINT": endpoint,
             "FOUNDRY_ACCESS_TOKEN": "planted-token-5f2c-9d81e0",
             "FOUNDRY_DEFAULT_AGENT_ID": "",
             "FOUNDRY_ALLOWED_AGENT_IDS": "",
@@ -46,20 +68,16 @@ class World:
             "HTTP_AUTH_LEVEL": "",
         }
         self.host = HostProcess(REPOSITORY, env={**settings, **self._env}, args=self._args)
-        try:
-            self.host.__enter__()
-        except BaseException:
-            self.emulator.stop()
-            raise
-        return self
+        self._stack.enter_context(self.host)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self.host.__exit__(kind, error, trace)
-        finally:
-            self.emulator.stop()
+        self._stack.__exit__(kind, error, trace)
+
+    def spoil(self, spoil: Spoil | None) -> None:
+        """From now on Foundry's answers are what this makes of them; None: as they are."""
+        self._proxy.spoil = spoil or (lambda _method, _path, answer: answer)
 
     def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
         return self.host.request("POST", path, body, headers=headers)

@@ -109,7 +109,7 @@ def test_no_key_of_the_request_is_repeated() -> None:
 
 def test_what_it_repeats_of_the_parser_is_the_same() -> None:
     assert EMPTY_MEANS_ABSENT == contracts._EMPTY_MEANS_ABSENT
-    assert set(RESERVED_KEYS) == {*contracts._SDK_MARKERS, contracts.METADATA_INSTANCE, contracts.METADATA_OPERATION}
+    assert set(RESERVED_KEYS) == {*contracts.SDK_MARKERS, contracts.METADATA_INSTANCE, contracts.METADATA_OPERATION}
     assert set(RuntimeStatus.__args__) == set(STATUS_BY_RUNTIME_STATUS)
 
 

@@ -655,3 +655,34 @@ def test_an_agent_with_an_odd_name_is_listed_without_it(field):
     service, _ = service_of(page([{"id": "a", field: 5}]))
     [agent] = service.list_agents()
     assert getattr(agent, field) is None
+
+
+# --- whose run it is --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [{"id": "run_2"}, {"thread_id": "thread_2"}, {"id": "../run_1"}, {"thread_id": 5}])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: s.get_run(THREAD, RUN),
+        lambda s: s.cancel_run(THREAD, RUN),
+        lambda s: s.submit_tool_outputs(
+            THREAD, RUN, ToolAnswer(tool_outputs=[ToolOutput(tool_call_id="c", output="")])
+        ),
+    ],
+)
+def test_another_run_than_was_asked_for_is_a_bad_answer(call, wrong):
+    service, _ = service_of(reply(200, {**run_body(), **wrong}))
+    assert isinstance(raised_by(lambda: call(service)), errors.BadResponseError)
+
+
+def test_a_new_run_of_another_thread_is_a_bad_answer():
+    service, _ = service_of(reply(200, run_body(thread_id="thread_2")))
+    assert isinstance(raised_by(lambda: service.create_run(THREAD, "asst_1", {}, {}, STAMP)), errors.BadResponseError)
+
+
+@pytest.mark.parametrize("bad", ["msg/../x", "", 5, "x" * 129])
+def test_an_id_that_is_none_is_a_bad_answer(bad):
+    for call in (lambda s: s.create_message(THREAD, "x", {}, STAMP), lambda s: s.create_thread(STAMP)):
+        service, _ = service_of(reply(200, {"id": bad}))
+        assert isinstance(raised_by(lambda call=call, s=service: call(s)), errors.BadResponseError)
