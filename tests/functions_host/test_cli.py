@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.functions_host.conformance import RECORDED_APP
 from tests.functions_host.harness import HostProcess
 
-RECORDED = Path(__file__).parent / "recorded_app"
 SPEED = ("--clock-speed", "20")
 
 
 def test_runs_an_orchestration_end_to_end() -> None:
-    with HostProcess(RECORDED, args=SPEED) as host:
+    with HostProcess(RECORDED_APP, args=SPEED) as host:
         assert "o_chain" in host.ready["functions"]
         started = host.request("POST", "/api/start/o_chain?id=one", {"hello": 1})
         assert started.status == 202
@@ -26,7 +26,7 @@ def test_runs_an_orchestration_end_to_end() -> None:
 
 
 def test_a_killed_host_resumes_its_runs() -> None:
-    with HostProcess(RECORDED, args=SPEED) as host:
+    with HostProcess(RECORDED_APP, args=SPEED) as host:
         host.launch("o_wait", "waiting")
         host.launch("o_timers", "timers")
         host.until("waiting", lambda s: s["runtimeStatus"] == "Running")
@@ -45,17 +45,17 @@ def test_a_port_in_use_is_one_clear_line() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(RuntimeError, match=f"port {port} cannot be opened"):
-            HostProcess(RECORDED, args=("--port", str(port))).__enter__()
+            HostProcess(RECORDED_APP, args=("--port", str(port))).__enter__()
 
 
 def test_a_second_host_on_one_database_refuses() -> None:
-    with HostProcess(RECORDED) as host, pytest.raises(RuntimeError, match="in use by another host"):
-        HostProcess(RECORDED, db=host.db).__enter__()
+    with HostProcess(RECORDED_APP) as host, pytest.raises(RuntimeError, match="in use by another host"):
+        HostProcess(RECORDED_APP, db=host.db).__enter__()
 
 
 def test_an_unwritable_database_is_one_clear_line() -> None:
     with pytest.raises(RuntimeError, match=r"ERROR the database /proc/nowhere/state\.db cannot be opened"):
-        HostProcess(RECORDED, db="/proc/nowhere/state.db").__enter__()
+        HostProcess(RECORDED_APP, db="/proc/nowhere/state.db").__enter__()
 
 
 def test_an_app_that_does_not_import_is_named_with_file_and_line(tmp_path: Path) -> None:

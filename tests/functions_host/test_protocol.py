@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +10,10 @@ import pytest
 from local.functions_host import protocol
 from local.functions_host.protocol import Kind
 from local.functions_host.replay import Replay
+from tests.functions_host.conformance import RECORDINGS
 from tests.functions_host.recorded import ACTIVITIES, orchestrators, run_episode
 
-HERE = Path(__file__).parent
-EPISODES: list[dict[str, Any]] = json.loads(gzip.decompress((HERE / "data" / "episodes.json.gz").read_bytes()))
+EPISODES: list[dict[str, Any]] = json.loads((RECORDINGS / "episodes.json").read_text(encoding="utf-8"))
 
 
 def _label(number: int) -> str:
