@@ -1,0 +1,146 @@
+"""Every activity of the product, as Microsoft's runtime and as the local host invoke it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.contract.test_functions import ACTIVITIES
+from tests.worker.comparison import Both, Player
+
+STAMP = {"instance_id": "instance-1", "operation_id": "op-1"}
+AGENT = "asst_history00000000000000000"
+TOOL_AGENT = "asst_tool00000000000000000000"
+
+
+def _thread(player: Player) -> str:
+    return str(player.activity("create_thread", {"stamp": STAMP})["value"]["thread_id"])
+
+
+def _started(player: Player, agent_id: str = AGENT) -> dict[str, Any]:
+    """A run with its thread, as activities name it."""
+    thread_id = _thread(player)
+    player.activity("create_message", {"thread_id": thread_id, "content": "Why?", "stamp": STAMP})
+    run = player.activity("create_run", {"thread_id": thread_id, "agent_id": agent_id, "stamp": STAMP})["value"]
+    return {"thread_id": thread_id, "run_id": run["run_id"]}
+
+
+def plan_run(player: Player) -> None:
+    planned = player.activity("plan_run", {"agent_id": AGENT, "timeout_seconds": None})
+    assert planned["value"]["timeout_seconds"] == 1800
+    assert player.activity("plan_run", {"agent_id": None, "timeout_seconds": 10})["failure"]["code"]
+    for nonsense in ({}, [1], None, 5, "no JSON", '{"agent_id": 1, "timeout_seconds": NaN}'):
+        assert "ValidationError" in player.activity("plan_run", nonsense)
+
+
+def create_thread(player: Player) -> None:
+    thread_id = _thread(player)
+    assert player.activity("create_thread", {"stamp": STAMP, "repeated": True})["value"]["thread_id"] == thread_id
+    player.foundry.faults.add("status", operation="create_thread", status=429, headers={"Retry-After": "7"})
+    assert player.activity("create_thread", {"stamp": STAMP})["failure"]["retry_after_seconds"] == 7
+
+
+def create_message(player: Player) -> None:
+    wanted = {"thread_id": _thread(player), "content": "Grüße ☀ \u2028", "stamp": STAMP, "metadata": {"a": "b"}}
+    message = player.activity("create_message", wanted)["value"]
+    assert player.activity("create_message", wanted)["value"] == message
+    player.activity("create_message", {**wanted, "thread_id": "thread_x"})
+
+
+def create_run(player: Player) -> None:
+    run = _started(player)
+    wanted = {"thread_id": run["thread_id"], "agent_id": AGENT, "stamp": STAMP, "options": {"temperature": 0.5}}
+    assert player.activity("create_run", wanted)["value"]["run_id"] == run["run_id"]
+    other = {**wanted, "stamp": {**STAMP, "operation_id": "op-2"}}
+    assert player.activity("create_run", other)["failure"]["code"] == "thread_busy"
+    player.activity("create_run", {**other, "thread_id": _thread(player), "agent_id": "asst_nobody"})
+
+
+def get_run(player: Player) -> None:
+    run = _started(player)
+    assert player.activity("get_run", run)["value"]["state"] == "active"
+    player.clock.advance(30)
+    assert player.activity("get_run", run)["value"]["answer"]["found"] is True
+    assert player.activity("get_run", {**run, "run_id": "run_x"})["failure"]["code"] == "not_found"
+    assert "ValidationError" in player.activity("get_run", {"thread_id": 1})
+
+
+def get_response(player: Player) -> None:
+    run = _started(player)
+    assert player.activity("get_response", run)["value"]["found"] is False
+    player.clock.advance(30)
+    answered = player.activity("get_response", {**run, "message": STAMP})["value"]
+    assert answered["found"] is True
+    assert answered["text"]
+
+
+def cancel_run(player: Player) -> None:
+    run = _started(player)
+    assert player.activity("cancel_run", {**run, "run_id": None, "stamp": STAMP})["value"]["run"]
+    player.clock.advance(30)
+    assert player.activity("cancel_run", {**run, "stamp": STAMP})["value"]["run"]["state"] == "cancelled"
+    lost = {"thread_id": run["thread_id"], "run_id": None, "stamp": {**STAMP, "operation_id": "op-9"}}
+    assert player.activity("cancel_run", lost)["value"]["run"] is None
+
+
+def submit_tool_outputs(player: Player) -> None:
+    run = _started(player, TOOL_AGENT)
+    player.clock.advance(30)
+    [call] = player.activity("get_run", run)["value"]["pending_calls"]
+    outputs = {"tool_outputs": [{"tool_call_id": call["id"], "output": "18 degrees"}]}
+    wrong = {"tool_outputs": [{"tool_call_id": "call_x", "output": "?"}]}
+    player.activity("submit_tool_outputs", {**run, "answer": wrong})
+    assert player.activity("submit_tool_outputs", {**run, "answer": outputs})["value"]["state"] == "active"
+    player.activity("submit_tool_outputs", {**run, "answer": outputs})
+
+
+def look_at_instance(player: Player) -> None:
+    player.durable.add("goes-on")
+    player.durable.add("done", runtimeStatus="Completed")
+
+    def look(instance_id: str) -> Any:
+        return player.activity("look_at_instance", {"instance_id": instance_id})
+
+    assert look("goes-on")["value"] == {"state": "active"}
+    assert look("done")["value"] == {"state": "ended"}
+    assert look("nowhere")["value"] == {"state": "unknown"}
+    assert look("../x")["value"] == {"state": "unknown"}
+    player.durable.broken = True
+    assert look("done")["failure"]["code"] == "instance_not_seen"
+
+
+def terminate_instance(player: Player) -> None:
+    player.durable.add("goes-on")
+    wanted = {"instance_id": "goes-on", "reason": "cancelled & done"}
+    assert player.activity("terminate_instance", wanted)["failure"] is None
+    assert "terminate" in player.durable.calls[-1]["target"]
+    player.durable.broken = True
+    assert player.activity("terminate_instance", wanted)["failure"]["code"] == "not_terminated"
+
+
+SCENARIOS: dict[str, Callable[[Player], None]] = {
+    function.__name__: function
+    for function in (
+        plan_run,
+        create_thread,
+        create_message,
+        create_run,
+        get_run,
+        get_response,
+        cancel_run,
+        submit_tool_outputs,
+        look_at_instance,
+        terminate_instance,
+    )
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_activity_returns_and_fails_alike(name: str, product: Both) -> None:
+    assert [note for note in product(SCENARIOS[name]) if note.get("invoked") == name]
+
+
+def test_every_activity_has_a_scenario() -> None:
+    assert set(SCENARIOS) == ACTIVITIES

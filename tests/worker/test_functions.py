@@ -1,0 +1,42 @@
+"""The functions that Microsoft's runtime indexes are those that the local host finds, with the same bindings."""
+
+from __future__ import annotations
+
+from tests.contract.test_functions import ACTIVITIES, DESCRIPTION, ORCHESTRATOR, ROUTES, TIMERS, WITH_CLIENT
+from tests.worker import test_activities, test_http_functions, test_timers
+from tests.worker.comparison import Both
+
+REVIEWED = {*ROUTES, *DESCRIPTION, ORCHESTRATOR, *ACTIVITIES, *TIMERS}
+
+
+def test_the_runtime_finds_the_products_functions_with_their_bindings(product: Both) -> None:
+    local, runtime = product.indexes
+    assert "error" not in runtime, runtime["error"]
+    assert set(runtime["functions"]) == REVIEWED
+    assert len(REVIEWED) == 22
+    for name, bindings in runtime["functions"].items():
+        assert local["functions"][name] == bindings, name
+    assert set(local["functions"]) == REVIEWED
+
+
+def test_the_runtime_gives_the_host_routes_methods_and_levels(product: Both) -> None:
+    functions = product.indexes[1]["functions"]
+    triggers = {name: next(b for b in bindings if "rigger" in b["type"]) for name, bindings in functions.items()}
+    for name, (method, route) in ROUTES.items():
+        assert (triggers[name]["methods"], triggers[name]["route"]) == ([method], route)
+        assert triggers[name]["authLevel"] == ("ANONYMOUS" if name == "health" else "FUNCTION")
+    assert {n for n, t in triggers.items() if t["type"] == "activityTrigger"} == ACTIVITIES
+    assert {n for n, t in triggers.items() if t["type"] == "timerTrigger"} == set(TIMERS)
+    assert {n for n, bindings in functions.items() if "durableClient" in {b["type"] for b in bindings}} == WITH_CLIENT
+
+
+def test_the_other_apps_are_indexed_alike(sample_app: Both, recorded_app: Both) -> None:
+    for both in (sample_app, recorded_app):
+        local, runtime = both.indexes
+        assert local == runtime
+        assert runtime["functions"]
+
+
+def test_every_function_of_the_product_is_invoked_here() -> None:
+    scenarios = (test_http_functions.SCENARIOS, test_activities.SCENARIOS, test_timers.SCENARIOS)
+    assert {name for functions in scenarios for name in functions} | {ORCHESTRATOR} == REVIEWED

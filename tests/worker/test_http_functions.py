@@ -1,0 +1,160 @@
+"""Every HTTP function of the product, as Microsoft's runtime and as the local host invoke it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.contract.test_functions import DESCRIPTION, ROUTES
+from tests.worker.comparison import Both, Json, Player, body_of
+from tests.worker.durable_endpoint import NEW_INSTANCE
+
+AGENT = "asst_history00000000000000000"
+QUESTION = {"agent_id": AGENT, "user_message": "Why is the sky blue?"}
+KEY = {"idempotency-key": "the-key", "content-type": "application/json"}
+CALL = {"id": "call_1", "kind": "function", "name": "get_weather", "arguments": "{}"}
+ASKS = {"status": "Running", "required_action": {"event": "tool_outputs_1", "calls": [CALL]}}
+OUTPUTS = {"tool_outputs": [{"tool_call_id": "call_1", "output": "18 degrees"}]}
+
+
+def run_agent(player: Player) -> None:
+    started = player.http("run_agent", "POST", body=QUESTION)
+    assert started["result"]["status"] == 202
+    assert body_of(started)["id"] == NEW_INSTANCE
+    given = json.loads(player.durable.instances[NEW_INSTANCE]["input"])  # the SDK sends JSON text as JSON
+    assert given["request"]["user_message"] == QUESTION["user_message"]
+    for status, request in {
+        400: {"body": {"agent_id": "../x", "user_message": "", "more": 1}},
+        413: {"body": b"x" * 1_000_001},
+        415: {"body": b"<a/>", "headers": {"content-type": "application/xml"}},
+    }.items():
+        assert player.http("run_agent", "POST", **request)["result"]["status"] == status
+    # The body as text, the agent in the query, an answer that is waited for.
+    asked = {"headers": {"content-type": "text/plain; charset=utf-8"}, "body": "Größe?".encode()}
+    assert (
+        player.http("run_agent", "POST", query={"agent_id": AGENT, "code": "key"}, **asked)["result"]["status"] == 202
+    )
+    player.http("run_agent", "POST", body=b"{")
+    player.http("run_agent", "POST", body=b"")
+    player.http("run_agent", "POST", body=b"\xff\xfe\x00")
+    # The same key: the same instance, and a conflict for another request.
+    first = player.http("run_agent", "POST", headers=KEY, body=QUESTION)
+    again = player.http("run_agent", "POST", headers=KEY, body=QUESTION)
+    assert body_of(again)["id"] == body_of(first)["id"]
+    assert (
+        player.http("run_agent", "POST", headers=KEY, body={**QUESTION, "user_message": "?"})["result"]["status"] == 409
+    )
+
+
+def start_agent_run(player: Player) -> None:
+    path, params = f"agents/{AGENT}/runs", {"agent_id": AGENT}
+    asked = {"path": path, "params": params, "headers": {"prefer": "wait=5", "content-type": "application/json"}}
+    player.durable.broken = True
+    assert player.http("start_agent_run", "POST", body={"user_message": "x"}, **asked)["result"]["status"] == 500
+    player.durable.broken = False
+    started = player.http("start_agent_run", "POST", path, params=params, body={"user_message": "x"})
+    assert started["result"]["status"] == 202
+    assert player.http("start_agent_run", "POST", path, params=params, body=QUESTION)["result"]["status"] == 202
+    other = {**QUESTION, "agent_id": "asst_other"}
+    assert player.http("start_agent_run", "POST", path, params=params, body=other)["result"]["status"] == 400
+
+
+def agent_run_status(player: Player) -> None:
+    outcome = {"status": "Success", "response": "Grüße ☀", "thread_id": "thread_1", "run_id": "run_1"}
+    player.durable.add("runs", customStatus={"status": "Running", "thread_id": "thread_1"})
+    player.durable.add("done", runtimeStatus="Completed", output=outcome, customStatus={"status": "Success"})
+    player.durable.add(
+        "failed", runtimeStatus="Failed", output="Orchestrator function 'agent_run' failed: timeout: late"
+    )
+    player.durable.add("another", name="somebody_elses")
+
+    def look(instance_id: str) -> Json:
+        return player.http("agent_run_status", path=f"runs/{instance_id}", params={"instance_id": instance_id})
+
+    assert look("runs")["result"]["status"] == 202
+    assert body_of(look("done"))["response"] == "Grüße ☀"
+    assert body_of(look("failed"))["error"] == {"code": "timeout", "message": "late"}
+    for unknown in ("another", "nowhere", "a%2Fb", ".."):
+        assert look(unknown)["result"]["status"] == 404
+    player.durable.broken = True
+    assert look("runs")["result"]["status"] == 500
+
+
+def cancel_agent_run(player: Player) -> None:
+    def cancel(instance_id: str) -> Any:
+        asked = {"path": f"runs/{instance_id}/cancel", "params": {"instance_id": instance_id}}
+        return player.http("cancel_agent_run", "POST", **asked)["result"]["status"]
+
+    player.durable.add("runs", customStatus={"status": "Running"})
+    player.durable.add("done", runtimeStatus="Completed")
+    player.durable.on_event = lambda row, event, data: row.update(customStatus={"status": "Cancelling"})
+    assert cancel("runs") == 202
+    assert cancel("runs") == 202
+    assert cancel("done") == 409
+    assert cancel("nowhere") == 404
+
+
+def submit_agent_run_tool_outputs(player: Player) -> None:
+    def answer(instance_id: str, body: Any) -> Any:
+        asked = {"path": f"runs/{instance_id}/tool_outputs", "params": {"instance_id": instance_id}, "body": body}
+        return player.http("submit_agent_run_tool_outputs", "POST", **asked)["result"]["status"]
+
+    player.durable.add("asks", customStatus=ASKS)
+    player.durable.add("runs", customStatus={"status": "Running"})
+    player.durable.on_event = lambda row, event, data: row.update(customStatus={"status": "Running", "answered": 1})
+    assert answer("asks", {"tool_outputs": [{"tool_call_id": "call_x", "output": "?"}]}) == 400
+    assert answer("asks", b"[") == 400
+    assert answer("runs", OUTPUTS) == 409
+    assert answer("nowhere", OUTPUTS) == 404
+    assert answer("asks", OUTPUTS) == 202
+
+
+def list_agents(player: Player) -> None:
+    assert len(body_of(player.http("list_agents", path="agents"))["agents"]) > 20
+    player.foundry.faults.add("status", operation="list_agents", status=403)
+    assert player.http("list_agents", path="agents")["result"]["status"] == 502
+
+
+def health(player: Player) -> None:
+    assert body_of(player.http("health"))["status"] == "ok"
+
+
+def ready(player: Player) -> None:
+    assert body_of(player.http("ready", path="health/ready"))["ready"] is True
+    player.foundry.faults.add("status", operation="list_agents", status=401, times=None)
+    assert player.http("ready", path="health/ready")["result"]["status"] == 503
+
+
+def openapi(player: Player) -> None:
+    assert body_of(player.http("openapi", path="openapi.json"))["openapi"].startswith("3.1")
+
+
+SCENARIOS: dict[str, Callable[[Player], None]] = {
+    function.__name__: function
+    for function in (
+        run_agent,
+        start_agent_run,
+        agent_run_status,
+        cancel_agent_run,
+        submit_agent_run_tool_outputs,
+        list_agents,
+        health,
+        ready,
+        openapi,
+    )
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_http_function_answers_alike(name: str, product: Both) -> None:
+    notes = product(SCENARIOS[name])
+    answers = [note for note in notes if note.get("invoked") == name]
+    assert answers
+    assert all("result" in answer for answer in answers)
+
+
+def test_every_http_function_has_a_scenario() -> None:
+    assert set(SCENARIOS) == {*ROUTES, *DESCRIPTION}

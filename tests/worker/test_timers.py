@@ -1,0 +1,58 @@
+"""The timer triggers of the product, as Microsoft's runtime and as the local host invoke them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.contract.test_functions import TIMERS
+from tests.worker.comparison import Both, Player
+
+STAMP = {"instance_id": "left", "operation_id": "op-1"}
+AGENT = "asst_forever00000000000000000"
+
+
+def cancel_orphaned_runs(player: Player) -> None:
+    """An instance was terminated, its run goes on."""
+    thread_id = player.activity("create_thread", {"stamp": STAMP})["value"]["thread_id"]
+    player.activity("create_message", {"thread_id": thread_id, "content": "x", "stamp": STAMP})
+    run = player.activity("create_run", {"thread_id": thread_id, "agent_id": AGENT, "stamp": STAMP})["value"]
+    shown = {"status": "Running", "thread_id": thread_id, "run_id": run["run_id"], "run_requested": True}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    player.durable.add("left", runtimeStatus="Terminated", customStatus=shown, createdTime=now, lastUpdatedTime=now)
+    player.timer("cancel_orphaned_runs")
+    player.clock.advance(30)
+    assert (
+        player.activity("get_run", {"thread_id": thread_id, "run_id": run["run_id"]})["value"]["state"] == "cancelled"
+    )
+    player.foundry.faults.add("status", operation="list_runs", status=500)
+    player.timer("cancel_orphaned_runs")
+    player.durable.broken = True
+    player.timer("cancel_orphaned_runs")
+
+
+def purge_history(player: Player) -> None:
+    player.timer("purge_history")
+    purged = [call for call in player.durable.calls if call["method"] == "DELETE"]
+    assert len(purged) > 1
+    assert all("runtimeStatus=Completed,Failed,Terminated,Canceled" in call["target"] for call in purged)
+    player.durable.broken = True
+    player.timer("purge_history")
+
+
+SCENARIOS: dict[str, Callable[[Player], None]] = {f.__name__: f for f in (cancel_orphaned_runs, purge_history)}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_timer_does_alike(name: str, product: Both) -> None:
+    ran = [note for note in product(SCENARIOS[name]) if note.get("invoked") == name]
+    assert len(ran) > 1
+    for note in ran:
+        assert note["result"] is None
+        assert note["log"], "a timer says what it did"
+
+
+def test_every_timer_has_a_scenario() -> None:
+    assert set(SCENARIOS) == set(TIMERS)
