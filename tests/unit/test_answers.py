@@ -1,6 +1,7 @@
 """How the API answers: one error shape, and no exception ever shown."""
 
 import asyncio
+import inspect
 import json
 import logging
 
@@ -115,7 +116,7 @@ def test_a_function_keeps_its_name_and_kind():
     async def some_name(req, client): ...
 
     assert some_name.__name__ == "some_name"
-    assert asyncio.iscoroutinefunction(some_name)
+    assert inspect.iscoroutinefunction(some_name)
 
 
 def test_the_worker_may_still_stop_a_function():
