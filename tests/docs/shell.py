@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -13,8 +12,8 @@ from pathlib import Path
 
 from tests.docs.documents import Document
 
-ADDRESS = "localhost:7071"
-"""Where the pages say that the host is."""
+HOST, EMULATOR = "localhost:7071", "localhost:7080"
+"""Where the pages say that the local host and the emulator are."""
 
 _BLOCK = re.compile(r"^( *)```(?P<language>\w*)\n(?P<body>.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _VARIES = [
@@ -61,18 +60,30 @@ def is_shell(text: str) -> bool:
     return subprocess.run(["bash", "-n", "-c", filled], capture_output=True, check=False).returncode == 0
 
 
-def run(session: Sequence[Command], *, address: str, folder: Path, environment: Mapping[str, str]) -> list[str]:
-    """Run the commands in one shell, so that variables last; return what each printed. Raise where one fails."""
+def calls(command: Command) -> bool:
+    """Say whether the command calls the local host or the emulator."""
+    return HOST in command.text or EMULATOR in command.text
+
+
+def run(session: Sequence[Command], *, addresses: Mapping[str, str], folder: Path) -> list[str]:
+    """Run the commands in one shell, so that variables last; return what each printed. Raise where one fails.
+
+    `addresses` says where those are that the pages name.
+    """
     script = ""
     for number, command in enumerate(session):
-        text = command.text.replace(ADDRESS, address)
+        text = _replaced(command.text, addresses)
         script += f"{{\n{text}\n}} > {shlex.quote(str(folder / f'{number}.txt'))} 2>&1 || exit {number + 1}\n"
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=folder, env={**os.environ, **environment}, timeout=100, check=False
-    )
-    printed = [(folder / f"{n}.txt").read_text("utf-8") for n in range(min(done.returncode or 10**6, len(session)))]
-    assert done.returncode == 0, f"{session[done.returncode - 1].text}\n{printed[-1]}"
-    return [text.replace(address, ADDRESS) for text in printed]
+    failed = subprocess.run(["bash", "-c", script], cwd=folder, timeout=100, check=False).returncode
+    printed = [(folder / f"{n}.txt").read_text("utf-8") for n in range(failed or len(session))]
+    assert not failed, f"{session[failed - 1].text}\n{printed[-1]}"
+    return [_replaced(text, {real: shown for shown, real in addresses.items()}) for text in printed]
+
+
+def _replaced(text: str, names: Mapping[str, str]) -> str:
+    for name, other in names.items():
+        text = text.replace(name, other)
+    return text
 
 
 def fits(shown: str, printed: str) -> bool:

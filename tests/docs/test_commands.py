@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import shutil
+import signal
+import socket
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.docs.documents import Document, pages
-from tests.docs.shell import ADDRESS, Command, blocks, commands, fits, is_shell, run
+from tests.docs.shell import EMULATOR, HOST, Command, blocks, calls, commands, fits, is_shell, run
 from tests.e2e.world import World
 from tests.functions_host.harness import REPOSITORY
 
 LANGUAGES = {"console", "json", "python", "text"}
 
-AZURE = re.compile(r"\b(az|azd) |https://<app>\.")
+AZURE = re.compile(r"\b(az|azd) |https://<(app|account)>\.")
 """What needs Azure cannot run here: that the shell can read it is all that is seen."""
 
-TOO_MUCH = re.compile(r"\b(func|azurite) ")
-"""The real host cannot be had from a package registry; `tests/e2e/test_func.py` runs on it where it is installed."""
+REAL_HOST = re.compile(r"^(func|azurite|cp local.settings.example.json) ?")
+"""Cannot be had from a package registry; `tests/e2e/test_func.py` does this where both are installed."""
+
+SERVER = re.compile(r"python -m (?P<module>local\.\w+)(?P<arguments> .*)?")
 
 ELSEWHERE = {
     "make demo": "tests/e2e/test_commands.py",
     "make start": "tests/e2e/test_commands.py",
+    "make install": ".ci/run",
     "make test": ".ci/run",
-    "python infra/package.py": "tests/infra/test_package.py",
     "make infra-check": "tests/infra/test_checkov.py",
     "make conformance": "tests/functions_host/test_conformance.py",
+    "make soak": "tests/functions_host/test_durability.py",
+    "make load": "tests/functions_host/test_durability.py",
+    "make chaos": "tests/faults/test_chaos.py",
+    "python infra/package.py": "tests/infra/test_package.py",
+    "python -m tests.orchestrator.record_histories": "tests/orchestrator/test_histories.py",
+    "python -m pytest tests/orchestrator": "tests/orchestrator/test_histories.py",
 }
-"""What is run by another test, or takes too long for one; what `make` would run is looked at here."""
+"""What is run by another test, at least in small, or by CI; that `make` knows it is seen here."""
 
 PAGES = [page for page in pages() if commands(page)]
 
@@ -46,10 +61,6 @@ def world() -> Iterator[World]:
         yield made
 
 
-def runs_here(command: Command) -> bool:
-    return ADDRESS in command.text
-
-
 @pytest.mark.parametrize("page", pages(), ids=of_page)
 def test_blocks_say_what_they_are(page: Document) -> None:
     assert {language for language, _ in blocks(page)} <= LANGUAGES
@@ -60,12 +71,17 @@ def test_blocks_say_what_they_are(page: Document) -> None:
 def test_commands_are_run_or_cannot_be(page: Document) -> None:
     for command in commands(page):
         assert is_shell(command.text), command.text
-        cannot_run = AZURE.search(command.text) or TOO_MUCH.search(command.text)
-        assert runs_here(command) or cannot_run or elsewhere(command), f"nothing runs: {command.text}"
+        cannot_run = AZURE.search(command.text) or REAL_HOST.search(command.text)
+        runs_here = calls(command) or SERVER.fullmatch(command.text)
+        assert runs_here or cannot_run or elsewhere(command), f"nothing runs: {command.text}"
 
 
-def elsewhere(command: Command) -> str | None:
-    return next((where for text, where in ELSEWHERE.items() if command.text.startswith(text)), None)
+def elsewhere(command: Command) -> bool:
+    return any(command.text.startswith(text) for text in ELSEWHERE)
+
+
+def test_the_tests_that_run_the_others_exist() -> None:
+    assert [where for where in ELSEWHERE.values() if not (REPOSITORY / where).is_file()] == []
 
 
 @pytest.mark.parametrize("name", [text.removeprefix("make ") for text in ELSEWHERE if text.startswith("make ")])
@@ -79,12 +95,37 @@ def test_what_make_would_run_exists(name: str) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the pages call the app with curl, which is not installed")
-@pytest.mark.parametrize("page", [p for p in PAGES if any(map(runs_here, commands(p)))], ids=of_page)
+@pytest.mark.parametrize("page", [p for p in PAGES if any(map(calls, commands(p)))], ids=of_page)
 def test_a_page_shows_what_its_commands_print(page: Document, world: World, tmp_path: Path) -> None:
-    session = [command for command in commands(page) if runs_here(command)]
-    address = world.host.url.removeprefix("http://")
-    for command, printed in zip(session, run(session, address=address, folder=tmp_path, environment={}), strict=True):
+    session = [command for command in commands(page) if calls(command)]
+    addresses = {HOST: urlsplit(world.host.url).netloc, EMULATOR: urlsplit(world.emulator.url).netloc}
+    for command, printed in zip(session, run(session, addresses=addresses, folder=tmp_path), strict=True):
         assert not command.output or fits(command.output, printed), f"$ {command.text}\n{printed}"
+
+
+SERVERS = sorted({command.text for page in PAGES for command in commands(page) if SERVER.fullmatch(command.text)})
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("text", SERVERS)
+def test_a_local_server_starts_as_the_page_says(text: str, tmp_path: Path) -> None:
+    found = SERVER.fullmatch(text)
+    assert found is not None
+    given = shlex.split(found["arguments"] or "")
+    ready = tmp_path / "ready.json"
+    # The last one of two counts: a free port, and no state of the developer's.
+    own = ["--port", "0", "--ready-file", str(ready), "--db", str(tmp_path / "state.db")]
+    with subprocess.Popen([sys.executable, "-m", found["module"], *given, *own], cwd=REPOSITORY) as server:
+        try:
+            while not ready.exists():
+                assert server.poll() is None, f"{text} ended with {server.returncode}"
+                time.sleep(0.05)
+            url = json.loads(ready.read_text("utf-8"))["url"]
+            with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port)):
+                pass
+        finally:
+            server.send_signal(signal.SIGINT)
+    assert server.returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -104,4 +145,4 @@ def test_output_is_compared(shown: str, printed: str, same: bool) -> None:
 
 def test_a_command_that_fails_is_not_passed_over(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="false"):
-        run([Command("echo fine"), Command("false"), Command("echo no")], address="", folder=tmp_path, environment={})
+        run([Command("echo fine"), Command("false"), Command("echo no")], addresses={}, folder=tmp_path)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from pathlib import Path
+from typing import get_args
 
 from contracts import AgentRunRequest, RunOptions
 from http_api.start_request import MAX_BODY_BYTES
+from local.foundry_emulator.faults import Kind
+from local.functions_host import lint, lintsource
+from local.functions_host.hostile import BEHAVIOURS
 from settings import DEFAULTS
 from tests.docs.codes import codes_of_failures, codes_of_fields
 from tests.docs.documents import DOCS, Document, document
@@ -55,3 +61,19 @@ def test_codes_are_found_in_all_their_forms() -> None:
         *codes_of_failures(),
         *codes_of_fields(),
     }
+
+
+def test_every_hostile_behaviour_is_described_as_the_host_does() -> None:
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", page("local-host.md").section("Hostile mode"), re.MULTILINE))
+    assert rows == BEHAVIOURS
+
+
+def test_every_finding_of_the_linter_is_described() -> None:
+    told = first_column(page("local-host.md").section("What it says about an orchestrator"))
+    sources = [Path(inspect.getfile(module)).read_text("utf-8") for module in (lint, lintsource)]
+    found = {name for text in sources for name in re.findall(r'Finding\(\s*"([\w-]+)"', text)}
+    assert told == found
+
+
+def test_every_kind_of_fault_is_described() -> None:
+    assert first_column(page("emulator.md").section("Trouble on demand")) == {"kind", *get_args(Kind)}
