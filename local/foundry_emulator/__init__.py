@@ -9,17 +9,20 @@ and knows no network but loopback.
         emulator.faults.add("reset", operation="create_run", effect="first")
         emulator.ledger().user_messages
 
-From a shell: `python -m local.foundry_emulator`. Other processes use the control API: see `control`.
+From a shell: `python -m local.foundry_emulator`, see README.md. Other processes use the control API: see `control`.
 
     scripts, agents   agents as data          runs       the life of a run, a pure function of the time
     service, bodies   operations and checks   state      what the service remembers
+    objects, records  what is stored, and how journal    the file in which it is kept
     wire, errors      JSON of the answers     faults     rules that spoil requests
-    server            HTTP and the faults     emulator   all of it in a thread of its own
+    server            HTTP and the faults     emulation  all of it but HTTP, as tests see it
+    control           the same over HTTP      emulator   all of it in a thread of its own
 """
 
 from local.foundry_emulator.agents import Agents
 from local.foundry_emulator.clock import ManualClock
 from local.foundry_emulator.emulator import EmulatorBug, FoundryEmulator
+from local.foundry_emulator.journal import JournalError
 from local.foundry_emulator.scripts import Agent, AgentsFileError
 
-__all__ = ["Agent", "Agents", "AgentsFileError", "EmulatorBug", "FoundryEmulator", "ManualClock"]
+__all__ = ["Agent", "Agents", "AgentsFileError", "EmulatorBug", "FoundryEmulator", "JournalError", "ManualClock"]

@@ -3,13 +3,18 @@
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
 from pathlib import Path
 
 from local.foundry_emulator.emulator import FoundryEmulator
+from local.foundry_emulator.journal import JournalError
 from local.foundry_emulator.scripts import AgentsFileError
+
+ANY_TOKEN = "any-token-for-the-emulator"  # noqa: S105  what to send where every token is right
+SHORTEST_TOKEN = 20  # clients take nothing shorter for a token
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,8 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
             token=options.token,
             latency=options.latency,
             filler_agents=options.filler_agents,
+            db=options.db,
         )
-    except AgentsFileError as error:
+    except (AgentsFileError, JournalError) as error:
         print(f"foundry emulator: {error}", file=sys.stderr)
         return 2
     ended = threading.Event()
@@ -35,11 +41,13 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         print(f"foundry emulator: cannot listen on port {options.port}: {reason}", file=sys.stderr)
+        emulator.stop()
         return 1
     try:
-        _announce(emulator)
+        token = options.token or ANY_TOKEN
+        _announce(emulator, token, options.db)
         if options.ready_file is not None:
-            _write_ready_file(options.ready_file, emulator)
+            _write_ready_file(options.ready_file, emulator, token)
         while not ended.wait(timeout=0.5):  # a timeout, so that Ctrl-C is noticed on Windows too
             pass
     except OSError as error:
@@ -56,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         description="An emulator of the Azure AI Foundry agent service on 127.0.0.1.",
     )
     parser.add_argument("--port", type=_port, default=0, help="0 (default): a free one")
+    parser.add_argument(
+        "--db", type=Path, metavar="FILE", help="keep threads and runs there; default: they end with the process"
+    )
     parser.add_argument("--agents", type=Path, metavar="FILE", help="JSON file of agents, see agents.example.json")
     parser.add_argument(
         "--clock-speed",
@@ -65,10 +76,14 @@ def _parser() -> argparse.ArgumentParser:
         help="the service's time runs X times as fast",
     )
     parser.add_argument(
-        "--ready-file", type=Path, metavar="PATH", help="write url, endpoint and pid there once listening"
+        "--ready-file", type=Path, metavar="PATH", help="write url, endpoint, token and pid there once listening"
     )
     parser.add_argument("--latency", type=_not_negative, default=0.0, metavar="SECONDS", help="added to every answer")
-    parser.add_argument("--token", help="the only bearer token that is accepted; default: any")
+    parser.add_argument(
+        "--token",
+        type=_token,
+        help=f"the only bearer token that is accepted, of {SHORTEST_TOKEN} characters or more; default: any",
+    )
     parser.add_argument("--filler-agents", type=_count, default=0, metavar="N", help="so many more agents")
     return parser
 
@@ -101,9 +116,18 @@ def _count(text: str) -> int:
     return value
 
 
-def _announce(emulator: FoundryEmulator) -> None:
-    print(f"Foundry emulator: FOUNDRY_PROJECT_ENDPOINT={emulator.endpoint}")
-    print(f"Control and ledger: {emulator.url}/_emulator/\n\nAgents:")
+def _token(text: str) -> str:
+    if len(text) < SHORTEST_TOKEN:
+        raise argparse.ArgumentTypeError(f"{SHORTEST_TOKEN} characters are needed, this has {len(text)}")
+    return text
+
+
+def _announce(emulator: FoundryEmulator, token: str, db: Path | None) -> None:
+    print(f"An emulator of the Foundry agent service on {emulator.url}. What its client needs:\n")
+    print(f"  export FOUNDRY_PROJECT_ENDPOINT={emulator.endpoint}")
+    print(f"  export FOUNDRY_ACCESS_TOKEN={shlex.quote(token)}\n")
+    kept = "are forgotten when it ends" if db is None else f"are kept in {db} ({len(emulator.state.threads)} by now)"
+    print(f"Threads {kept}. Control and ledger: {emulator.url}/_emulator/\n\nAgents:")
     agents = [one for one in emulator.agents() if not one["name"].startswith("filler")]
     width = max((len(one["name"]) for one in agents), default=0)
     for one in agents:
@@ -114,9 +138,9 @@ def _announce(emulator: FoundryEmulator) -> None:
     print("\nCtrl-C ends it.", flush=True)
 
 
-def _write_ready_file(path: Path, emulator: FoundryEmulator) -> None:
+def _write_ready_file(path: Path, emulator: FoundryEmulator, token: str) -> None:
     """Write atomically: whoever sees the file sees all of it."""
-    content = {"url": emulator.url, "endpoint": emulator.endpoint, "pid": os.getpid()}
+    content = {"url": emulator.url, "endpoint": emulator.endpoint, "token": token, "pid": os.getpid()}
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     partial.write_text(json.dumps(content), encoding="utf-8")
     partial.replace(path)

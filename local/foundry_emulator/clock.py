@@ -13,13 +13,16 @@ class Clock(Protocol):
 
 
 class ScaledClock:
-    """Starts at the real time and runs `speed` times as fast; every timestamp of the service follows it."""
+    """Starts at the real time and runs `speed` times as fast; every timestamp of the service follows it.
 
-    def __init__(self, speed: float = 1.0) -> None:
+    `not_before` is a time that has been: a clock that ran fast before a restart must not go back.
+    """
+
+    def __init__(self, speed: float = 1.0, *, not_before: float = 0.0) -> None:
         if not speed > 0:
             raise ValueError(f"clock speed must be more than 0, not {speed}")
         self._speed = speed
-        self._origin = time.time()
+        self._origin = max(time.time(), not_before)
         self._start = time.monotonic()
 
     def now(self) -> float:

@@ -8,10 +8,12 @@ from local.foundry_emulator import wire
 from local.foundry_emulator.agents import builtin_agents, filler_agents
 from local.foundry_emulator.clock import Clock, ScaledClock
 from local.foundry_emulator.faults import Faults
+from local.foundry_emulator.journal import Journal, JournalError
 from local.foundry_emulator.ledger import Ledger, Recorder
+from local.foundry_emulator.objects import Run
 from local.foundry_emulator.scripts import Agent, End, load_agents
 from local.foundry_emulator.service import Service, summary
-from local.foundry_emulator.state import Run, State
+from local.foundry_emulator.state import State
 
 
 class Emulation:
@@ -28,20 +30,33 @@ class Emulation:
         latency: float = 0.0,
         filler_agents: int = 0,
         message_limit: int = 100_000,
+        db: str | Path | None = None,
     ) -> None:
-        self.clock: Clock = clock or ScaledClock(clock_speed)
-        self.service = Service(
-            _all_agents(agents, filler_agents),
-            self.clock,
-            project=project,
-            token=token,
-            message_limit=message_limit,
-        )
+        known = _all_agents(agents, filler_agents)
+        self._journal = None if db is None else Journal(Path(db))
+        self.clock: Clock = clock or ScaledClock(clock_speed, not_before=self._journal.now if self._journal else 0)
+        try:
+            self.service = Service(
+                known,
+                self.clock,
+                project=project,
+                token=token,
+                message_limit=message_limit,
+                journal=self._journal,
+            )
+        except JournalError as error:
+            self.close()
+            raise JournalError(f"the file {db} is damaged: {error}. Delete it (its threads are lost)") from error
         self.faults = Faults()
         self.recorder = Recorder()
         self.latency = latency
         self.errors: list[Exception] = []
         self.connections_opened = 0
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._journal is not None:
+            self._journal.close()
 
     # --- what tests ask ---
 
@@ -81,6 +96,8 @@ class Emulation:
             run, now = self._active(run_id), self.clock.now()
             if run.cancel_at is None:
                 run.cancel_at = now
+            self.state.keep(run)
+            self.state.commit()
             return wire.show_run(self.state, run)
 
     def end_run(self, run_id: str, end: End) -> dict[str, Any]:
@@ -88,6 +105,8 @@ class Emulation:
         with self.state.lock:
             run = self._active(run_id)
             run.forced = (self.clock.now(), end)
+            self.state.keep(run)
+            self.state.commit()
             return wire.show_run(self.state, run)
 
     def _active(self, run_id: str) -> Run:

@@ -25,7 +25,8 @@ class FoundryEmulator(Emulation):
 
     `agents` is a file, or agents that are added to the built-in ones (the same id replaces); `clock_speed`
     makes the service's time run faster; `latency` is added to each answer (real seconds); `token` is the only
-    bearer token that is accepted (default: any); `filler_agents` adds so many agents, for paging.
+    bearer token that is accepted (default: any); `filler_agents` adds so many agents, for paging; `db` is a file in
+    which threads and runs outlive the process (default: none).
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class FoundryEmulator(Emulation):
         latency: float = 0.0,
         filler_agents: int = 0,
         message_limit: int = 100_000,
+        db: str | Path | None = None,
     ) -> None:
         super().__init__(
             agents=agents,
@@ -50,6 +52,7 @@ class FoundryEmulator(Emulation):
             latency=latency,
             filler_agents=filler_agents,
             message_limit=message_limit,
+            db=db,
         )
         self._wanted_port = port
         self._server: Server | None = None
@@ -97,7 +100,15 @@ class FoundryEmulator(Emulation):
         self.errors.append(error if isinstance(error, Exception) else RuntimeError(str(context)))
 
     def stop(self) -> None:
-        """Stop listening and end the thread. Raises `EmulatorBug` where the emulator itself went wrong."""
+        """Stop listening, end the thread, close the file. Raises `EmulatorBug` where the emulator itself went wrong."""
+        try:
+            self._end_thread()
+        finally:
+            self.close()
+        if self.errors:
+            raise EmulatorBug("the emulator went wrong", self.errors)
+
+    def _end_thread(self) -> None:
         if self._thread is None:
             return
         assert self._loop is not None
@@ -107,8 +118,6 @@ class FoundryEmulator(Emulation):
         if self._thread.is_alive():
             raise RuntimeError("the emulator's thread does not end")
         self._thread = None
-        if self.errors:
-            raise EmulatorBug("the emulator went wrong", self.errors)
 
     def __enter__(self) -> Self:
         return self.start()

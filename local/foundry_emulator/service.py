@@ -15,9 +15,11 @@ from local.foundry_emulator.bodies import Body
 from local.foundry_emulator.clock import Clock
 from local.foundry_emulator.errors import ServiceError, invalid
 from local.foundry_emulator.ids import new_id
+from local.foundry_emulator.journal import Journal
+from local.foundry_emulator.objects import Assistant, Message, Run, Thread, user_texts
 from local.foundry_emulator.runs import Submission
 from local.foundry_emulator.scripts import Agent, Script
-from local.foundry_emulator.state import Assistant, Message, Run, State, Thread, user_texts
+from local.foundry_emulator.state import State
 
 Json = dict[str, Any]
 
@@ -125,8 +127,9 @@ class Service:
         project: str = "demo",
         token: str | None = None,
         message_limit: int = 100_000,
+        journal: Journal | None = None,
     ) -> None:
-        self.state = State(agents, clock)
+        self.state = State(agents, clock, journal)
         self.prefix = f"/api/projects/{project}"
         self._token = token
         self._message_limit = message_limit
@@ -135,9 +138,11 @@ class Service:
         """Answer one request. Never raises for what a client sent."""
         with self.state.lock:
             try:
-                return self._handle(request)
+                reply = self._handle(request)
             except ServiceError as error:
-                return Reply(error.status, error.body, error.headers)
+                reply = Reply(error.status, error.body, error.headers)
+            self.state.commit()
+            return reply
 
     def _handle(self, request: Request) -> Reply:
         path = request.path.removeprefix(self.prefix)
@@ -172,6 +177,7 @@ class Service:
             script = found[0].script
         assistant = Assistant(new_id("asst"), self.state.clock.now(), call.body, script)
         self.state.assistants[assistant.id] = assistant
+        self.state.keep(assistant)
         return Reply(200, wire.assistant_json(assistant))
 
     def _list_agents(self, call: Call) -> Reply:
@@ -184,11 +190,13 @@ class Service:
     def _update_agent(self, call: Call) -> Reply:
         assistant = self.state.assistant(call.ids["assistant"])
         assistant.fields = {**assistant.fields, **call.body}
+        self.state.keep(assistant)
         return Reply(200, wire.assistant_json(assistant))
 
     def _delete_agent(self, call: Call) -> Reply:
         assistant = self.state.assistant(call.ids["assistant"])
         del self.state.assistants[assistant.id]
+        self.state.drop(assistant)
         return Reply(200, {"id": assistant.id, "object": "assistant.deleted", "deleted": True})
 
     # --- threads ---
@@ -207,6 +215,7 @@ class Service:
             tool_resources=body.get("tool_resources", {}),
         )
         self.state.threads[thread.id] = thread
+        self.state.keep(thread)
         for message in body.get("messages", []):
             self._add_message(thread, message)
         return thread
@@ -223,11 +232,13 @@ class Service:
         thread = self.state.thread(call.ids["thread"])
         thread.metadata = call.body.get("metadata", thread.metadata)
         thread.tool_resources = call.body.get("tool_resources", thread.tool_resources)
+        self.state.keep(thread)
         return Reply(200, wire.thread_json(thread), thread_id=thread.id)
 
     def _delete_thread(self, call: Call) -> Reply:
         thread = self.state.thread(call.ids["thread"])
         thread.deleted = True
+        self.state.keep(thread)
         body = {"id": thread.id, "object": "thread.deleted", "deleted": True}
         return Reply(200, body, thread_id=thread.id)
 
@@ -256,6 +267,7 @@ class Service:
             metadata=body.get("metadata", {}),
         )
         thread.messages.append(message)
+        self.state.keep(message)
         return message
 
     def _list_messages(self, call: Call) -> Reply:
@@ -276,6 +288,7 @@ class Service:
         thread = self.state.thread(call.ids["thread"])
         message = self.state.message(thread, call.ids["message"])
         message.metadata = call.body.get("metadata", message.metadata)
+        self.state.keep(message)
         return _message_reply(message)
 
     # --- runs ---
@@ -319,6 +332,7 @@ class Service:
         thread.runs.append(run)
         thread.unsettled.append(run)
         self.state.runs[run.id] = run
+        self.state.keep(run)
         return self._run_reply(run)
 
     def _run_reply(self, run: Run) -> Reply:
@@ -339,6 +353,7 @@ class Service:
     def _update_run(self, call: Call) -> Reply:
         run = self._named_run(call)[1]
         run.metadata = call.body.get("metadata", run.metadata)
+        self.state.keep(run)
         return self._run_reply(run)
 
     def _cancel_run(self, call: Call) -> Reply:
@@ -348,6 +363,7 @@ class Service:
         if run.look(now).is_terminal or status == "cancelling":
             raise errors.cannot_cancel(status)
         run.cancel_at = now
+        self.state.keep(run)
         return self._run_reply(run)
 
     def _submit_tool_outputs(self, call: Call) -> Reply:
@@ -374,6 +390,7 @@ class Service:
         else:
             approvals = {one["tool_call_id"]: one["approve"] for one in given}
             run.submissions.append(Submission(now, approvals=approvals))
+        self.state.keep(run)
         return self._run_reply(run)
 
     # --- run steps ---

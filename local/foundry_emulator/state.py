@@ -2,94 +2,39 @@
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
 
 from local.foundry_emulator import errors
-from local.foundry_emulator.answers import Content, compose, text_block, text_of
+from local.foundry_emulator.answers import Content, compose, text_block
 from local.foundry_emulator.clock import Clock
 from local.foundry_emulator.ids import derived_id
-from local.foundry_emulator.runs import Happened, Look, Submission, look, outputs_of
-from local.foundry_emulator.scripts import Agent, End, Script
-
-
-@dataclass
-class Assistant:
-    """An agent as the service stores it, with the script that the emulator gives it."""
-
-    id: str
-    created_at: float
-    fields: dict[str, Any]
-    script: Script
-    does: str = ""
-
-
-@dataclass
-class Message:
-    """A message; lists show it from `visible_at` on."""
-
-    id: str
-    thread_id: str
-    created_at: float
-    visible_at: float
-    role: str
-    content: Content
-    assistant_id: str | None = None
-    run_id: str | None = None
-    attachments: list[dict[str, Any]] = field(default_factory=list)
-    metadata: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Run:
-    """A run: its creation, and what happened to it since."""
-
-    id: str
-    thread_id: str
-    assistant_id: str
-    created_at: float
-    script: Script
-    options: dict[str, Any]
-    user_messages: list[str]
-    metadata: dict[str, str]
-    submissions: list[Submission] = field(default_factory=list)
-    cancel_at: float | None = None
-    forced: tuple[float, End] | None = None
-
-    def happened(self) -> Happened:
-        """Return what decides the run's state."""
-        return Happened(self.script, self.created_at, tuple(self.submissions), self.cancel_at, self.forced)
-
-    def look(self, now: float) -> Look:
-        """Return the run's state."""
-        return look(self.happened(), now)
-
-
-@dataclass
-class Thread:
-    """A conversation. A deleted one stays here for the ledger."""
-
-    id: str
-    created_at: float
-    metadata: dict[str, str] = field(default_factory=dict)
-    tool_resources: dict[str, Any] = field(default_factory=dict)
-    messages: list[Message] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
-    unsettled: list[Run] = field(default_factory=list)
-    deleted: bool = False
+from local.foundry_emulator.journal import Journal
+from local.foundry_emulator.objects import Assistant, Message, Run, Thread
+from local.foundry_emulator.records import Kept, restored, row_of
+from local.foundry_emulator.runs import Look, outputs_of
+from local.foundry_emulator.scripts import Agent
 
 
 class State:
-    """Agents, threads, messages and runs."""
+    """Agents, threads, messages and runs.
 
-    def __init__(self, agents: Iterable[Agent], clock: Clock) -> None:
+    With a `journal`, they are still there at the next start. Whoever changes an object calls `keep` or `drop`, and
+    `commit` before anybody hears of it. The agents of the start (`agents`) are what they are at each start, whatever
+    clients made of them; a run follows the script that it began with.
+    """
+
+    def __init__(self, agents: Iterable[Agent], clock: Clock, journal: Journal | None = None) -> None:
         self.lock = threading.RLock()
         self.clock = clock
-        self._initial = tuple(agents)
+        self._initial = {agent.id: agent for agent in agents}
+        self._journal = journal
+        self._changed: dict[str, Kept | None] = {}
         self.assistants: dict[str, Assistant] = {}
         self.threads: dict[str, Thread] = {}
         self.runs: dict[str, Run] = {}
-        self.reset()
+        if journal is None or not journal.began:
+            self.reset()
+        else:
+            self._restore(journal)
 
     def reset(self) -> None:
         """Forget everything but the agents that were there at the start."""
@@ -97,7 +42,33 @@ class State:
             now = self.clock.now()
             self.threads.clear()
             self.runs.clear()
-            self.assistants = {agent.id: _assistant(agent, now) for agent in self._initial}
+            self.assistants = {agent.id: _assistant(agent, now) for agent in self._initial.values()}
+            self._changed.clear()
+            if self._journal is not None:
+                self._journal.clear(now)
+
+    def _restore(self, journal: Journal) -> None:
+        found = restored(journal.rows())
+        self.threads, self.runs = found.threads, found.runs
+        ours = {agent.id: _assistant(agent, journal.began) for agent in self._initial.values()}
+        self.assistants = ours | {key: one for key, one in found.assistants.items() if key not in ours}
+
+    def keep(self, changed: Kept) -> None:
+        """Note an object that is new or has changed. What a run writes needs no note: it follows from the run."""
+        if changed.id not in self._initial:
+            self._changed[changed.id] = changed
+
+    def drop(self, gone: Assistant) -> None:
+        """Note an agent that a client has deleted."""
+        self._changed[gone.id] = None
+
+    def commit(self) -> None:
+        """Write what has changed to the journal."""
+        if self._journal is not None:
+            rows = [row_of(one) for one in self._changed.values() if one is not None]
+            gone = [identifier for identifier, one in self._changed.items() if one is None]
+            self._journal.write(rows, gone=gone, now=self.clock.now())
+        self._changed.clear()
 
     def assistant(self, assistant_id: str) -> Assistant:
         """Return an agent, or raise 404."""
@@ -192,8 +163,3 @@ def _message(run: Run, part: str, at: float, visible_at: float, content: Content
         assistant_id=run.assistant_id,
         run_id=run.id,
     )
-
-
-def user_texts(thread: Thread) -> list[str]:
-    """Return the texts of the thread's user messages, oldest first."""
-    return [text_of(message.content) for message in thread.messages if message.role == "user"]

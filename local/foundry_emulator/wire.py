@@ -5,9 +5,10 @@ from typing import Any
 
 from local.foundry_emulator.answers import text_of
 from local.foundry_emulator.ids import derived_id
+from local.foundry_emulator.objects import Assistant, Message, Run, Thread
 from local.foundry_emulator.runs import Lived, Look
 from local.foundry_emulator.scripts import Call
-from local.foundry_emulator.state import Assistant, Message, Run, State, Thread
+from local.foundry_emulator.state import State
 
 Json = dict[str, Any]
 

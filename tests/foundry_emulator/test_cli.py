@@ -1,10 +1,12 @@
 """`python -m local.foundry_emulator` as a process."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +15,10 @@ import pytest
 import requests
 
 from local.foundry_emulator import Agents
+from settings import load_settings
 
 ROOT = Path(__file__).parents[2]
+TOKEN = "the-only-token-that-is-right"
 COMMAND = [sys.executable, "-W", "error", "-m", "local.foundry_emulator"]
 
 
@@ -48,18 +52,19 @@ def refused(*arguments):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ready_file_list_of_agents_and_a_clean_end(tmp_path, number):
-    with running(tmp_path, "--filler-agents", "2", "--token", "secret", "--clock-speed", "10") as (
+    with running(tmp_path, "--filler-agents", "2", "--token", TOKEN, "--clock-speed", "10") as (
         process,
         ready,
     ):
         assert ready == {
             "url": ready["url"],
             "endpoint": f"{ready['url']}/api/projects/demo",
+            "token": TOKEN,
             "pid": process.pid,
         }
         assert list(tmp_path.iterdir()) == [tmp_path / "ready.json"]
         url = f"{ready['endpoint']}/assistants?api-version=v1"
-        right = requests.get(url, headers={"Authorization": "Bearer secret"}, timeout=5)
+        right = requests.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
         wrong = requests.get(url, headers={"Authorization": "Bearer other"}, timeout=5)
         assert (right.status_code, wrong.status_code) == (200, 401)
         process.send_signal(number)
@@ -69,6 +74,55 @@ def test_ready_file_list_of_agents_and_a_clean_end(tmp_path, number):
         for agent in Agents:
             assert agent in out
         assert "and 2 filler agents" in out
+        assert f"export FOUNDRY_PROJECT_ENDPOINT={ready['endpoint']}\n" in out
+        assert f"export FOUNDRY_ACCESS_TOKEN={TOKEN}\n" in out
+
+
+def test_what_it_prints_for_export_is_all_that_a_client_needs(tmp_path):
+    with running(tmp_path) as (process, _):
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=10)
+    exported = dict(re.findall(r"^ +export (\w+)=(\S+)$", out, re.MULTILINE))
+    load_settings(exported)  # raises where the app would refuse one of them
+    assert set(exported) == {"FOUNDRY_PROJECT_ENDPOINT", "FOUNDRY_ACCESS_TOKEN"}
+
+
+def test_what_was_acknowledged_is_there_after_a_kill(tmp_path):
+    db = tmp_path / "foundry.db"
+    acknowledged = []
+
+    def talk(endpoint):
+        with requests.Session() as session:
+            session.headers["Authorization"] = f"Bearer {TOKEN}"
+            while True:
+                body = {"messages": [{"role": "user", "content": "hi"}] * 3}
+                try:
+                    answer = session.post(f"{endpoint}/threads?api-version=v1", json=body, timeout=5)
+                except requests.ConnectionError:
+                    return  # killed
+                acknowledged.append(answer.json()["id"])
+                enough.set() if len(acknowledged) > 200 else None
+
+    enough = threading.Event()
+    with running(tmp_path, "--db", str(db)) as (process, ready):
+        talkers = [threading.Thread(target=talk, args=(ready["endpoint"],)) for _ in range(3)]
+        for one in talkers:
+            one.start()
+        assert enough.wait(timeout=30)
+        process.kill()
+        for one in talkers:
+            one.join(timeout=10)
+    (tmp_path / "ready.json").unlink()
+    with running(tmp_path, "--db", str(db)) as (process, ready):
+        done = refused("--db", str(db))
+        assert done.stderr.count("\n") == 1
+        assert "foundry.db is in use by another emulator" in done.stderr
+        threads = requests.get(f"{ready['url']}/_emulator/ledger", timeout=10).json()["threads"]
+        assert {one["user_messages"] for one in threads.values()} == {3}
+        assert set(acknowledged) <= set(threads)
+        assert len(set(threads) - set(acknowledged)) <= len(talkers)  # written, and killed before the answer
+        process.send_signal(signal.SIGTERM)
+        assert f"are kept in {db} ({len(threads)} by now)" in process.communicate(timeout=10)[0]
 
 
 def test_a_port_in_use_is_one_clear_line():
@@ -101,6 +155,7 @@ def test_a_ready_file_that_cannot_be_written(tmp_path):
         ["--port", "x"],
         ["--clock-speed", "0"],
         ["--clock-speed", "nan"],
+        ["--token", "too-short"],
         ["--latency", "-1"],
         ["--filler-agents", "-1"],
     ],
