@@ -128,9 +128,7 @@ class Reference:
 def references(text: str) -> Iterator[Reference]:
     """Yield what a text of any kind refers to; one that goes on in the next line of a comment is one."""
     running = re.sub(r"\s*\n[ \t]*(?:#|//|\*|>)?[ \t]*", " ", text)
-    rest = running
     for found in _REFERENCE.finditer(running):
-        rest = rest.replace(found[0], " ")
         yield Reference(
             found[0],
             found["document"],
@@ -139,7 +137,7 @@ def references(text: str) -> Iterator[Reference]:
             row=found["row"],
             heading=found["heading"],
         )
-    for found in _BARE.finditer(rest):
+    for found in _BARE.finditer(_REFERENCE.sub(" ", running)):
         numbers = _expanded(found["numbers"])
         if found["kind"].lower() == "section":
             yield Reference(found[0], sections=numbers)
