@@ -17,7 +17,7 @@ from typing import Any, Self
 from local.foundry_emulator import FoundryEmulator
 from local.foundry_emulator.clock import ManualClock
 from tests.worker.durable_endpoint import BASE_URL, DurableEndpoint
-from tests.worker.sides import as_text
+from tests.worker.texts import as_text
 
 Json = dict[str, Any]
 REPOSITORY = Path(__file__).resolve().parents[2]

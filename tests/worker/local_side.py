@@ -15,7 +15,7 @@ from local.functions_host.errors import AppError
 from local.functions_host.http import _from_function
 from local.functions_host.invoker import Invoker
 from local.functions_host.loader import Function, load_app
-from tests.worker.sides import as_bytes, as_text
+from tests.worker.texts import as_bytes, as_text
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from azure_functions_runtime import handle_event
 from azure_functions_runtime.utils.threadpool import start_threadpool_executor
 
 from tests.worker.protocol import messages
-from tests.worker.sides import as_bytes, as_text
+from tests.worker.texts import as_bytes, as_text
 
 Json = dict[str, Any]
 REPLACED_BY_THE_HOST = {"server", "date", "content-length"}

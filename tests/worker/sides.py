@@ -30,15 +30,6 @@ class Side(Protocol):
         ...
 
 
-def as_text(content: bytes) -> str:
-    """Bytes as they travel between the processes; nothing is lost."""
-    return content.decode("utf-8", "surrogateescape")
-
-
-def as_bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
 class AppLog(logging.Handler):
     """Keeps the lines of the app's own loggers until they are taken."""
 
