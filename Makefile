@@ -1,16 +1,21 @@
-# Everything runs in .venv, which the first target that needs it creates. PYTHON chooses the interpreter (3.11 to 3.13).
+# Everything runs in .venv, which the first target that needs it creates. PYTHON chooses the interpreter (3.11 to 3.14);
+# another one beside it takes another environment: make PYTHON=python3.13 VENV=.venv-3.13 test
 PYTHON ?= python3
-VENV   := .venv
+VENV   ?= .venv
 ifeq ($(OS),Windows_NT)
-BIN    := $(VENV)/Scripts
-INFRA  := .venv-infra/Scripts
+FOLDER := Scripts
 else
-BIN    := $(VENV)/bin
-INFRA  := .venv-infra/bin
+FOLDER := bin
 endif
+BIN    := $(VENV)/$(FOLDER)
+INFRA  := $(VENV)-infra/$(FOLDER)
+WORKER := .venv-worker/$(FOLDER)
 READY  := $(VENV)/.ready
+INFRA_READY := $(VENV)-infra/.ready
+# Microsoft's runtime wants 3.13 or later, whatever PYTHON is.
+WORKER_PYTHON ?= $(shell $(BIN)/python tests/worker/interpreters.py --at-least 3.13)
 
-.PHONY: help install demo start test lint format conformance soak load chaos bench bench-quick bench-readme infra-check clean
+.PHONY: help install demo start test worker lint format conformance soak load chaos bench bench-quick bench-readme infra-check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -18,7 +23,7 @@ help: ## list the targets
 
 $(READY): requirements.txt requirements-dev.txt
 	@echo "Creating $(VENV) and installing (about half a minute the first time) ..."
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d. Name another one: make PYTHON=python3.12 ..." % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 14) else "Python 3.11 to 3.14 is needed, this is %d.%d. Name another one: make PYTHON=python3.12 ..." % v)'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $(READY)
@@ -31,18 +36,31 @@ demo: $(READY) ## run an agent durably on this machine, without Azure
 start: $(READY) ## host and emulator in the foreground, Ctrl-C ends both
 	@$(BIN)/python -m local.start
 
-test: $(READY) .venv-infra/.ready ## all tests
+test: $(READY) $(INFRA_READY) ## all tests
 	@$(BIN)/python -m pytest -n 4 --dist worksteal
 	@$(INFRA)/python -m pytest tests/infra --confcutdir=tests/infra -n 4 --dist worksteal
+	@if [ -n "$(WORKER_PYTHON)" ]; then $(MAKE) --no-print-directory worker WORKER_PYTHON="$(WORKER_PYTHON)"; \
+	else echo "SKIPPED: tests/worker holds the app to Microsoft's runtime, which needs a Python 3.13 or 3.14; none was found"; fi
 
-infra-check: .venv-infra/.ready ## the Bicep templates: our checks, checkov, and the seeded faults that both must find
+worker: $(READY) .venv-worker/.ready ## hold app and local host to Microsoft's own worker runtime (needs a Python 3.13 or later)
+	@$(WORKER)/python -m pytest tests/worker -n 2 --dist worksteal
+
+.venv-worker/.ready: requirements.txt tests/worker/requirements.txt tests/worker/requirements-protocol.txt
+	@test -n "$(WORKER_PYTHON)" || { echo "No Python 3.13 or later was found. Name one: make WORKER_PYTHON=..."; exit 1; }
+	@echo "Creating .venv-worker for tests/worker (about half a minute the first time) ..."
+	@$(WORKER_PYTHON) -m venv --clear .venv-worker
+	@$(WORKER)/python -m pip install --quiet --disable-pip-version-check -r tests/worker/requirements.txt
+	@$(WORKER)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/worker/requirements-protocol.txt
+	@touch $@
+
+infra-check: $(INFRA_READY) ## the Bicep templates: our checks, checkov, and the seeded faults that both must find
 	@$(INFRA)/python -m infra.checks
 	@$(INFRA)/python -m pytest tests/infra --confcutdir=tests/infra -n 4 --dist worksteal
 
 # checkov and the management SDKs pin what the app does not, so they live in an environment of their own.
-.venv-infra/.ready: infra/requirements-checks.txt
-	@echo "Creating .venv-infra for the checks of infra/ (about a minute the first time) ..."
-	@$(PYTHON) -m venv .venv-infra
+$(INFRA_READY): infra/requirements-checks.txt
+	@echo "Creating $(VENV)-infra for the checks of infra/ (about a minute the first time) ..."
+	@$(PYTHON) -m venv $(VENV)-infra
 	@$(INFRA)/python -m pip install --quiet --disable-pip-version-check -r infra/requirements-checks.txt
 	@touch $@
 
@@ -77,5 +95,5 @@ format: $(READY) ## rewrite the sources in the project's format
 	@$(BIN)/python -m ruff check --fix-only --quiet .
 	@$(BIN)/python -m ruff format .
 
-clean: ## remove the environment, caches and local state
-	rm -rf $(VENV) .venv-infra .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+clean: ## remove the environments, caches and local state
+	rm -rf $(VENV) .venv .venv-* .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from importlib.metadata import version
 
 import pytest
@@ -218,6 +219,17 @@ def test_the_functions_library_is_the_one_that_installs_on_this_python(python, m
     functions = requirements("requirements.txt", python)["azure-functions"].specifier
     taken = {n for n, newest in ((1, "1.26.0"), (2, "2.3.0"), (3, "3.0.0")) if functions.contains(Version(newest))}
     assert taken == {major}
+
+
+def test_everybody_names_the_same_versions_of_python():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    oldest, beyond = map(int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", project["requires-python"]).groups())
+    said = f"Python 3.{oldest} to 3.{beyond - 1}"
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert f"(3, {oldest}) <= v <= (3, {beyond - 1})" in makefile
+    for text in (makefile, (ROOT / "README.md").read_text("utf-8"), (ROOT / "requirements.txt").read_text("utf-8")):
+        assert said in text
+        assert set(re.findall(r"Python 3\.\d+ to 3\.\d+", text)) == {said}
 
 
 def test_durable_functions_stays_below_the_rewrite():
