@@ -24,6 +24,8 @@ from local.functions_host.store import Instance, Message, Store, Work
 
 # After an error of the host itself, a full disk for one.
 RETRY_SECONDS = 5.0
+# What the platform says where the process that ran a function has died.
+DEAD_WORKER = "python exited with code 137 (0x89)"
 # Histories kept in memory; others are read again when something happens to them.
 CACHED_INSTANCES = 1000
 
@@ -310,10 +312,10 @@ class Engine:
     async def _meet_fate(self, work: Work) -> Event:
         fate = self.hooks.activity_fate(work)
         if fate is Fate.WORKER_DIES_BEFORE:
-            return self._failed(work, " python exited with code 137 (0x89)")
+            return self._failed(work, DEAD_WORKER)
         event = await self._run_activity(work)
         if fate is Fate.WORKER_DIES_AFTER:
-            return self._failed(work, " python exited with code 137 (0x89)")
+            return self._failed(work, DEAD_WORKER)
         return await self._run_activity(work) if fate is Fate.RUNS_TWICE else event
 
     def _failed(self, work: Work, message: str) -> Event:
@@ -329,7 +331,7 @@ class Engine:
             result = await self._functions.run_activity(work.name, work.input, work.instance_id)
         except Exception as error:  # noqa: BLE001 - an activity's exception is a result
             self._console.error(f"activity '{work.name}' of '{work.instance_id}' raised", error)
-            return self._failed(work, f" {type(error).__name__}: {error}")
+            return self._failed(work, f"{type(error).__name__}: {error}")
         return self.event(Kind.TASK_COMPLETED, task_id=work.task_id, result=protocol.normalise_text(result))
 
 

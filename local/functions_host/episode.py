@@ -114,15 +114,11 @@ class Effects:
     finished: list[Finished] = field(default_factory=list)
     answered: list[Answered] = field(default_factory=list)
     stalled: list[tuple[str, str, Sequence[str]]] = field(default_factory=list)  # name, instance id, awaited events
+    unread: list[tuple[str, str]] = field(default_factory=list)  # name, instance id
 
 
 class _RefusedError(Exception):
-    """The orchestrator's answer is none, or one the extension refuses: the instance fails, open tasks or not."""
-
-    def __init__(self, reason: str, stack: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.stack = stack
+    """The extension refuses to call the orchestrator, or its answer: the instance fails, open tasks or not."""
 
 
 class Episodes:
@@ -144,16 +140,13 @@ class Episodes:
         while True:
             stack = ""
             try:
-                answer = await self._ask(run)
-                effects.answered.append(Answered(run.row.name, run.row.instance_id, run.answered, answer.actions))
-                run.answered = answer.actions
-                if run.done_in is None and (answer.is_done or answer.error is not None):
-                    run.done_in = sum(e.kind is Kind.ORCHESTRATOR_STARTED for e in run.events)
+                answer, stack = await self._ask(run)
+                self._note(run, answer, effects)
                 _check(answer)
                 outcome = self._replay(run, answer)
             except _RefusedError as error:
-                answer, stack = Answer(), error.stack
-                outcome = Outcome(status="Failed", reason=error.reason)
+                answer = Answer()
+                outcome = Outcome(status="Failed", reason=str(error))
             self._record(run, answer, outcome, effects, stack)
             if outcome.status != "ContinuedAsNew":
                 return effects
@@ -166,8 +159,8 @@ class Episodes:
 
     # --- the two halves ---
 
-    async def _ask(self, run: Run) -> Answer:
-        """Call the orchestrator."""
+    async def _ask(self, run: Run) -> tuple[Answer, str]:
+        """Call the orchestrator; returns its answer and, where it raised, what the worker says of that."""
         name = run.row.name
         if not self._options.versions.fits(run.row.version):
             raise _RefusedError(
@@ -183,25 +176,35 @@ class Episodes:
         replaying = sum(e.kind is Kind.ORCHESTRATOR_STARTED for e in run.events) > 1
         try:
             context = protocol.episode_context(run.texts, started=run.started, replaying=replaying)
-            return protocol.parse_answer(await self._functions.run_orchestrator(name, context))
+            return protocol.parse_answer(await self._functions.run_orchestrator(name, context)), ""
         except protocol.ProtocolError as error:
             raise _RefusedError(str(error)) from error
-        except Exception as error:
-            # Whatever user code raises fails the instance, not the host.
+        except Exception as error:  # noqa: BLE001 - whatever user code raises fails the instance, not the host
             answer = protocol.parse_failure(str(error))
             if answer is not None:
-                return answer
+                return answer, ""
             text = protocol.worker_failure(error)
-            raise _RefusedError(f"One or more errors occurred. ({text}", text) from error
+            return Answer(error=f"One or more errors occurred. ({text}", read=False), text
 
     def _replay(self, run: Run, answer: Answer) -> Outcome:
         replay = Replay(answer, activities=self._functions.activities, orchestrators=self._functions.orchestrators)
         try:
             return replay.run(run.events)
         except NonDeterministicError as error:
-            raise _RefusedError(f"Non-Deterministic workflow detected: {error}") from error
+            return Outcome(status="Failed", reason=str(error), bare=True)
 
     # --- what follows ---
+
+    def _note(self, run: Run, answer: Answer, effects: Effects) -> None:
+        """Collect what the linter wants to see."""
+        row = run.row
+        if not answer.read:
+            effects.unread.append((row.name, row.instance_id))
+            return
+        effects.answered.append(Answered(row.name, row.instance_id, run.answered, answer.actions))
+        run.answered = answer.actions
+        if run.done_in is None and (answer.is_done or answer.error is not None):
+            run.done_in = sum(e.kind is Kind.ORCHESTRATOR_STARTED for e in run.events)
 
     def _record(self, run: Run, answer: Answer, outcome: Outcome, effects: Effects, stack: str) -> None:
         """Write the outcome into the run and collect what is to be sent and dispatched."""
@@ -247,7 +250,8 @@ class Episodes:
             case "Completed":
                 output = protocol.normalise(answer.output)
             case "Failed":
-                output = f"Orchestrator function '{row.name}' failed: {outcome.reason}"
+                own = f"Orchestrator function '{row.name}' failed: {outcome.reason}"
+                output = outcome.reason if outcome.bare else own
             case _:
                 output = outcome.reason
         row.output = protocol.dumps(output)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from local.functions_host.console import Console
 from local.functions_host.episode import Effects
-from local.functions_host.lint import Finding, lint, lint_answers, stall
+from local.functions_host.lint import Finding, lint, lint_answers, stall, unread
 from local.functions_host.lintsource import lint_source
 from local.functions_host.loader import App
 
@@ -33,6 +33,8 @@ class Inspector:
             self._say(answered.name, answered.instance_id, lint_answers(answered.before, answered.after))
         for name, instance_id, waiting_for in effects.stalled:
             self._say(name, instance_id, [stall(waiting_for)])
+        for name, instance_id in effects.unread:
+            self._say(name, instance_id, [unread()])
         for finished in effects.finished:
             self._say(finished.name, finished.instance_id, lint(finished))
 

@@ -48,6 +48,15 @@ def stall(waiting_for: Sequence[str]) -> Finding:
     )
 
 
+def unread() -> Finding:
+    """The code ended with an answer of which the extension reads the error alone."""
+    return Finding(
+        "unread-answer",
+        "the code raised after continue_as_new, returned what is no JSON or got an input or event that cannot be "
+        "decoded: of such an answer no action is read, and after a task the instance ends as non-deterministic",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A generation that has ended: its history and the actions of its last answer.

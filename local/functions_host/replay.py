@@ -35,7 +35,15 @@ from local.functions_host.protocol import (
 
 
 class NonDeterministicError(Exception):
-    """The orchestrator's actions do not fit its history."""
+    """The orchestrator's actions do not fit its history; the message is the real host's."""
+
+    def __init__(self, before: str, now: str) -> None:
+        """Say what the history holds and what the orchestrator does at that place."""
+        super().__init__(
+            f"Non-Deterministic workflow detected: A previous execution of this orchestration scheduled {before} but "
+            f"the current {now}. Was a change made to the orchestrator code after this instance had already started "
+            "running?"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,8 @@ class Outcome:
     """What follows from an episode.
 
     ``status`` is None while the instance runs on, else ``Completed``, ``Failed``, ``Terminated`` or
-    ``ContinuedAsNew``; ``reason`` is the error or the reason of the termination. ``carried`` are events for the
+    ``ContinuedAsNew``; ``reason`` is the error or the reason of the termination, ``bare`` one that is not the
+    orchestrator's own. ``carried`` are events for the
     next generation, ``unregistered`` names the host does not know, ``open_ids`` tasks that hold the end back. Tasks
     from id ``terminated_before`` on were started after a termination, and are really run. ``waiting_for`` are the
     events that open waits are for.
@@ -60,6 +69,7 @@ class Outcome:
     scheduled: list[Scheduled] = field(default_factory=list)
     status: str | None = None
     reason: str | None = None
+    bare: bool = False
     new_input: str | None = None
     carried: list[Event] = field(default_factory=list)
     suspended: bool = False
@@ -204,25 +214,20 @@ class Replay:
     def _confirm(self, event: Event) -> None:
         """Check a recorded scheduling against what the program started under the same id."""
         scheduled = self._new.pop(event.event_id, None)
-        what = _describe(event)
         if scheduled is None:
-            raise NonDeterministicError(
-                f"the history has {what} as task {event.event_id}, but the orchestrator does not start that task now"
-            )
-        expected: Kind
+            raise NonDeterministicError(_recorded(event), "replay execution hasn't (yet?) scheduled this task")
+        known: Kind
         name: str | None
         match scheduled.action:
             case CallActivity(name=name):
-                expected = Kind.TASK_SCHEDULED
+                known, now = Kind.TASK_SCHEDULED, f"an activity task named '{name}'"
             case CallSubOrchestrator(name=name):
-                expected = Kind.SUB_CREATED
+                known, now = Kind.SUB_CREATED, f"a sub-orchestration task named '{name}'"
             case CreateTimer():
-                expected, name = Kind.TIMER_CREATED, None
-        if event.kind is not expected or (name is not None and name != event.name):
-            now = name or "a timer"
-            raise NonDeterministicError(
-                f"the history has {what} as task {event.event_id}, but the orchestrator now starts {now} there"
-            )
+                known, name, now = Kind.TIMER_CREATED, None, "a timer task"
+        if event.kind is not known or (name is not None and name != event.name):
+            now = f"orchestration replay instead scheduled {now} with this sequence number"
+            raise NonDeterministicError(_recorded(event), now)
 
     # --- the program ---
 
@@ -331,11 +336,16 @@ def _done() -> _Leaf:
     return leaf
 
 
-def _describe(event: Event) -> str:
+def _recorded(event: Event) -> str:
+    """Describe a recorded scheduling as the real host does."""
+    version = event.version or ""
     match event.kind:
         case Kind.TASK_SCHEDULED:
-            return f"activity '{event.name}'"
+            return f"an activity task with sequence ID {event.event_id} and name '{event.name}' (version '{version}'),"
         case Kind.SUB_CREATED:
-            return f"sub-orchestration '{event.name}'"
+            return (
+                f"a sub-orchestration task with sequence ID {event.event_id} and name '{event.name}' (version "
+                f"'{version}', instance ID '{event.instance_id}'),"
+            )
         case _:
-            return "a timer"
+            return f"a timer task with sequence number {event.event_id}"

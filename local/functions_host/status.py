@@ -58,6 +58,8 @@ def _history(history: Sequence[Event], *, show_input: bool, show_output: bool) -
         if event.kind in COMPLETIONS and event.kind is not Kind.TIMER_FIRED and event.task_id in scheduled:
             origin = scheduled[event.task_id]
             entry |= {"ScheduledTime": origin.timestamp, "FunctionName": origin.name}
+            if origin.kind is Kind.SUB_CREATED:
+                entry["InstanceId"] = origin.instance_id
             if show_input:
                 entry["Input"] = None
         if event.kind is Kind.EXECUTION_STARTED:

@@ -17,7 +17,7 @@ from local.functions_host.console import Console
 from local.functions_host.engine import Engine
 from local.functions_host.episode import Effects, EngineOptions
 from local.functions_host.hooks import Hooks
-from local.functions_host.lint import Finding, lint, lint_answers, stall
+from local.functions_host.lint import Finding, lint, lint_answers, stall, unread
 from local.functions_host.operations import Operations
 from local.functions_host.protocol import Event
 from local.functions_host.speedup import install_fast_timestamps
@@ -96,6 +96,7 @@ class Hub:
         for answered in effects.answered:
             self.findings += lint_answers(answered.before, answered.after)
         self.findings += [stall(waiting_for) for *_, waiting_for in effects.stalled]
+        self.findings += [unread() for _ in effects.unread]
         for finished in effects.finished:
             self.finished.append(finished)
             self.findings += lint(finished)

@@ -10,7 +10,7 @@ import pytest
 from local.functions_host import protocol
 from local.functions_host.lint import lint_answers
 from local.functions_host.protocol import SCHEDULED, Answer, Event, Kind
-from local.functions_host.replay import Outcome, Replay
+from local.functions_host.replay import NonDeterministicError, Outcome, Replay
 from tests.functions_host.golden import FOLDER, ORCHESTRATORS
 from tests.functions_host.recorded import ACTIVITIES, orchestrators, run_episode
 
@@ -39,7 +39,12 @@ def replay(history: list[Event]) -> tuple[Answer, Outcome]:
     text, raised = run_episode(str(started.name), protocol.episode_context(texts, started=started, replaying=True))
     answer = protocol.parse_answer(text) if text is not None else protocol.parse_failure(raised or "")
     assert answer is not None
-    return answer, Replay(answer, activities=ACTIVITIES, orchestrators=orchestrators()).run(history)
+    try:
+        return answer, Replay(answer, activities=ACTIVITIES, orchestrators=orchestrators()).run(history)
+    except NonDeterministicError:
+        if answer.read:
+            raise
+        return answer, Outcome(status="Failed")  # as o_not_json does since extension 3.19
 
 
 def test_every_orchestration_has_its_file() -> None:
@@ -56,7 +61,7 @@ def test_every_prefix_leads_to_what_the_history_says(path: Path) -> None:
         next_start = next((i for i, e in enumerate(history) if i >= end and e.kind is Kind.ORCHESTRATOR_STARTED), None)
         recorded = [e.event_id for e in history[end:next_start] if e.kind in SCHEDULED]
         assert [s.id for s in outcome.scheduled] == recorded
-        if before is not None:
+        if before is not None and answer.read:
             assert lint_answers(before.actions, answer.actions) == []
         before = answer
     ended = [e.status for e in history if e.kind is Kind.EXECUTION_COMPLETED]

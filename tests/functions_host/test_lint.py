@@ -137,6 +137,17 @@ def changes_its_calls(context: Context) -> Any:
     yield context.call_activity(f"echo{next(_COUNTER)}", 1)
 
 
+def raises_after_continuing(context: Context) -> Any:
+    yield context.call_activity("echo", 1)
+    context.continue_as_new(1)
+    raise ValueError("too late")
+
+
+def returns_a_set(context: Context) -> Any:
+    yield context.call_activity("echo", 1)
+    return {"a": [{1, 2}]}
+
+
 @pytest.mark.parametrize(
     ("code", "drive", "rule"),
     [
@@ -151,6 +162,8 @@ def changes_its_calls(context: Context) -> Any:
         (waits_twice, raising(("e", 1), ("e", 2)), "two-waits"),
         (goes_on_after_a_failed_all, None, "slow-failure"),
         (changes_its_input, None, "non-deterministic"),
+        (raises_after_continuing, None, "unread-answer"),
+        (returns_a_set, None, "unread-answer"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -194,7 +207,10 @@ def test_a_call_that_changes_its_name_ends_non_deterministic() -> None:
 
     status, output = asyncio.run(play())
     assert status == "Failed"
-    assert "Non-Deterministic workflow detected: the history has activity 'echo" in str(output)
+    assert "Non-Deterministic workflow detected: A previous execution of this orchestration scheduled an " in str(
+        output
+    )
+    assert "but the current orchestration replay instead scheduled an activity task named 'echo" in str(output)
 
 
 def races_an_old_waiter(context: Context) -> Any:
@@ -292,6 +308,50 @@ def test_the_source_is_read_for_unstable_calls_and_unknown_names() -> None:
         "time.sleep",
     ]
     assert lint_source(polls_with_a_cancel_waiter, {"echo"}, set()) == []
+
+
+def goes_on_after_continuing(context: Context) -> Any:
+    if (yield context.call_activity("echo", 1)):
+        context.continue_as_new(1)
+        print("still here")  # noqa: T201
+    context.continue_as_new(2)
+    return {"fine": None}
+
+
+def returns_many_things(context: Context) -> Any:
+    kind = yield context.call_activity("echo", 1)
+
+    def inner() -> Any:
+        return {1}
+
+    match kind:
+        case 1:
+            return [{"a": {n + 1 for n in range(3)}}]
+        case 2:
+            return (1, b"bytes")
+        case 3:
+            return frozenset(inner())
+        case 4:
+            return {"at": context.current_utc_datetime}
+        case 5:
+            return (n for n in range(3))
+        case 6:
+            return lambda: 1
+        case _:
+            return [{"a": (1, "x", None)}, str(context.current_utc_datetime), sorted(inner())]
+
+
+def test_the_source_is_read_for_what_follows_continue_as_new() -> None:
+    (finding,) = lint_source(goes_on_after_continuing, {"echo"}, set())
+    assert str(finding).startswith("after-continue: line 4 goes on after continue_as_new")
+    assert [f.rule for f in lint_source(raises_after_continuing, {"echo"}, set())] == ["after-continue"]
+    assert lint_source(continues_with_the_event, set(), set()) == []
+
+
+def test_the_source_is_read_for_results_that_are_no_json() -> None:
+    found = [str(f).split(" returns ")[1].split(",")[0] for f in lint_source(returns_many_things, {"echo"}, set())]
+    assert sorted(found) == ["a bytes", "a datetime", "a frozenset", "a function", "a generator", "a set"]
+    assert [f.rule for f in lint_source(returns_a_set, {"echo"}, set())] == ["no-json"]
 
 
 def test_code_without_a_source_is_left_alone() -> None:

@@ -88,13 +88,17 @@ Action = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an episode of the orchestrator answered. ``output`` and ``custom_status`` are JSON values."""
+    """What an episode of the orchestrator answered. ``output`` and ``custom_status`` are JSON values.
+
+    ``read`` is False for one of which the extension knows the error alone, as if no action had been taken.
+    """
 
     is_done: bool = False
     actions: tuple[Action, ...] = ()
     output: Any = None
     error: str | None = None
     custom_status: Any = None
+    read: bool = True
 
 
 class ProtocolError(Exception):
@@ -115,9 +119,15 @@ def parse_answer(text: str) -> Answer:
 
 
 def parse_failure(message: str) -> Answer | None:
-    """Read the state inside the message that a failing orchestrator raises; None where there is none."""
+    """Read the state inside the message that a failing orchestrator raises; None where there is none.
+
+    One that says it is done, after ``continue_as_new`` or with a result that is no JSON, is not read (3.19).
+    """
     _, label, state = message.rpartition(ERROR_LABEL)
-    return parse_answer(state) if label else None
+    if not label:
+        return None
+    answer = parse_answer(state)
+    return Answer(error=answer.error, read=False) if answer.is_done else answer
 
 
 def _answer(state: Mapping[str, Any]) -> Answer:
