@@ -37,6 +37,9 @@ METADATA_OPERATION = "durable_operation_id"
 ORCHESTRATOR = "agent_run"
 """Name under which the orchestrator is registered."""
 
+ORCHESTRATOR_VERSION = "1.0"
+"""Version of its code: `defaultVersion` in host.json."""
+
 ENDED_RUNTIME_STATUSES = ("Completed", "Failed", "Terminated", "Canceled")
 """The platform's words for an instance that has ended."""
 
@@ -451,6 +454,10 @@ class FieldError(Wire, frozen=True, kw_only=True):
     target: str
 
 
+_IN_OUR_WORDS = frozenset({"required", "not_allowed", "too_large", "blank", "invalid_type"})
+"""Codes whose messages say nothing that the caller has sent."""
+
+
 class InvalidRequestError(ValueError):
     """A start request that does not fit; `details` names everything that is wrong with it."""
 
@@ -460,12 +467,11 @@ class InvalidRequestError(ValueError):
 
     @property
     def summary(self) -> str:
-        """What is wrong, without the names of unknown fields: a caller may have put his message there."""
-        known = sorted({d.target for d in self.details if d.code != "unknown_field"})
+        """The same without the caller's own words: names of unknown fields, and values that do not fit."""
+        ours = [f"{d.target}: {d.message}" for d in self.details if d.code in _IN_OUR_WORDS]
+        unfit = [f"{d.target} does not fit" for d in self.details if d.code not in {*_IN_OUR_WORDS, "unknown_field"}]
         unknown = sum(d.code == "unknown_field" for d in self.details)
-        return "; ".join(
-            [f"these do not fit: {', '.join(known)}"] * bool(known) + [f"{unknown} unknown fields"] * bool(unknown)
-        )
+        return "; ".join(ours + unfit + ([f"unknown fields: {unknown}"] if unknown else []))
 
 
 _EXPECTED = {

@@ -5,6 +5,7 @@ whether one still goes on.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import azure.durable_functions as df
@@ -20,6 +21,7 @@ from contracts import (
     from_wire,
     to_wire,
 )
+from recovery import is_recovering
 
 blueprint = df.Blueprint()
 
@@ -42,7 +44,9 @@ async def look_at_instance(payload: dict, client: df.DurableOrchestrationClient)
         return to_wire(ActivityResult[InstanceState](failure=failure))
     if not status:
         return to_wire(ActivityResult(value=InstanceState(state="unknown")))
-    ended = status.runtime_status.value in ENDED_RUNTIME_STATUSES
+    # One that will be rewound goes on.
+    recovering = is_recovering(status.to_json(), datetime.now(UTC))
+    ended = status.runtime_status.value in ENDED_RUNTIME_STATUSES and not recovering
     return to_wire(ActivityResult(value=InstanceState(state="ended" if ended else "active")))
 
 

@@ -74,6 +74,10 @@ class ClassicAgentService:
         found = self._find("/threads", stamp, pages=1)
         return _id(found, "id") if found else None
 
+    def threads_of_instance(self, instance_id: str) -> list[str]:
+        """Return the ids of those among the project's newest hundred threads that the instance has created."""
+        return [_id(item, "id") for item in self._pages("/threads", 1) if _instance_of(item) == instance_id]
+
     def create_message(self, thread_id: str, content: str, metadata: dict[str, str], stamp: Stamp) -> str:
         """Add the user's message to the thread and return its id."""
         body = {"role": "user", "content": content, "metadata": {**metadata, **stamp.as_metadata()}}

@@ -41,6 +41,10 @@ class AgentService(Protocol):
         """Return the id of the thread that carries the stamp, if it is among the newest ones."""
         ...
 
+    def threads_of_instance(self, instance_id: str) -> list[str]:
+        """Return the ids of those among the newest threads that the instance has created."""
+        ...
+
     def create_message(self, thread_id: str, content: str, metadata: dict[str, str], stamp: Stamp) -> str:
         """Add the user's message to the thread and return its id."""
         ...

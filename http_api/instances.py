@@ -7,13 +7,14 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import azure.durable_functions as df
 
 from contracts import INSTANCE_ID_PATTERN, ORCHESTRATOR
 from http_api.answers import ApiError
-from http_api.status_document import is_ended, status_document
+from http_api.status_document import is_ended, is_recovering, status_document, takes_events
 
 _log = logging.getLogger("agent_run.http")
 
@@ -30,7 +31,7 @@ async def read_document(client: df.DurableOrchestrationClient, instance_id: str)
     if not status or status.name != ORCHESTRATOR:
         message = f"there is no run with the instance id {instance_id[:100]!r}"
         raise ApiError(404, "not_found", message, target="instance_id")
-    return status_document(status.to_json())
+    return status_document(status.to_json(), datetime.now(UTC))
 
 
 async def deliver(
@@ -43,8 +44,8 @@ async def deliver(
     """Raise the event until the orchestrator acknowledges it, the instance ends, or ten seconds have passed.
 
     The platform answers 202 to an event for a Pending instance and may lose it, and drops one that comes just before
-    the end (durable-protocol.md, rule 3): so it is raised at a Running instance only, and raised again. Return the last
-    status document.
+    the end (durable-protocol.md, rule 3): so it is raised at a Running instance only, or at one that was rewound, and
+    raised again. Return the last status document.
     """
     give_up_at = time.monotonic() + ACKNOWLEDGE_SECONDS
     raise_at = 0.0
@@ -58,9 +59,9 @@ async def deliver(
             _log.warning("instance %s could not be looked at: %s", instance_id, type(error).__name__)
             await asyncio.sleep(LOOK_SECONDS)
             continue
-        if is_ended(document) or acknowledged(document) or now > give_up_at:
+        if is_ended(document) or acknowledged(document) or is_recovering(document) or now > give_up_at:
             return document
-        if document["runtimeStatus"] in ("Running", "Suspended") and now >= raise_at:
+        if takes_events(document) and now >= raise_at:
             try:
                 await client.raise_event(instance_id, event, data)
             except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions; the next look tells what is true

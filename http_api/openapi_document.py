@@ -107,8 +107,10 @@ _BAD_BODY = (
 _NO_RUN = _error(404, "There is no run with this instance id.", "not_found")
 _NOT_YET = _error(
     503,
-    "The run has not taken it within ten seconds; it may be starting, or the app is very busy. Ask again.",
+    "The run has not taken it within ten seconds; it may be starting, or the app is very busy. Or its worker process has "
+    "died, and it is being brought back (`recovering`). Ask again.",
     "not_acknowledged",
+    "recovering",
     headers=("Retry-After",),
 )
 _START_ANSWERS = (

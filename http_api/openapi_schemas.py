@@ -100,6 +100,13 @@ class StatusDocument(Wire, frozen=True, kw_only=True):
     run_id: str | None
     composite_run_id: Annotated[str | None, Meta(description="`agent#{thread_id}#{run_id}`")]
     run_status: Annotated[str | None, Meta(description="Foundry's own word, such as `in_progress`.")]
+    step: Annotated[
+        str | None,
+        Meta(
+            description="The orchestration's step. `recovering`: its worker process has died, and it is brought back "
+            "within minutes; meanwhile the platform itself says Failed."
+        ),
+    ]
     agent_id: str | None
     monitor_url: Annotated[str | None, Meta(description="The Foundry account in the portal, where it is configured.")]
     required_action: Annotated[

@@ -12,11 +12,12 @@ from contracts import CANCEL_EVENT, PendingCall, answer_digest, from_wire, read_
 from http_api.answers import ApiError, answering, document_answer, invalid_request
 from http_api.instances import deliver, read_document
 from http_api.start_request import read_json_object
-from http_api.status_document import is_cancelling, is_ended, object_of
+from http_api.status_document import is_cancelling, is_ended, is_recovering, object_of
 
 blueprint = df.Blueprint()
 
 ASK_AGAIN_SECONDS = 5
+ASK_WHEN_RECOVERED_SECONDS = 60
 
 
 @blueprint.route(route="runs/{instance_id}/cancel", methods=["POST"])
@@ -33,7 +34,7 @@ async def cancel_agent_run(req: func.HttpRequest, client: df.DurableOrchestratio
         _refuse_ended(document)
     _refuse_ending(document)
     if not (is_ended(document) or is_cancelling(document) or document["runtimeStatus"] == "Suspended"):
-        raise _not_acknowledged("cancel")
+        raise _not_acknowledged("cancel", document)
     return document_answer(req, document, 202)
 
 
@@ -69,7 +70,7 @@ async def submit_agent_run_tool_outputs(
         raise ApiError(400, "invalid_request", str(refusal), target="body")
     _refuse_ended(document, unless_answered=_number(event))
     if _event_of(document) == event and document["runtimeStatus"] != "Suspended":
-        raise _not_acknowledged("answer")
+        raise _not_acknowledged("answer", document)
     return document_answer(req, document, 202)
 
 
@@ -108,6 +109,9 @@ def _refuse_ending(document: dict[str, Any]) -> None:
         raise ApiError(409, "already_ended", f"the run is being stopped already: {error.get('code')}")
 
 
-def _not_acknowledged(what: str) -> ApiError:
+def _not_acknowledged(what: str, document: dict[str, Any]) -> ApiError:
+    if is_recovering(document):
+        message = f"the run's worker has died and the run is being brought back: send the {what} again then"
+        return ApiError(503, "recovering", message, retry_after_seconds=ASK_WHEN_RECOVERED_SECONDS)
     message = f"the run has not taken the {what} yet; it may be starting, or the app is very busy: ask again"
     return ApiError(503, "not_acknowledged", message, retry_after_seconds=ASK_AGAIN_SECONDS)

@@ -1,7 +1,10 @@
-"""`cancel_orphaned_runs`: stops the Foundry runs of instances that can no longer do it themselves.
+"""`cancel_orphaned_runs`: heals instances that died with their worker, and stops the Foundry runs of all others that
+can no longer do it themselves.
 
 Where a caller uses the Durable `terminatePostUri`, no user code runs any more; an instance may also fail with its run
-still active, because Foundry refused to stop it. Their custom status names thread and run. Only runs that carry the
+still active, because Foundry refused to stop it, because its worker died in the middle of an episode, or because the
+SDK could not decode an event. Such an instance is rewound once if its worker's death is the reason (`recovery`), else
+its run is stopped: thread and run stand in the custom status, in the input, or in the history. Only runs that carry the
 instance's stamp are touched.
 
 A hanging Foundry takes half a minute for each request, and a function that exceeds `functionTimeout` (host.json, five
@@ -12,6 +15,7 @@ left over comes first in the next scan.
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -23,11 +27,12 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities.orphans import cancel_runs_of_instance
 from app_log import log_event
 from contracts import ORCHESTRATOR
-from maintenance.instances import instances_created_between
+from maintenance.left_behind import Traces, cancel_runs_of, traces_of
+from recovery import FINAL_STATUSES, died_with_its_worker, ended_at, may_be_rewound, was_rewound
 from settings import orphan_scan_schedule
+from task_hub import RewindUnsupportedError, TaskHub
 
 blueprint = df.Blueprint()
 _log = logging.getLogger("agent_run.maintenance")
@@ -42,7 +47,7 @@ AT_ONCE = 4
 """asyncio's threads are five on a machine with one core."""
 
 LISTING_SECONDS = 150.0
-"""The SDK itself gives up after four minutes for each page."""
+"""Some twenty thousand instances take 13 seconds (measured on the real host)."""
 
 START_NONE_AFTER_SECONDS = 180.0
 LOOK_SECONDS = 90.0
@@ -50,24 +55,39 @@ LOOK_SECONDS = 90.0
 
 _MOST_REMEMBERED = 10_000
 _ENDED_STATUSES = {"completed", "failed", "cancelled", "expired", "incomplete"}
-_UNFINISHED = (df.OrchestrationRuntimeStatus.Terminated, df.OrchestrationRuntimeStatus.Failed)
+_UNFINISHED = ("Terminated", "Failed")
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """An instance that has ended and may have left a run active on the thread."""
+    """An instance that has ended without saying that nothing is left."""
 
     instance_id: str
-    thread_id: str
     ended_at: datetime
+    payload: Mapping[str, Any]
+    """Its Durable status, without input and history."""
+    thread_id: str | None
+    """Null where the custom status names none: its input or its history may."""
+
+
+class Finding(enum.Enum):
+    """What became of a suspect."""
+
+    REWOUND = "rewound"
+    CANCELLED = "cancelled"
+    NOTHING = "nothing"
+    FAILED = "failed"
 
 
 class Memory:
-    """What scans tell the next one: which instances have left nothing, and whose turn it is. Lost with the worker,
-    which costs another look at each.
+    """What scans tell the next one: which instances have left nothing, whose turn it is, what was rewound. Lost with
+    the worker, which costs another look at each.
     """
 
     def __init__(self) -> None:
+        self.rewinds_nothing = False
+        """The storage provider knows no rewind."""
+        self._rewound: dict[str, None] = {}
         self._settled: dict[str, None] = {}
         self._looks: dict[str, int] = {}
         self._look = 0
@@ -77,6 +97,16 @@ class Memory:
         self._settled[instance_id] = None
         if len(self._settled) > _MOST_REMEMBERED:
             del self._settled[next(iter(self._settled))]
+
+    def rewound(self, instance_id: str) -> None:
+        """Remember that the instance had its one rewind."""
+        self._rewound[instance_id] = None
+        if len(self._rewound) > _MOST_REMEMBERED:
+            del self._rewound[next(iter(self._rewound))]
+
+    def may_rewind(self, instance_id: str) -> bool:
+        """Say whether the instance is still to be rewound, as far as this worker knows."""
+        return not self.rewinds_nothing and instance_id not in self._rewound
 
     def looking_at(self, instance_id: str) -> None:
         """Remember that the instance has had its turn."""
@@ -100,34 +130,32 @@ _memory = Memory()
 @blueprint.durable_client_input(client_name="client")
 async def cancel_orphaned_runs(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:  # noqa: ARG001
     """Look for orphaned runs and cancel them; one failure keeps none of the others from being cancelled."""
-    await scan(client, _memory)
+    await scan(TaskHub(client), _memory)
 
 
-async def scan(client: df.DurableOrchestrationClient, memory: Memory) -> dict[str, int]:
-    """Scan once; return, and log in one line, how many instances were looked at, runs cancelled, looks that failed,
-    and how many instances are left for the next scan.
+async def scan(hub: TaskHub, memory: Memory) -> dict[str, int]:
+    """Scan once; return, and log in one line, how many instances were looked at, rewound, and had runs cancelled, how
+    many looks failed, and how many instances are left for the next scan.
     """
-    counts = {"scanned": 0, "cancelled": 0, "failed": 0, "left": 0}
+    counts = {"scanned": 0, "rewound": 0, "cancelled": 0, "failed": 0, "left": 0}
     now, began = datetime.now(UTC), monotonic()
     try:
-        listing = instances_created_between(client, now - LOOK_BACK, now + timedelta(days=1), _UNFINISHED)
-        payloads = await asyncio.wait_for(listing, LISTING_SECONDS)
+        suspects = await asyncio.wait_for(_suspects(hub, now), LISTING_SECONDS)
     except Exception as error:  # noqa: BLE001 - whatever keeps us from listing, the next scan tries again
         log_event(_log, "agent_run.orphans", level=logging.ERROR, **counts, error=type(error).__name__)
         return counts
-    waiting = deque(memory.in_turn(filter(None, map(suspect_of, payloads))))
+    waiting = deque(memory.in_turn(suspects))
 
     async def look_at_one_after_the_other() -> None:
         while waiting and monotonic() - began < START_NONE_AFTER_SECONDS:
             suspect = waiting.popleft()
             memory.looking_at(suspect.instance_id)
             counts["scanned"] += 1
-            cancelled = await _cancel_runs_of(suspect)
-            if cancelled is None:
-                counts["failed"] += 1
-                continue
+            finding, cancelled = await _look_at(hub, suspect, memory, now)
+            counts["rewound"] += finding is Finding.REWOUND
+            counts["failed"] += finding is Finding.FAILED
             counts["cancelled"] += cancelled
-            if cancelled == 0 and suspect.ended_at < now - SETTLED_AFTER:
+            if finding is Finding.NOTHING and suspect.ended_at < now - SETTLED_AFTER:
                 memory.settle(suspect.instance_id)
 
     await asyncio.gather(*(look_at_one_after_the_other() for _ in range(AT_ONCE)))
@@ -137,12 +165,15 @@ async def scan(client: df.DurableOrchestrationClient, memory: Memory) -> dict[st
     return counts
 
 
-async def _cancel_runs_of(suspect: Suspect) -> int | None:
-    """Return how many runs were cancelled, None where that failed."""
+async def _suspects(hub: TaskHub, now: datetime) -> list[Suspect]:
+    pages = hub.pages(created_from=now - LOOK_BACK, created_to=now + timedelta(days=1), statuses=_UNFINISHED)
+    return [suspect async for page in pages for suspect in map(suspect_of, page) if suspect is not None]
+
+
+async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory, now: datetime) -> tuple[Finding, int]:
+    """Heal the instance or stop its runs; return what was found, and how many runs were cancelled."""
     try:
-        # Foundry is called in a thread: its client blocks, and this function shares the loop with all others.
-        look = asyncio.to_thread(cancel_runs_of_instance, suspect.thread_id, suspect.instance_id)
-        return await asyncio.wait_for(look, LOOK_SECONDS)
+        return await asyncio.wait_for(_heal_or_stop(hub, suspect, memory, now), LOOK_SECONDS)
     except Exception as error:  # noqa: BLE001 - one bad thread must not keep the others' runs alive
         log_event(
             _log,
@@ -152,19 +183,49 @@ async def _cancel_runs_of(suspect: Suspect) -> int | None:
             thread_id=suspect.thread_id,
             error=getattr(error, "code", type(error).__name__),
         )
-        return None
+        return Finding.FAILED, 0
+
+
+async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory, now: datetime) -> tuple[Finding, int]:
+    healable = may_be_rewound(suspect.payload, now) and memory.may_rewind(suspect.instance_id)
+    whole = await hub.whole(suspect.instance_id) if healable or suspect.thread_id is None else {}
+    if healable and not was_rewound(whole.get("historyEvents")) and await _rewind(hub, suspect.instance_id, memory):
+        return Finding.REWOUND, 0
+    traces = traces_of(whole) if suspect.thread_id is None else Traces(suspect.instance_id, (suspect.thread_id,))
+    # Foundry is called in a thread: its client blocks, and this function shares the loop with all others.
+    cancelled = await asyncio.to_thread(cancel_runs_of, traces)
+    return (Finding.CANCELLED if cancelled else Finding.NOTHING), cancelled
+
+
+async def _rewind(hub: TaskHub, instance_id: str, memory: Memory) -> bool:
+    try:
+        rewound = await hub.rewind(instance_id, "the worker process died")
+    except RewindUnsupportedError:
+        memory.rewinds_nothing = True
+        log_event(_log, "agent_run.not_rewound", level=logging.ERROR, instance_id=instance_id, error="unsupported")
+        return False
+    memory.rewound(instance_id)
+    if rewound:
+        log_event(_log, "agent_run.rewound", level=logging.WARNING, instance_id=instance_id)
+    return rewound
 
 
 def suspect_of(payload: Mapping[str, Any]) -> Suspect | None:
     """Return what an ended instance may have left behind, from its Durable status payload; None if nothing."""
+    if payload.get("name") != ORCHESTRATOR:
+        return None
     custom = payload.get("customStatus")
-    if payload.get("name") != ORCHESTRATOR or not isinstance(custom, Mapping):
-        return None
+    custom = custom if isinstance(custom, Mapping) else {}
     thread_id, run_status = custom.get("thread_id"), custom.get("run_status")
-    # The step that the custom status shows, and the one after it, may have been executed although the instance was
-    # terminated.
-    started = custom.get("run_requested") or custom.get("step") in {"create_message", "create_run"}
-    if not isinstance(thread_id, str) or not started or run_status in _ENDED_STATUSES:
-        return None
-    ended_at = datetime.fromisoformat(str(payload["lastUpdatedTime"])).replace(tzinfo=UTC)
-    return Suspect(instance_id=str(payload["instanceId"]), thread_id=thread_id, ended_at=ended_at)
+    if custom.get("status") in FINAL_STATUSES or not died_with_its_worker(payload):
+        # The step that the custom status shows, and the one after it, may have been executed although the instance was
+        # terminated.
+        started = custom.get("run_requested") or custom.get("step") in {"create_message", "create_run"} or not custom
+        if not started or run_status in _ENDED_STATUSES or (custom and thread_id is None):
+            return None
+    return Suspect(
+        instance_id=str(payload["instanceId"]),
+        ended_at=ended_at(payload),
+        payload=payload,
+        thread_id=thread_id if isinstance(thread_id, str) else None,
+    )

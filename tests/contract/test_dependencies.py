@@ -15,23 +15,24 @@ from tests.contract.project import (
 )
 
 MODULES = sorted(deployed_modules())
-SHARED = {"contracts", "settings", "policy", "app_log", "version"}
+SHARED = {"contracts", "settings", "policy", "app_log", "version", "recovery", "task_hub"}
 OURS = {*DEPLOYED_PACKAGES, *SHARED, "function_app"}
 
 MAY_IMPORT = {
     # who -> which of our own packages, besides itself
     "function_app": {"activities", "http_api", "maintenance", "orchestrators", "settings"},  # the level of the app
-    "activities": {"contracts", "settings", "policy", "app_log", "foundry"},
-    "http_api": {"contracts", "settings", "policy", "app_log", "version"},
+    "activities": {"contracts", "settings", "policy", "app_log", "foundry", "recovery"},
+    "http_api": {"contracts", "settings", "policy", "app_log", "version", "recovery"},
     "http_api.agents": {"contracts", "settings", "policy", "app_log", "foundry"},
-    "maintenance": {"contracts", "settings", "app_log"},
-    "maintenance.orphaned_runs": {"contracts", "settings", "app_log", "activities"},  # `activities.orphans`, see below
+    "maintenance": {"contracts", "settings", "app_log", "foundry", "recovery", "task_hub"},
     "orchestrators": {"contracts", "app_log"},
     "foundry": {"contracts"},
     "foundry.connection": {"contracts", "settings"},
     "contracts": set(),
     "version": set(),
     "app_log": set(),
+    "recovery": {"contracts"},
+    "task_hub": set(),
     "settings": {"contracts"},
     "policy": {"contracts", "settings"},
 }
@@ -63,13 +64,6 @@ def test_imports_are_absolute(module):
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("foundry")])
 def test_the_foundry_client_knows_no_durable(module):
     assert not [name for name in imports_of(module) if name.startswith(("azure.durable_functions", "azure.functions"))]
-
-
-def test_maintenance_reaches_foundry_through_one_activity_module_only():
-    assert {n for n in imports_of("maintenance.orphaned_runs") if n.startswith("activities")} == {
-        "activities.orphans",
-        "activities.orphans.cancel_runs_of_instance",
-    }
 
 
 # --- determinism ------------------------------------------------------------------------------------------------------
@@ -200,7 +194,7 @@ def test_loading_the_app_imports_only_what_is_required(loaded):
         for name in packages_imported_by(module)
         if name not in OURS and name not in sys.stdlib_module_names
     }
-    assert third_party == {"azure", "msgspec", "requests"}
+    assert third_party == {"aiohttp", "azure", "msgspec", "requests"}
     azure = {".".join(n.split(".")[:2]) for m in MODULES for n in imports_of(m) if n.startswith("azure.")}
     assert azure == {"azure.core", "azure.durable_functions", "azure.functions", "azure.identity"}
 

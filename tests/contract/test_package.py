@@ -198,6 +198,7 @@ def requirements(name: str, python: str = "") -> dict[str, Requirement]:
 
 def test_the_app_requires_just_what_it_imports():
     assert set(requirements("requirements.txt")) == {
+        "aiohttp",
         "azure-functions",
         "azure-functions-durable",
         "azure-identity",

@@ -561,7 +561,7 @@ def test_a_cancel_that_foundry_refuses_is_not_quoted_in_the_reason() -> None:
 def test_an_unknown_field_is_named_to_the_caller_only() -> None:
     foundry = ScriptedFoundry()
     ended = foundry.run({"PROMPT-7f3a": 1, "thread_id": "no id"})
-    assert ended.output.endswith("invalid_request: these do not fit: thread_id; 1 unknown fields")
+    assert ended.output.endswith("invalid_request: thread_id does not fit; unknown fields: 1")
     assert "PROMPT-7f3a: is not a field" in ended.custom_status["error"]["message"]
 
 

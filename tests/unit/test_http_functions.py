@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import types
+from datetime import UTC, datetime
 
 import azure.functions as func
 import pytest
@@ -333,6 +334,23 @@ def test_a_cancel_waits_until_the_instance_runs(client):
     client.on_event = lambda *event: client.instances["i1"].update(customStatus={"status": "Cancelling"})
     assert cancel(client)[0] == 202
     assert len(client.events) == 1
+
+
+def test_a_cancel_reaches_an_instance_that_was_rewound(client):
+    """It shows Pending until its next generation, and its old output."""
+    client.instances["i1"] = instance(status="Pending", customStatus={"status": "Running", "step": "get_run"})
+    client.on_event = lambda *event: client.instances["i1"].update(customStatus={"status": "Cancelling"})
+    code, body, _ = cancel(client)
+    assert (code, body["status"], body["runtimeStatus"]) == (202, "Cancelling", "Pending")
+    assert len(client.events) == 1
+
+
+def test_what_is_being_brought_back_is_not_asked_anything(client):
+    died = {"output": "One or more errors occurred. (x exited with code 137 (0x89))", "customStatus": None}
+    client.instances["i1"] = instance(status="Failed", **died, lastUpdatedTime=datetime.now(UTC).isoformat())
+    code, body, headers = cancel(client)
+    assert (code, body["error"]["code"], headers["Retry-After"]) == (503, "recovering", "60")
+    assert client.events == []
 
 
 def test_a_cancel_that_is_lost_is_raised_again(client, environment):

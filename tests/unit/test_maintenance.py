@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,32 +15,23 @@ from typing import Any
 import azure.durable_functions as df
 import pytest
 
-from activities import orphans
 from contracts import RunSnapshot, RunState
-from maintenance import old_history, orphaned_runs
-from maintenance.instances import PAGE, instances_created_between
+from foundry.errors import NotFoundError
+from maintenance import left_behind, old_history, orphaned_runs
+from maintenance.left_behind import Traces, traces_of
 from maintenance.old_history import TERMINAL, purge, purge_by_settings, slices_before
 from maintenance.orphaned_runs import AT_ONCE, LOOK_BACK, SETTLED_AFTER, Memory, scan, suspect_of
+from task_hub import RewindUnsupportedError, TaskHubError
 
 NOW = datetime.now(UTC)
 
 
 class FakeClient:
-    def __init__(self, created: list[datetime] = [], payloads: list[dict[str, Any]] = []) -> None:  # noqa: B006
-        self.created = created
-        self.payloads = payloads
+    def __init__(self) -> None:
         self.purged: list[tuple[Any, ...]] = []
-        self.queries: list[tuple[Any, ...]] = []
         self.fail_at: set[int] = set()
         self.hang_at: set[int] = set()
         self.at_purge: Callable[[], None] = lambda: None
-
-    async def get_status_by(self, start: datetime, end: datetime, statuses: list[Any]) -> list[Any]:
-        self.queries.append((start, end, statuses))
-        if self.payloads:
-            return [SimpleNamespace(to_json=lambda p=p: p) for p in self.payloads]
-        found = [n for n, moment in enumerate(self.created) if start <= moment < end][:PAGE]
-        return [SimpleNamespace(to_json=lambda n=n: {"instanceId": f"i{n}"}) for n in found]
 
     async def purge_instance_history_by(self, start: datetime, end: datetime, statuses: list[Any]) -> Any:
         self.purged.append((start, end, statuses))
@@ -50,6 +41,29 @@ class FakeClient:
         if len(self.purged) in self.hang_at:
             await asyncio.Event().wait()
         return SimpleNamespace(instances_deleted=2)
+
+
+class FakeHub:
+    """The task hub: lists these payloads in pages of three, and remembers what it was asked to rewind."""
+
+    def __init__(self, *payloads: dict[str, Any], **wholes: dict[str, Any]) -> None:
+        self.payloads = list(payloads)
+        self.wholes = wholes
+        self.queries: list[dict[str, Any]] = []
+        self.rewound: list[str] = []
+        self.at_rewind: Callable[[], bool] = lambda: True
+
+    async def pages(self, **query: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        self.queries.append(query)
+        for n in range(0, len(self.payloads), 3):
+            yield self.payloads[n : n + 3]
+
+    async def whole(self, instance_id: str) -> dict[str, Any]:
+        return self.wholes.get(instance_id, {})
+
+    async def rewind(self, instance_id: str, reason: str) -> bool:
+        self.rewound.append(instance_id)
+        return self.at_rewind()
 
 
 class Watch:
@@ -162,17 +176,20 @@ def test_the_timers_end_before_the_platform_kills_their_worker() -> None:
 # --- orphaned runs ---
 
 
-@pytest.mark.parametrize("count", [0, 99, 100, 101, 1000])
-def test_a_full_page_is_split_until_everything_is_listed(count: int) -> None:
-    client = FakeClient([NOW + timedelta(seconds=n) for n in range(count)])
-    found = asyncio.run(instances_created_between(client, NOW, NOW + timedelta(hours=3), ()))
-    assert {p["instanceId"] for p in found} == {f"i{n}" for n in range(count)}
-
-
 def ended(instance_id: str = "i1", *, minutes_ago: float = 1, **custom: Any) -> dict[str, Any]:
     moment = (NOW - timedelta(minutes=minutes_ago)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     status = {"thread_id": "thread_1", "run_requested": True, "run_id": "run_1", "run_status": "in_progress", **custom}
-    return {"name": "agent_run", "instanceId": instance_id, "customStatus": status, "lastUpdatedTime": moment}
+    return {
+        "name": "agent_run",
+        "instanceId": instance_id,
+        "runtimeStatus": "Terminated",
+        "customStatus": status,
+        "output": "outside",
+        "lastUpdatedTime": moment,
+    }
+
+
+DEAD = {"runtimeStatus": "Failed", "output": "One or more errors occurred. (python exited with code 137 (0x89))"}
 
 
 @pytest.mark.parametrize(
@@ -188,8 +205,11 @@ def ended(instance_id: str = "i1", *, minutes_ago: float = 1, **custom: Any) -> 
         (ended(run_status="cancelled"), False),
         (ended(thread_id=None), False),
         ({**ended(), "name": "another"}, False),
-        ({**ended(), "customStatus": None}, False),
-        ({**ended(), "customStatus": "text"}, False),
+        ({**ended(), "customStatus": None}, True),
+        ({**ended(), "customStatus": "text"}, True),
+        ({**ended(run_id=None, run_status=None, run_requested=False, step="create_thread"), **DEAD}, True),
+        ({**ended(run_status="completed"), **DEAD}, True),
+        ({**ended(run_status="completed", status="Failed"), **DEAD}, False),
     ],
 )
 def test_who_may_have_left_a_run(payload: dict[str, Any], suspected: bool) -> None:
@@ -197,18 +217,18 @@ def test_who_may_have_left_a_run(payload: dict[str, Any], suspected: bool) -> No
 
 
 class FakeFoundry:
-    """Replaces `cancel_runs_of_instance`: what it does is up to `looks`, by instance id; else it cancels one run."""
+    """Replaces `cancel_runs_of`: what it does is up to `looks`, by instance id; else it cancels one run."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **looks: Callable[[], int]) -> None:
         self.looks = looks
         self.asked: list[str] = []
         self.otherwise: Callable[[], int] = lambda: 1
-        monkeypatch.setattr(orphaned_runs, "cancel_runs_of_instance", self.cancel)
+        monkeypatch.setattr(orphaned_runs, "cancel_runs_of", self.cancel)
 
-    def cancel(self, thread_id: str, instance_id: str) -> int:
-        assert thread_id == "thread_1"
-        self.asked.append(instance_id)
-        return self.looks.get(instance_id, self.otherwise)()
+    def cancel(self, traces: Traces) -> int:
+        assert traces.thread_ids == ("thread_1",)
+        self.asked.append(traces.instance_id)
+        return self.looks.get(traces.instance_id, self.otherwise)()
 
 
 def boom() -> int:
@@ -216,12 +236,12 @@ def boom() -> int:
 
 
 def test_the_scan_asks_for_terminated_and_failed_instances_of_the_last_hours() -> None:
-    client = FakeClient()
-    asyncio.run(scan(client, Memory()))
-    [(start, end, statuses)] = client.queries
-    assert {s.name for s in statuses} == {"Terminated", "Failed"}
-    assert abs(start - (datetime.now(UTC) - LOOK_BACK)) < timedelta(minutes=1)
-    assert end > datetime.now(UTC)
+    hub = FakeHub()
+    asyncio.run(scan(hub, Memory()))
+    [query] = hub.queries
+    assert set(query["statuses"]) == {"Terminated", "Failed"}
+    assert abs(query["created_from"] - (datetime.now(UTC) - LOOK_BACK)) < timedelta(minutes=1)
+    assert query["created_to"] > datetime.now(UTC)
 
 
 def test_one_failure_keeps_no_other_run_from_being_cancelled(
@@ -230,9 +250,9 @@ def test_one_failure_keeps_no_other_run_from_being_cancelled(
     bad = [f"bad{n}" for n in range(AT_ONCE + 1)]
     good = [f"good{n}" for n in range(2 * AT_ONCE)]
     foundry = FakeFoundry(monkeypatch, **dict.fromkeys(bad, boom))
-    client = FakeClient(payloads=[ended(i) for i in (*good[:1], *bad, *good[1:])])
-    counts = {"scanned": len(bad + good), "cancelled": len(good), "failed": len(bad), "left": 0}
-    assert asyncio.run(scan(client, Memory())) == counts
+    hub = FakeHub(*(ended(i) for i in (*good[:1], *bad, *good[1:])))
+    counts = {"scanned": len(bad + good), "rewound": 0, "cancelled": len(good), "failed": len(bad), "left": 0}
+    assert asyncio.run(scan(hub, Memory())) == counts
     assert sorted(foundry.asked) == sorted(bad + good)
     assert logged(caplog, "agent_run.orphans") == [counts]
     assert {line["instance_id"] for line in logged(caplog, "agent_run.orphan_not_cancelled")} == set(bad)
@@ -245,11 +265,11 @@ def test_a_look_that_hangs_keeps_no_other_run_from_being_cancelled(monkeypatch: 
 
     async def scan_once() -> dict[str, int]:
         try:
-            return await scan(FakeClient(payloads=[ended("hangs"), ended("a"), ended("b")]), Memory())
+            return await scan(FakeHub(ended("hangs"), ended("a"), ended("b")), Memory())
         finally:
             released.set()  # the end of the loop waits for its threads
 
-    assert asyncio.run(scan_once()) == {"scanned": 3, "cancelled": 2, "failed": 1, "left": 0}
+    assert asyncio.run(scan_once()) == {"scanned": 3, "rewound": 0, "cancelled": 2, "failed": 1, "left": 0}
     assert AT_ONCE < 5, "asyncio's threads on a machine with one core"
 
 
@@ -266,17 +286,17 @@ def test_a_few_are_looked_at_at_once_and_what_is_left_comes_first_in_the_next_sc
     foundry, memory = FakeFoundry(monkeypatch), Memory()
     foundry.otherwise = slow_failure
     names = [f"i{n:02}" for n in range(3 * AT_ONCE)]
-    client = FakeClient(payloads=[ended(name, minutes_ago=30 - n) for n, name in enumerate(names)][::-1])
+    hub = FakeHub(*[ended(name, minutes_ago=30 - n) for n, name in enumerate(names)][::-1])
     turns = []
     for _ in range(5):
         watch.seconds = 1000.0
         foundry.asked.clear()
-        counts = asyncio.run(scan(client, memory))
-        assert counts == {"scanned": AT_ONCE, "cancelled": 0, "failed": AT_ONCE, "left": 2 * AT_ONCE}
+        counts = asyncio.run(scan(hub, memory))
+        assert counts == {"scanned": AT_ONCE, "rewound": 0, "cancelled": 0, "failed": AT_ONCE, "left": 2 * AT_ONCE}
         assert logged(caplog, "agent_run.orphans")[-1] == counts
         turns.append(set(foundry.asked))
         if len(turns) == 3:  # one that nobody has looked at yet does not wait for those that have had their turn
-            client.payloads = [*client.payloads[1:], ended("new", minutes_ago=0)]
+            hub.payloads = [*hub.payloads[1:], ended("new", minutes_ago=0)]
     first, second, third = (set(names[n : n + AT_ONCE]) for n in range(0, len(names), AT_ONCE))
     assert turns[:3] == [first, second, third]
     assert "new" in turns[3]
@@ -298,7 +318,7 @@ def test_never_more_than_a_few_are_looked_at_at_once(monkeypatch: pytest.MonkeyP
         return 1
 
     FakeFoundry(monkeypatch).otherwise = counted
-    assert asyncio.run(scan(FakeClient(payloads=[ended(f"i{n}") for n in range(20)]), Memory()))["cancelled"] == 20
+    assert asyncio.run(scan(FakeHub(*(ended(f"i{n}") for n in range(20))), Memory()))["cancelled"] == 20
     assert most <= AT_ONCE == 4
 
 
@@ -306,17 +326,17 @@ def test_an_instance_is_looked_at_until_nothing_can_come_any_more(monkeypatch: p
     foundry, memory = FakeFoundry(monkeypatch), Memory()
     foundry.otherwise = lambda: 0
     long_ago = SETTLED_AFTER.total_seconds() / 60 + 1
-    client = FakeClient(payloads=[ended("fresh"), ended("old", minutes_ago=long_ago)])
-    assert asyncio.run(scan(client, memory))["scanned"] == 2
-    assert asyncio.run(scan(client, memory))["scanned"] == 1
+    hub = FakeHub(ended("fresh"), ended("old", minutes_ago=long_ago))
+    assert asyncio.run(scan(hub, memory))["scanned"] == 2
+    assert asyncio.run(scan(hub, memory))["scanned"] == 1
     assert foundry.asked[2:] == ["fresh"]
 
 
 def test_an_old_instance_is_not_settled_by_a_look_that_failed_or_found_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeFoundry(monkeypatch, bad=boom)
-    memory, client = Memory(), FakeClient(payloads=[ended("bad", minutes_ago=60), ended("had", minutes_ago=60)])
+    memory, hub = Memory(), FakeHub(ended("bad", minutes_ago=60), ended("had", minutes_ago=60))
     for _ in range(2):
-        assert asyncio.run(scan(client, memory))["scanned"] == 2
+        assert asyncio.run(scan(hub, memory))["scanned"] == 2
 
 
 @pytest.mark.parametrize("hangs", [False, True])
@@ -325,13 +345,14 @@ def test_a_hub_that_cannot_be_listed_is_logged_and_survived(
 ) -> None:
     monkeypatch.setattr(orphaned_runs, "LISTING_SECONDS", 0.02)
 
-    class Broken(FakeClient):
-        async def get_status_by(self, *_: Any) -> list[Any]:
+    class Broken(FakeHub):
+        async def pages(self, **_: Any) -> AsyncIterator[list[dict[str, Any]]]:
+            yield [ended()]
             if hangs:
                 await asyncio.Event().wait()
             raise RuntimeError("storage")
 
-    counts = {"scanned": 0, "cancelled": 0, "failed": 0, "left": 0}
+    counts = {"scanned": 0, "rewound": 0, "cancelled": 0, "failed": 0, "left": 0}
     assert asyncio.run(asyncio.wait_for(scan(Broken(), Memory()), 20)) == counts
     [line] = logged(caplog, "agent_run.orphans")
     assert line == {**counts, "error": "TimeoutError" if hangs else "RuntimeError"}
@@ -344,28 +365,162 @@ def run(run_id: str, instance_id: str | None, state: RunState = RunState.ACTIVE)
     return RunSnapshot(run_id=run_id, thread_id="thread_1", state=state, raw_status="any", instance_id=instance_id)
 
 
-def cancelled_for(monkeypatch: pytest.MonkeyPatch, instance_id: str, *runs: RunSnapshot) -> list[str]:
-    """Return the ids of the runs that are cancelled for the instance, of those on its thread."""
+def cancelled_for(
+    monkeypatch: pytest.MonkeyPatch, traces: Traces, *runs: RunSnapshot, threads: tuple[str, ...] = ()
+) -> list[str]:
+    """Return the ids of the runs that are cancelled for the instance, of those on its threads."""
     cancelled: list[str] = []
+
+    def list_runs(thread_id: str) -> list[RunSnapshot]:
+        if thread_id == "thread_gone":
+            raise NotFoundError("no such thread")
+        return list(runs)
+
     service = SimpleNamespace(
-        list_runs=lambda thread_id: list(runs), cancel_run=lambda thread_id, run_id: cancelled.append(run_id)
+        list_runs=list_runs,
+        cancel_run=lambda thread_id, run_id: cancelled.append(run_id),
+        threads_of_instance=lambda instance_id: list(threads),
     )
-    monkeypatch.setattr(orphans, "load_settings", lambda: None)
-    monkeypatch.setattr(orphans, "agent_service", lambda settings: service)
-    assert orphans.cancel_runs_of_instance("thread_1", instance_id) == len(cancelled)
+    monkeypatch.setattr(left_behind, "load_settings", lambda: None)
+    monkeypatch.setattr(left_behind, "agent_service", lambda settings: service)
+    assert left_behind.cancel_runs_of(traces) == len(cancelled)
     return cancelled
+
+
+MINE = Traces("mine", ("thread_1",))
 
 
 def test_only_runs_with_the_instances_stamp_are_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     others = [run("unstamped", None), run("stranger", "another"), run("longer", "mine-2"), run("shorter", "min")]
-    assert cancelled_for(monkeypatch, "mine", *others, run("own", "mine")) == ["own"]
-    assert cancelled_for(monkeypatch, "mine", *others) == []
+    assert cancelled_for(monkeypatch, MINE, *others, run("own", "mine")) == ["own"]
+    assert cancelled_for(monkeypatch, MINE, *others) == []
 
 
 def test_a_stamp_is_cut_where_foundry_takes_no_longer_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cancelled_for(monkeypatch, "i" * 600, run("own", "i" * 512)) == ["own"]
+    traces = Traces("i" * 600, ("thread_1",))
+    assert cancelled_for(monkeypatch, traces, run("own", "i" * 512)) == ["own"]
 
 
 def test_only_runs_that_can_be_stopped_are_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [run(state.name, "mine", state) for state in RunState]
-    assert set(cancelled_for(monkeypatch, "mine", *runs)) == {"ACTIVE", "REQUIRES_ACTION"}
+    assert set(cancelled_for(monkeypatch, MINE, *runs)) == {"ACTIVE", "REQUIRES_ACTION"}
+
+
+def test_a_thread_that_foundry_has_deleted_has_no_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cancelled_for(monkeypatch, Traces("mine", ("thread_gone", "thread_1")), run("own", "mine")) == ["own"]
+    assert cancelled_for(monkeypatch, Traces("mine", ("thread_gone",)), run("own", "mine")) == []
+
+
+def test_a_thread_whose_id_got_lost_is_found_by_its_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = Traces("mine", (), made_one=True)
+    assert cancelled_for(monkeypatch, lost, run("own", "mine"), threads=("thread_7",)) == ["own"]
+    assert cancelled_for(monkeypatch, Traces("mine", ()), run("own", "mine"), threads=("thread_7",)) == []
+
+
+def test_a_deleted_thread_is_settled_and_warned_about_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = SimpleNamespace(list_runs=lambda _: (_ for _ in ()).throw(NotFoundError("gone")))
+    monkeypatch.setattr(left_behind, "load_settings", lambda: None)
+    monkeypatch.setattr(left_behind, "agent_service", lambda settings: service)
+    hub, memory = FakeHub(ended(minutes_ago=60)), Memory()
+    counts = {"scanned": 1, "rewound": 0, "cancelled": 0, "failed": 0, "left": 0}
+    assert asyncio.run(scan(hub, memory)) == counts
+    assert asyncio.run(scan(hub, memory)) == {**counts, "scanned": 0}
+
+
+# --- what input and history tell ---
+
+RESULT = {"value": {"thread_id": "thread_h"}}
+CREATED = {"EventType": "TaskCompleted", "FunctionName": "create_thread", "Result": RESULT}
+UNFINISHED = {"EventType": "TaskScheduled", "Name": "create_thread"}
+
+
+@pytest.mark.parametrize(
+    ("given", "history", "traces"),
+    [
+        ({"request": {"thread_id": "thread_r"}}, [], Traces("i1", ("thread_r",))),
+        ({"user_message": "hi", "thread_id": "thread_r"}, [], Traces("i1", ("thread_r",))),
+        ({"progress": {"thread_id": "thread_p", "instance_id": "i0"}}, [], Traces("i0", ("thread_p",))),
+        ('{"progress": {"thread_id": "thread_p"}}', [], Traces("i1", ("thread_p",))),
+        ({"request": {}}, [CREATED], Traces("i1", ("thread_h",))),
+        ({"request": {}}, [{**CREATED, "Result": json.dumps(RESULT)}], Traces("i1", ("thread_h",))),
+        ({"request": {}}, [UNFINISHED], Traces("i1", (), made_one=True)),
+        ({"request": {}}, [{**CREATED, "Result": None}], Traces("i1", (), made_one=True)),
+        ({"request": {}}, [], Traces("i1", ())),
+        (None, None, Traces("i1", ())),
+        ("no JSON", "none", Traces("i1", ())),
+    ],
+)
+def test_input_and_history_tell_the_threads(given: Any, history: Any, traces: Traces) -> None:
+    assert traces_of({"instanceId": "i1", "input": given, "historyEvents": history}) == traces
+
+
+# --- healing ---
+
+
+def died(instance_id: str = "i1", *, minutes_ago: float = 1, **fields: Any) -> dict[str, Any]:
+    return {**ended(instance_id, minutes_ago=minutes_ago), **DEAD, **fields}
+
+
+def test_an_instance_that_died_with_its_worker_is_rewound_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    foundry, hub, memory = FakeFoundry(monkeypatch), FakeHub(died(), ended("i2")), Memory()
+    counts = asyncio.run(scan(hub, memory))
+    assert counts == {"scanned": 2, "rewound": 1, "cancelled": 1, "failed": 0, "left": 0}
+    assert hub.rewound == ["i1"]
+    assert foundry.asked == ["i2"]
+    assert logged(caplog, "agent_run.rewound") == [{"instance_id": "i1"}]
+    asyncio.run(scan(hub, memory))
+    assert hub.rewound == ["i1"]
+    assert sorted(foundry.asked) == ["i1", "i2", "i2"], "it failed again: its run is stopped"
+
+
+def test_a_worker_that_knows_nothing_of_the_rewind_reads_it_in_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    foundry = FakeFoundry(monkeypatch)
+    hub = FakeHub(died(), i1={"instanceId": "i1", "historyEvents": [{"EventType": "GenericEvent"}]})
+    assert asyncio.run(scan(hub, Memory()))["cancelled"] == 1
+    assert hub.rewound == []
+    assert foundry.asked == ["i1"]
+
+
+def test_what_ended_too_long_ago_is_stopped_and_not_rewound(monkeypatch: pytest.MonkeyPatch) -> None:
+    foundry, hub = FakeFoundry(monkeypatch), FakeHub(died(minutes_ago=13))
+    assert asyncio.run(scan(hub, Memory()))["cancelled"] == 1
+    assert hub.rewound == []
+    assert foundry.asked == ["i1"]
+
+
+def test_where_the_provider_knows_no_rewind_the_runs_are_stopped(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unsupported() -> bool:
+        raise RewindUnsupportedError("no")
+
+    foundry, hub, memory = FakeFoundry(monkeypatch), FakeHub(died("i1"), died("i2")), Memory()
+    hub.at_rewind = unsupported
+    assert asyncio.run(scan(hub, memory))["cancelled"] == 2
+    assert sorted(foundry.asked) == ["i1", "i2"]
+    assert {line["error"] for line in logged(caplog, "agent_run.not_rewound")} == {"unsupported"}
+    tried = len(hub.rewound)
+    asyncio.run(scan(hub, memory))
+    assert len(hub.rewound) == tried
+
+
+def test_a_rewind_that_the_platform_does_not_take_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy() -> bool:
+        raise TaskHubError("500")
+
+    foundry, hub, memory = FakeFoundry(monkeypatch), FakeHub(died()), Memory()
+    hub.at_rewind = busy
+    assert asyncio.run(scan(hub, memory))["failed"] == 1
+    hub.at_rewind = lambda: True
+    assert asyncio.run(scan(hub, memory))["rewound"] == 1
+    assert foundry.asked == []
+
+
+def test_a_null_custom_status_leaves_input_and_history_to_tell_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    foundry = FakeFoundry(monkeypatch)
+    payload = {**ended(), "runtimeStatus": "Failed", "customStatus": None, "output": "The event cannot be decoded"}
+    whole = {**payload, "input": {"request": {"thread_id": "thread_1"}}, "historyEvents": []}
+    assert asyncio.run(scan(FakeHub(payload, i1=whole), Memory()))["cancelled"] == 1
+    assert foundry.asked == ["i1"]

@@ -1,12 +1,15 @@
 """The flat status document of one instance."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from http_api.status_document import is_cancelling, is_ended, status_document
+from http_api import status_document as module
+from http_api.status_document import is_cancelling, is_ended, is_recovering, takes_events
+from recovery import RECOVERING_FOR, REWOUND_WITHIN, died_with_its_worker, may_be_rewound, was_rewound
 from tests.unit.scripted import PROMPT, no_deadline
 
 OUTCOME = {
@@ -31,6 +34,13 @@ CUSTOM = {
     "required_action": None,
     "error": None,
 }
+
+
+ENDED_AT = datetime(2026, 11, 21, 10, 0, 1, tzinfo=UTC)
+
+
+def status_document(payload, now=ENDED_AT):
+    return module.status_document(payload, now)
 
 
 def durable(runtime_status="Running", **fields):
@@ -158,7 +168,7 @@ def test_callers_read_foundrys_own_words_which_the_output_lacks():
     assert other["error"] == {"code": "invalid_request", "message": "POST answered 400"}
 
 
-@pytest.mark.parametrize("output", [None, "", {}, [], 5, "Non-Deterministic workflow detected"])
+@pytest.mark.parametrize("output", [None, "", {}, [], 5, "The event cannot be decoded"])
 def test_another_failure_falls_back_to_the_custom_status(output):
     shown = {"code": "timeout", "message": "not done"}
     assert status_document(durable("Failed", output=output, customStatus={"error": shown}))["error"] == shown
@@ -204,3 +214,85 @@ def test_odd_outputs_and_custom_statuses_give_a_document(runtime_status, output,
 
 def test_an_empty_status_gives_a_document():
     assert status_document({})["status"] == "Running"
+
+
+# --- instances that died with their worker ---
+
+DEAD = 'One or more errors occurred. ("/opt/python worker.py" exited with code 137 (0x89))'
+NOT_DETERMINISTIC = "Non-Deterministic workflow detected: A previous execution of this orchestration ..."
+
+
+def dead(output=DEAD, **fields):
+    return durable("Failed", output=output, **{"customStatus": CUSTOM, **fields})
+
+
+@pytest.mark.parametrize("output", [DEAD, NOT_DETERMINISTIC])
+@pytest.mark.parametrize("custom", [None, CUSTOM, {**CUSTOM, "status": "Cancelling"}])
+def test_who_died_with_its_worker_recovers(output, custom):
+    document = status_document(dead(output, customStatus=custom))
+    assert document["status"] == ("Cancelling" if custom and custom["status"] == "Cancelling" else "Running")
+    assert document["step"] == "recovering"
+    assert document["runtimeStatus"] == "Failed"
+    assert document["error"] is None
+    assert not is_ended(document)
+    assert is_recovering(document)
+    assert not takes_events(document)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        dead(runtimeStatus="Terminated"),
+        dead(customStatus={**CUSTOM, "status": "Failed"}),
+        dead(customStatus={**CUSTOM, "status": "Cancelled"}),
+        dead(output=f"Orchestrator function 'agent_run' failed: worker_died: {DEAD}"),
+        dead(output=None),
+        dead(output="The event cannot be decoded"),
+        dead(output=NOT_DETERMINISTIC, version="0.9"),
+    ],
+)
+def test_who_ended_otherwise_has_ended(payload):
+    assert not died_with_its_worker(payload)
+    assert is_ended(status_document(payload))
+
+
+def test_an_instance_that_is_not_brought_back_has_failed():
+    died = dead(version="1.0")
+    late = ENDED_AT + RECOVERING_FOR
+    assert is_recovering(status_document(died, late - timedelta(seconds=1)))
+    document = status_document(died, late)
+    assert (document["status"], document["error"]["code"]) == ("Failed", "worker_died")
+    assert "new idempotency key" in document["error"]["message"]
+    assert document["thread_id"] == "thread_0"
+
+
+def test_nothing_is_rewound_that_a_caller_was_told_to_have_ended():
+    assert REWOUND_WITHIN < RECOVERING_FOR
+    assert may_be_rewound(dead(), ENDED_AT + REWOUND_WITHIN - timedelta(seconds=1))
+    assert not may_be_rewound(dead(), ENDED_AT + REWOUND_WITHIN)
+
+
+@pytest.mark.parametrize(
+    ("history", "rewound"),
+    [
+        (None, False),
+        ([{"EventType": "ExecutionStarted"}, {"EventType": "TaskCompleted"}], False),
+        ([{"EventType": "ExecutionStarted"}, {"EventType": "GenericEvent"}], True),
+    ],
+)
+def test_a_rewind_leaves_a_trace(history, rewound):
+    assert was_rewound(history) is rewound
+
+
+def test_a_rewound_instance_takes_events_while_it_shows_pending():
+    assert takes_events(status_document(durable("Pending", customStatus=CUSTOM)))
+    assert takes_events(status_document(durable("Pending", output=DEAD)))
+    assert not takes_events(status_document(durable("Pending")))
+    assert not takes_events(status_document(durable("Completed", customStatus=CUSTOM)))
+
+
+def test_a_failure_that_is_not_ours_shows_no_trace():
+    document = status_document(durable("Failed", output="Exception: no\n  File '/home/x.py', line 5\n" + "x" * 9999))
+    assert document["output"] == "Exception: no"
+    assert "home" not in json.dumps(document)
+    assert len(status_document(durable("Failed", output="x" * 9999))["output"]) < 1000

@@ -1,0 +1,77 @@
+"""What an instance that has ended may have left in Foundry, and stopping it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts import RunState
+from foundry.connection import agent_service
+from foundry.errors import NotFoundError
+from settings import load_settings
+
+_STOPPABLE = {RunState.ACTIVE, RunState.REQUIRES_ACTION}
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Where to look: the threads that an instance worked on, and the instance that its stamps name."""
+
+    instance_id: str
+    thread_ids: tuple[str, ...]
+    made_one: bool = False
+    """No thread is known, yet it may have created one."""
+
+
+def traces_of(payload: Mapping[str, Any]) -> Traces:
+    """Return what the input and the history of an instance tell, from a Durable status payload that has both. Pure.
+
+    The input is a start request, or what an earlier generation knew; the history holds the thread that was created.
+    """
+    given = _object(payload.get("input"))
+    progress, request = _object(given.get("progress")), _object(given.get("request")) or given
+    created = [e for e in _events(payload) if "create_thread" in (e.get("FunctionName"), e.get("Name"))]
+    results = [_object(_object(event.get("Result")).get("value")) for event in created]
+    known = [found.get("thread_id") for found in (progress, request, *results)]
+    thread_ids = tuple(dict.fromkeys(t for t in known if isinstance(t, str) and t))
+    stamped = progress.get("instance_id")
+    return Traces(
+        instance_id=stamped if isinstance(stamped, str) else str(payload.get("instanceId")),
+        thread_ids=thread_ids,
+        made_one=bool(created) and not thread_ids,
+    )
+
+
+def _events(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    history = payload.get("historyEvents")
+    return (event for event in (history if isinstance(history, list) else []) if isinstance(event, Mapping))
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """Return the value where it is an object, or JSON text of one (of one ...)."""
+    while isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def cancel_runs_of(traces: Traces) -> int:
+    """Cancel the active runs that carry the instance's stamp, on its threads or, where none is known, on the newest
+    threads that carry it; return how many. What Foundry has deleted has no run. Blocks; raises `FoundryError`.
+    """
+    service = agent_service(load_settings())
+    instance_id = traces.instance_id[:512]
+    thread_ids = service.threads_of_instance(instance_id) if traces.made_one else traces.thread_ids
+    cancelled = 0
+    for thread_id in thread_ids:
+        with contextlib.suppress(NotFoundError):
+            for run in service.list_runs(thread_id):
+                if run.instance_id == instance_id and run.state in _STOPPABLE:
+                    service.cancel_run(thread_id, run.run_id)
+                    cancelled += 1
+    return cancelled

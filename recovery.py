@@ -1,0 +1,73 @@
+"""Instances that failed because their worker died while the orchestrator ran: what they are taken for, and until when.
+
+The platform ends such an instance as Failed for good, although the orchestration could go on (durable-protocol.md,
+"Worker deaths"). The timer trigger `cancel_orphaned_runs` rewinds it once; until then its run counts as going on. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contracts import ORCHESTRATOR_VERSION
+
+REWOUND_WITHIN = timedelta(minutes=12)
+"""After its end. Two scans, and what they may take."""
+
+RECOVERING_FOR = timedelta(minutes=15)
+"""Longer than it may be rewound: what a caller is told to have ended stays so."""
+
+FINAL_STATUSES = frozenset({"Success", "Failed", "Cancelled"})
+"""Of the custom status: the orchestrator itself has said how it ends."""
+
+_WORKER_DIED = re.compile(r"exited with code \d+|worker process .{0,40}(terminated|exited)", re.IGNORECASE)
+_NOT_DETERMINISTIC = "Non-Deterministic workflow detected"
+"""What the platform says where the worker had died after an action was sent."""
+
+
+def died_with_its_worker(payload: Mapping[str, Any]) -> bool:
+    """Say whether the instance of this Durable status payload ended because its worker died in an episode.
+
+    A text that the orchestrator raised itself is none of the platform's. An instance of another version than this
+    code's may well be not deterministic.
+    """
+    custom, output = payload.get("customStatus"), payload.get("output")
+    if payload.get("runtimeStatus") != "Failed" or not isinstance(output, str):
+        return False
+    if isinstance(custom, Mapping) and custom.get("status") in FINAL_STATUSES:
+        return False
+    if output.startswith("Orchestrator function "):
+        return False
+    ours = payload.get("version") in (None, "", ORCHESTRATOR_VERSION)
+    return bool(_WORKER_DIED.search(output)) or (output.startswith(_NOT_DETERMINISTIC) and ours)
+
+
+def is_recovering(payload: Mapping[str, Any], now: datetime) -> bool:
+    """Say whether the instance counts as going on, since it will be rewound."""
+    return died_with_its_worker(payload) and now < ended_at(payload) + RECOVERING_FOR
+
+
+def may_be_rewound(payload: Mapping[str, Any], now: datetime) -> bool:
+    """Say whether to rewind the instance, unless that was done before (`was_rewound`)."""
+    return died_with_its_worker(payload) and now < ended_at(payload) + REWOUND_WITHIN
+
+
+def was_rewound(history_events: Any) -> bool:
+    """Say whether the present generation was rewound already: each rewind leaves a generic event in its history."""
+    events = history_events if isinstance(history_events, list) else []
+    return any(isinstance(e, Mapping) and e.get("EventType") == "GenericEvent" for e in events)
+
+
+def is_rewound_and_waits(payload: Mapping[str, Any]) -> bool:
+    """Say whether the instance has been rewound and its present generation goes on: it shows Pending, yet has a past,
+    and takes events.
+    """
+    past = payload.get("customStatus") or payload.get("output")
+    return payload.get("runtimeStatus") == "Pending" and bool(past)
+
+
+def ended_at(payload: Mapping[str, Any]) -> datetime:
+    """Return when the instance was last written."""
+    return datetime.fromisoformat(str(payload["lastUpdatedTime"])).replace(tzinfo=UTC)

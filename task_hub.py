@@ -1,0 +1,105 @@
+"""The app's task hub, as far as the durable client of the SDK does not reach: whole lists, histories, rewinds.
+
+The SDK lists a first page only and shows no history (durable-protocol.md, rule 14). Its binding brings the extension's
+address on this machine, which answers both without a key. This is the only module that looks into the SDK's client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import azure.durable_functions as df
+import msgspec
+
+PAGE = 1000
+"""The extension gives no more at once."""
+
+_TOKEN = "x-ms-continuation-token"  # noqa: S105 - a header's name
+_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
+_NO_SUCH_OPERATION = ("not supported", "notsupported", "notimplemented", "not implemented")
+
+
+class TaskHubError(RuntimeError):
+    """The platform did not do what it was asked for; asking again may help."""
+
+
+class RewindUnsupportedError(TaskHubError):
+    """The storage provider knows no rewind."""
+
+
+class TaskHub:
+    """The instances of this app's task hub. Raises `TaskHubError`, or what aiohttp raises for the network."""
+
+    def __init__(self, client: df.DurableOrchestrationClient) -> None:
+        self._address: str = client._orchestration_bindings.rpc_base_url  # noqa: SLF001 - see the module's docstring
+
+    async def pages(
+        self, *, created_from: datetime, created_to: datetime, statuses: Sequence[str]
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield the Durable status payloads of all instances created in the window, without their inputs, a page at a
+        time. A page may be empty.
+        """
+        query = {
+            "createdTimeFrom": _time(created_from),
+            "createdTimeTo": _time(created_to),
+            "runtimeStatus": ",".join(statuses),
+            "showInput": "false",
+            "top": str(PAGE),
+        }
+        token, seen = "", {""}
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+            while True:
+                headers = {_TOKEN: token} if token else {}
+                async with session.get(f"{self._address}instances/?{urlencode(query)}", headers=headers) as answer:
+                    rows = _json(await answer.read())
+                    token = answer.headers.get(_TOKEN, "")
+                if answer.status != 200 or not isinstance(rows, list):
+                    raise TaskHubError(f"the platform answered {answer.status} to a list of instances")
+                yield [row for row in rows if isinstance(row, dict)]
+                if token in seen:
+                    return
+                seen.add(token)
+
+    async def whole(self, instance_id: str) -> Mapping[str, Any]:
+        """Return the Durable status payload with `input` and `historyEvents` and their results; empty where there is no
+        such instance.
+        """
+        query = "showInput=true&showHistory=true&showHistoryOutput=true"
+        address = f"{self._address}instances/{quote(instance_id, safe='')}?{query}"
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(address) as answer:
+            payload = _json(await answer.read())
+        if answer.status == 404:
+            return {}
+        if answer.status not in (200, 202) or not isinstance(payload, dict):
+            raise TaskHubError(f"the platform answered {answer.status} to a look at an instance")
+        return payload
+
+    async def rewind(self, instance_id: str, reason: str) -> bool:
+        """Put a failed instance back to before its failure; return whether it had failed. Raises
+        `RewindUnsupportedError`.
+        """
+        address = f"{self._address}instances/{quote(instance_id, safe='')}/rewind?{urlencode({'reason': reason})}"
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.post(address) as answer:
+            text = (await answer.read()).decode("utf-8", "replace").lower()
+        if answer.status in (200, 202):
+            return True
+        if answer.status in (404, 410, 412):
+            return False
+        if answer.status in (405, 501) or any(words in text for words in _NO_SUCH_OPERATION):
+            raise RewindUnsupportedError("the storage provider knows no rewind")
+        raise TaskHubError(f"the platform answered {answer.status} to a rewind")
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body) if body else None
+    except msgspec.DecodeError:
+        return None
