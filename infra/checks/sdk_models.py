@@ -56,7 +56,7 @@ def _newer(module: str, models: Any, model: type) -> Shape:
             rest_field = base.__dict__.get(attribute)
             if not hasattr(rest_field, "_rest_name_input"):
                 continue
-            text = annotation if isinstance(annotation, str) else repr(annotation)
+            text = annotation if isinstance(annotation, str) else _spelled(annotation)
             read_only = getattr(rest_field, "_visibility", None) == ["read"]
             wire_name = getattr(rest_field, "_rest_name_input", None) or attribute
             shape[wire_name] = _property(module, models, text, read_only=read_only, required=_required(text))
@@ -80,6 +80,11 @@ def _older(module: str, models: Any, model: Any) -> Shape:
             required=bool(rules.get("required")),
         )
     return shape
+
+
+def _spelled(annotation: Any) -> str:
+    """Return the text of an annotation; Python 3.14 writes `X | None` where those before have `typing.Optional[X]`."""
+    return re.sub(r"^(.*) \| None$", r"typing.Optional[\1]", repr(annotation))
 
 
 def _required(annotation: str) -> bool:

@@ -12,6 +12,8 @@ import collections.abc
 import typing
 from dataclasses import dataclass
 
+import azure.functions as func
+
 _IMPORTS = """\
 import collections.abc
 import typing
@@ -330,7 +332,7 @@ _NAMES = (
         _http("(req, context: Optional[func.Context]) -> str"),
         _refused(
             'the "context" parameter is expected to be of type azure.functions.Context, got '
-            '"typing.Optional[azure.functions._abc.Context]"'
+            f'"{typing.Optional[func.Context]!r}"'
         ),
     ),
     LoadCase(
