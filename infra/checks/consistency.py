@@ -38,6 +38,9 @@ DURABLE = {
     "versionFailureStrategy": "Reject",
 }
 
+AZD = ">= 1.24.1"
+"""`azd down` of an older one deletes every resource group of a deployment (azure-dev #2916, mended by #7698)."""
+
 
 @check("host-durable")
 def host_durable(project: Project) -> Found:
@@ -83,6 +86,8 @@ def host_logging(project: Project) -> Found:
         yield _HOST, 1, "samplingSettings.excludedTypes lacks Trace: failed runs would be lost to the alerts"
     if logging.get("logLevel", {}).get("Function", "Information") != "Information":
         yield _HOST, 1, "logLevel.Function is not Information: the app's own lines would be dropped"
+    if logging.get("logLevel", {}).get("Azure.Core") != "Warning":
+        yield _HOST, 1, "logLevel.Azure.Core is not Warning: the host would log every request to storage"
 
 
 @check("host-threads")
@@ -232,7 +237,9 @@ def auth_level(project: Project) -> Found:
 
 @check("azure-yaml")
 def azure_yaml(project: Project) -> Found:
-    """azd deploys the service to the app with its tag, from the folder that infra/package.py fills."""
+    """azd deploys the service to the app with its tag, from the folder that infra/package.py fills; one that would
+    delete Foundry's resource group is refused.
+    """
     config: dict[str, Any] = yaml.safe_load(project.text("azure.yaml") or "{}")
     services = config.get("services", {})
     resources = project.templates.get(_RESOURCES)
@@ -250,6 +257,8 @@ def azure_yaml(project: Project) -> Found:
             yield "azure.yaml", 1, f"prepackage on {system} does not run infra/package.py"
     if config.get("infra") != {"provider": "bicep", "path": "infra", "module": "main"}:
         yield "azure.yaml", 1, "infra is not main.bicep of the folder infra"
+    if (config.get("requiredVersions") or {}).get("azd") != AZD:
+        yield "azure.yaml", 1, f"requiredVersions does not ask for azd {AZD}"
 
 
 @check("query")

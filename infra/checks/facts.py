@@ -94,7 +94,9 @@ LOG_EVENTS = {
         "prompt_tokens completion_tokens total_tokens"
     ),
     "agent_run.foundry_error": "activity code message retryable",
-    "agent_run.orphans": "scanned cancelled failed left error",
+    "agent_run.orphans": "scanned rewound cancelled failed left error",
+    "agent_run.rewound": "instance_id",
+    "agent_run.not_rewound": "instance_id error",
     "agent_run.purged": "deleted failed kept error",
 }
 """What the app logs for queries: name of the event, and the fields of its JSON object."""
