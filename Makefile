@@ -30,11 +30,11 @@ $(READY): requirements.txt requirements-dev.txt
 
 install: $(READY) ## create .venv and install everything
 
-demo: $(READY) ## run an agent durably on this machine, without Azure
+demo: $(READY) ## run an agent durably on this machine, kill the host under it, count what happened
 	@$(BIN)/python -m local.demo
 
-start: $(READY) ## host and emulator in the foreground, Ctrl-C ends both
-	@$(BIN)/python -m local.start
+start: $(READY) ## host and emulator until Ctrl-C: make start PORT=7072 DB=other.db ARGS=--help
+	@$(BIN)/python -m local.start $(if $(PORT),--port $(PORT)) $(if $(DB),--db "$(DB)") $(ARGS)
 
 test: $(READY) $(INFRA_READY) ## all tests
 	@$(BIN)/python -m pytest -n 4 --dist worksteal

@@ -8,9 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from local.signals import kill_with_parent
 
 APP_ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -25,7 +29,7 @@ class ServiceError(RuntimeError):
 class Service:
     """One local service as a child process; `ready` is what it wrote when it began to listen."""
 
-    def __init__(self, module: str, arguments: list[str], *, environment: dict[str, str], quiet: bool) -> None:
+    def __init__(self, module: str, arguments: Sequence[str], *, environment: Mapping[str, str], quiet: bool) -> None:
         self.module = module
         self.ready: dict[str, Any] = {}
         self._directory = tempfile.TemporaryDirectory(prefix="functions-")
@@ -39,6 +43,7 @@ class Service:
             stdout=self._log,
             stderr=subprocess.STDOUT if quiet else None,
             start_new_session=True,  # Ctrl-C reaches this program only, which then ends its services in order
+            preexec_fn=kill_with_parent(),  # noqa: PLW1509 - this program has one thread
         )
 
     def wait_until_ready(self) -> None:
@@ -56,19 +61,26 @@ class Service:
         """Say whether the process is alive."""
         return self._process.poll() is None
 
+    def kill(self) -> int:
+        """End the process at once, as a crash does; return the id that it had."""
+        self._process.kill()
+        self._process.wait()
+        return self._process.pid
+
     def stop(self) -> None:
-        """End the process, gently at first."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
+        """End the process gently; at once where that takes too long, or somebody interrupts it."""
+        try:
+            if self.is_running():
+                self._process.terminate()
                 self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-        self._directory.cleanup()
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self.kill()
+            if self._log is not None:
+                self._log.close()
+                self._log = None
+            self._directory.cleanup()
 
     def _last_line(self) -> str:
         if self._log is None:
@@ -81,63 +93,78 @@ class Service:
 class LocalServices:
     """Host and emulator together, as a context manager that leaves no process behind.
 
-    With `project_endpoint` (a real project) there is no emulator.
+    With `project_endpoint` (a real project) there is no emulator. `environment` is for the host; `quiet` keeps its
+    lines off the terminal, as those of the emulator always are.
     """
 
-    def __init__(self, *, project_endpoint: str | None, host_arguments: list[str], quiet: bool) -> None:
+    def __init__(
+        self,
+        *,
+        project_endpoint: str | None,
+        host_arguments: Sequence[str],
+        emulator_arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        quiet: bool,
+    ) -> None:
         self._endpoint = project_endpoint
         self._host_arguments = host_arguments
+        self._emulator_arguments = emulator_arguments
+        self._environment = dict(environment or {})
         self._quiet = quiet
-        self._services: list[Service] = []
+        self._stack = ExitStack()
+        self.emulator: Service | None = None
+        self.host: Service
 
     def __enter__(self) -> Self:
-        try:
-            environment: dict[str, str] = {}
+        with ExitStack() as stack:  # ends in reverse order: the host still asks the emulator while it drains
             if self._endpoint is None:
-                emulator = self._start("local.foundry_emulator", [], environment)
-                environment = {
-                    "FOUNDRY_PROJECT_ENDPOINT": emulator.ready["endpoint"],
-                    "FOUNDRY_ACCESS_TOKEN": "local-emulator-needs-none",
+                self.emulator = self._start(stack, "local.foundry_emulator", self._emulator_arguments, quiet=True)
+                self._environment |= {
+                    "FOUNDRY_PROJECT_ENDPOINT": self.emulator.ready["endpoint"],
+                    "FOUNDRY_ACCESS_TOKEN": self.emulator.ready["token"],
                 }
-            self._start("local.functions_host", self._host_arguments, environment)
-        except BaseException:
-            self._stop()
-            raise
+            else:
+                self._environment["FOUNDRY_PROJECT_ENDPOINT"] = self._endpoint
+            self.host = self._start_host(stack)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
+        self._stack.close()
 
     @property
     def url(self) -> str:
         """The host's URL."""
-        url: str = self._services[-1].ready["url"]
+        url: str = self.host.ready["url"]
         return url
 
     def wait(self) -> None:
         """Return when one of the services has ended by itself."""
-        while all(s.is_running() for s in self._services):
+        while self.host.is_running() and (self.emulator is None or self.emulator.is_running()):
             time.sleep(0.2)
 
-    def _start(self, module: str, arguments: list[str], environment: dict[str, str]) -> Service:
-        service = Service(module, arguments, environment=environment, quiet=self._quiet)
-        self._services.append(service)
+    def restart_host(self) -> None:
+        """Start the host again on its port, after `host.kill`."""
+        port = self.url.rsplit(":", 1)[1]
+        self.host = self._start_host(self._stack, "--port", port)
+
+    def _start_host(self, stack: ExitStack, *more: str) -> Service:
+        arguments = [*self._host_arguments, *more]  # the last one of two counts
+        return self._start(stack, "local.functions_host", arguments, quiet=self._quiet)
+
+    def _start(self, stack: ExitStack, module: str, arguments: Sequence[str], *, quiet: bool) -> Service:
+        service = Service(module, arguments, environment=self._environment, quiet=quiet)
+        stack.callback(service.stop)
         service.wait_until_ready()
         return service
 
-    def _stop(self) -> None:
-        """End the host first: it still asks the emulator while it drains."""
-        for service in reversed(self._services):
-            service.stop()
-        self._services.clear()
-
 
 def configured_endpoint() -> str | None:
-    """Return the project that the environment or `local.settings.json` names, if any."""
-    if endpoint := os.environ.get("FOUNDRY_PROJECT_ENDPOINT"):
-        return endpoint
+    """Return the project that the environment or `local.settings.json` names, if any: as the host reads them."""
+    if (endpoint := os.environ.get("FOUNDRY_PROJECT_ENDPOINT")) is not None:
+        return endpoint or None
     path = APP_ROOT / "local.settings.json"
     if not path.exists():
         return None

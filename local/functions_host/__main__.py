@@ -16,7 +16,7 @@ from pathlib import Path
 
 from local.functions_host import reload
 from local.functions_host.clock import Clock
-from local.functions_host.console import NORMAL, QUIET, VERBOSE, Console, ConsoleHandler
+from local.functions_host.console import BRIEF, NORMAL, QUIET, VERBOSE, Console, ConsoleHandler
 from local.functions_host.errors import AppError, BrokenRouteError, HostError
 from local.functions_host.hooks import Hooks
 from local.functions_host.hostile import BEHAVIOURS, Hostility, Plan, parse_plan
@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--reload", action="store_true", help="restart when a file of the app changes")
     volume = p.add_mutually_exclusive_group()
     volume.add_argument("--verbose", action="store_true", help="stack traces too")
+    volume.add_argument("--brief", action="store_true", help="one line per instance that has ended, and what is wrong")
     volume.add_argument("--quiet", action="store_true", help="warnings and errors only")
     return p
 
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the host until a signal ends it; returns the exit code."""
     faulthandler.enable()  # a crash inside a compiled package says where, instead of nothing
     given = parser().parse_args(arguments)
-    console = Console(level=QUIET if given.quiet else VERBOSE if given.verbose else NORMAL)
+    console = Console(level=QUIET if given.quiet else BRIEF if given.brief else VERBOSE if given.verbose else NORMAL)
     try:
         changed = asyncio.run(_run(given, console))
     except HostError as error:
@@ -263,14 +264,9 @@ def _greet(host: Host, config: HostConfig, app: App, keys: Keys, console: Consol
     console.info(f"task hub {config.hub}, {len(app.functions)} functions")
     for function in sorted(app.of("httpTrigger").values(), key=lambda f: f.name):
         assert function.route is not None
-        methods = function.methods or ("GET", "POST")
         prefix = f"/{config.route_prefix}" if config.route_prefix else ""
         url = f"{host.url}{prefix}/{function.route.template}"
         console.info(f"  {function.name}: [{','.join(function.methods or ('any',))}] {url}")
-        method = "" if "GET" in methods else f"-X {methods[0]} "
-        body = "" if methods[0] in ("GET", "DELETE") else "-H 'Content-Type: application/json' -d '{}' "
-        key = "-H 'x-functions-key: KEY' " if auth and function.auth_level != "anonymous" else ""
-        console.info(f"    curl {method}{key}{body}'{url}'")
     for kind in ("timerTrigger", "orchestrationTrigger", "activityTrigger"):
         names = ", ".join(sorted(app.of(kind)))
         if names:

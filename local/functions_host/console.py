@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
@@ -10,15 +11,17 @@ from datetime import datetime
 from typing import TextIO
 
 from local.functions_host.store import Instance
+from local.terminal import Colour, painted
 
-QUIET, NORMAL, VERBOSE = 0, 1, 2
+QUIET, BRIEF, NORMAL, VERBOSE = range(4)
+_LONGEST_REASON = 160
 
 
 class Console:
     """Writes lines to a stream from any thread."""
 
     def __init__(self, *, level: int = NORMAL, stream: TextIO | None = None) -> None:
-        """Write to ``stream``, standard output by default; ``level`` is QUIET, NORMAL or VERBOSE."""
+        """Write to ``stream``, standard output by default; ``level`` is one of the four above."""
         self.level = level
         self._stream = stream if stream is not None else sys.stdout
         self._lock = threading.Lock()
@@ -39,6 +42,10 @@ class Console:
         if self.level >= VERBOSE:
             self._stamped(text)
 
+    def always(self, text: str) -> None:
+        """Write something that is worth knowing also when quiet."""
+        self._stamped(text)
+
     def warn(self, text: str) -> None:
         """Write a warning, also when quiet."""
         self._stamped(f"WARNING {text}")
@@ -54,7 +61,10 @@ class Console:
         self.info(f"{method} {path} -> {status} {function} {_ms(seconds)}".replace("  ", " "))
 
     def episode(self, row: Instance, seconds: float) -> None:
-        """Report an episode of an orchestrator."""
+        """Report an episode of an orchestrator; in brief, the end of an instance."""
+        if self.level == BRIEF and row.ended:
+            colour = Colour.GOOD if row.status == "Completed" else Colour.BAD
+            self._stamped(painted(ending(row), colour, self._stream))
         self.info(f"orchestrator {row.name} '{row.instance_id}' {row.status} {_ms(seconds)}")
 
     def activity(self, name: str, instance_id: str, seconds: float, failure: str | None) -> None:
@@ -81,8 +91,21 @@ class ConsoleHandler(logging.Handler):
         self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        self._console.info(self.format(record))
+        """Write one record; warnings and errors also when quiet."""
+        if record.levelno >= logging.WARNING:
+            self._console.always(self.format(record))
+        else:
+            self._console.info(self.format(record))
+
+
+def ending(row: Instance) -> str:
+    """Say in one line how an instance ended, after how long, and why if it did not complete."""
+    line = f"{row.name} {row.instance_id} {row.status} after {row.updated - row.created:.1f} s"
+    reason = json.loads(row.output) if row.output and row.status != "Completed" else None
+    if not isinstance(reason, str):
+        return line
+    first = reason.strip().split("\n", 1)[0]
+    return f"{line}: {first[:_LONGEST_REASON]}"
 
 
 def _ms(seconds: float) -> str:
