@@ -11,22 +11,28 @@ from tests.contract.test_functions import TIMERS
 from tests.worker.comparison import Both, Player
 
 STAMP = {"instance_id": "left", "operation_id": "op-1"}
+DEATH = "One or more errors occurred. (python exited with code 137 (0x89))"
 AGENT = "asst_forever00000000000000000"
 
 
 def cancel_orphaned_runs(player: Player) -> None:
-    """An instance was terminated, its run goes on."""
+    """An instance has died with its worker, and comes back; another one was terminated, and its run goes on."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    times = {"createdTime": now, "lastUpdatedTime": now}
+    player.durable.add("died", runtimeStatus="Failed", output=DEATH, historyEvents=[], **times)
+    player.timer("cancel_orphaned_runs")
+    assert [c for c in player.durable.calls if c["method"] == "POST" and "/died/rewind" in c["target"]]
+    del player.durable.instances["died"]
+
     thread_id = player.activity("create_thread", {"stamp": STAMP})["value"]["thread_id"]
     player.activity("create_message", {"thread_id": thread_id, "content": "x", "stamp": STAMP})
     run = player.activity("create_run", {"thread_id": thread_id, "agent_id": AGENT, "stamp": STAMP})["value"]
     shown = {"status": "Running", "thread_id": thread_id, "run_id": run["run_id"], "run_requested": True}
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    player.durable.add("left", runtimeStatus="Terminated", customStatus=shown, createdTime=now, lastUpdatedTime=now)
+    player.durable.add("left", runtimeStatus="Terminated", customStatus=shown, **times)
     player.timer("cancel_orphaned_runs")
     player.clock.advance(30)
-    assert (
-        player.activity("get_run", {"thread_id": thread_id, "run_id": run["run_id"]})["value"]["state"] == "cancelled"
-    )
+    left = player.activity("get_run", {"thread_id": thread_id, "run_id": run["run_id"]})["value"]
+    assert left["state"] == "cancelled"
     player.foundry.faults.add("status", operation="list_runs", status=500)
     player.timer("cancel_orphaned_runs")
     player.durable.broken = True
