@@ -5,7 +5,7 @@ Everything here is a frozen `msgspec.Struct`. On the wire they are plain JSON: `
 Fields may be added with a default; a field that histories in flight contain is never renamed or removed. This module
 imports nothing of the project, so that every layer may use it.
 
-Source of names and limits: ../shared/design.md, sections 2 to 4.
+Source of names and limits: design.md, sections 2 to 4.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 or malformed raise `SettingsError`, which names every one of them with its remedy; values are never shown, they may be
 secret.
 
-Source: ../shared/design.md, section 5.
+Source: design.md, section 5.
 """
 
 from __future__ import annotations

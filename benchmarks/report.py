@@ -14,7 +14,7 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True)
 class Check:
-    """One goal of issue 11, and what was measured. `least` turns the limit into a lower one."""
+    """One goal, and what was measured. `least` turns the limit into a lower one."""
 
     what: str
     value: float

@@ -12,7 +12,7 @@ A cancel, the deadline or a final failure may interrupt it between any two steps
 one, is cancelled before the orchestration ends. Every step records what it achieved in the progress before the next
 one begins, and a new generation goes on from there.
 
-A change here must replay the histories in `tests/histories`, or be versioned (README, "Changing the orchestrator").
+A change here must replay the histories in `tests/histories`, or be versioned (docs/changing-the-orchestrator.md).
 """
 
 from __future__ import annotations

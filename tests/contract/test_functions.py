@@ -34,7 +34,7 @@ ROUTES = {
     "ready": ("GET", "health/ready"),
 }
 DESCRIPTION = {"openapi"}
-"""`GET /api/openapi.json`, which issue 9 adds; its level is not decided."""
+"""`GET /api/openapi.json`, which describes the others."""
 ANONYMOUS = {"health"}
 WITH_CLIENT = {
     "run_agent",
