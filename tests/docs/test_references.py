@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.documents import DOCS, Document, Reference, document, references, tracked_files
+from tests.docs.documents import DOCS, Document, Reference, document, pages, references, tracked_files
 from tests.functions_host.harness import REPOSITORY
 
 TEXTS = {".py", ".md", ".bicep", ".toml", ".yaml", ".yml", ".json", ".kql", ".txt", ".sh", ""}
@@ -45,6 +45,11 @@ def test_links_lead_to_files_and_headings() -> None:
             if not file.exists() or (anchor and anchor not in document(file).anchors):
                 broken.append(f"{name_of(path)}: {target}#{anchor}")
     assert broken == []
+
+
+def test_the_index_lists_every_page_once() -> None:
+    listed = [target for target, _ in document(DOCS / "index.md").links() if "/" not in target]
+    assert sorted(listed) == sorted(page.path.name for page in pages() if page.path.name != "index.md")
 
 
 def test_nothing_refers_to_what_is_not_in_the_repository() -> None:
