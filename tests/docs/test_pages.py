@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from contracts import AgentRunRequest, RunOptions
+from contracts.request import AgentRunRequest, RunOptions
 from http_api.start_request import MAX_BODY_BYTES
 from local.foundry_emulator.faults import Kind
 from local.functions_host import lint, lintsource
