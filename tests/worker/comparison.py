@@ -150,12 +150,18 @@ class Player:
         return self._invoke(name, "timerTrigger", json.dumps(given))
 
     def _invoke(self, name: str, kind: str, given: Any) -> Json:
+        if "error" in self.index:
+            raise AppNotLoadedError(f"{self.side}: {self.index['error']}")
         answer: Json = self._process.ask(do="invoke", name=name, kind=kind, given=given, client=self.durable.binding)
         noted = answer
         if kind == "httpTrigger" and "error" in answer:  # the host answers with an empty 500, whatever it was
             noted = {**answer, "error": "an empty 500"}
         self.notes.append({"invoked": name, **noted})
         return answer
+
+
+class AppNotLoadedError(AssertionError):
+    """A side refused to load the app."""
 
 
 class SidesDifferError(AssertionError):
