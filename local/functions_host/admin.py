@@ -53,7 +53,7 @@ class Admin:
             "href": f"{base}/admin/functions/{function.name}",
             "invoke_url_template": template,
             "language": "python",
-            "isDisabled": False,
+            "isDisabled": function.disabled,
             "config": {
                 "name": function.name,
                 "scriptFile": "function_app.py",

@@ -17,15 +17,13 @@ from typing import Any
 from local.functions_host import protocol
 from local.functions_host.clock import Clock
 from local.functions_host.console import Console
-from local.functions_host.episode import Effects, EngineOptions, Episodes, Functions, Run
+from local.functions_host.episode import DisabledActivityError, Effects, EngineOptions, Episodes, Functions, Run
 from local.functions_host.hooks import Fate, Hooks
 from local.functions_host.protocol import Event, Kind
 from local.functions_host.store import Instance, Message, Store, Work
 
 # After an error of the host itself, a full disk for one.
 RETRY_SECONDS = 5.0
-# What the platform says where the process that ran a function has died.
-DEAD_WORKER = "python exited with code 137 (0x89)"
 # Histories kept in memory; others are read again when something happens to them.
 CACHED_INSTANCES = 1000
 
@@ -52,7 +50,7 @@ class Engine:
         self._observe = observe
         self._functions = functions
         self._console = console
-        self._episodes = Episodes(functions, clock, console, options)
+        self._episodes = Episodes(functions, clock, console, options, hooks)
         self.event = self._episodes.event
         self._orchestrator_slots = asyncio.Semaphore(options.max_orchestrators)
         self._activity_slots = asyncio.Semaphore(options.max_activities)
@@ -62,6 +60,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarms: dict[str, tuple[float, asyncio.TimerHandle]] = {}  # one per instance, for its next message
         self._running: Counter[str] = Counter()  # activities under way, by instance
+        self._under_way: set[int] = set()  # their work, by number
         self._held: dict[str, list[int]] = {}  # terminations that wait for such an activity
         self._stopping = False
 
@@ -119,6 +118,14 @@ class Engine:
         self._driving.add(instance_id)
         self._spawn(self._drive(instance_id))
 
+    def revive(self, instance_id: str) -> None:
+        """Go on with an instance that has been rewound: what was in flight comes back after a while."""
+        for work in self.store.work_of(instance_id):
+            if work.seq not in self._under_way:
+                delay = self.clock.real_seconds(RETRY_SECONDS)
+                asyncio.get_running_loop().call_later(delay, self._dispatch, work)
+        self.wake(instance_id)
+
     def forget(self, instance_id: str) -> None:
         """Drop what is remembered of an instance whose rows were changed from outside."""
         self._cache.pop(instance_id, None)
@@ -165,6 +172,7 @@ class Engine:
                 output=None,
                 created=now,
                 updated=now,
+                parent_id=started.parent.instance_id if started.parent else None,
             )
         )
         return self.send(started.instance_id, started, execution_id=started.execution_id)
@@ -252,9 +260,9 @@ class Engine:
                 self.store.append_history(row.instance_id, run.stored, run.texts[run.stored :])
             self.store.save_instance(row)
             work = [self.store.put_work(item) for item in effects.work]
-            if row.ended:
+            if row.ended and row.status != "Failed":
                 self.store.clear_inbox(row.instance_id)
-            else:
+            elif not row.ended:
                 for event, due in effects.timers:
                     text = protocol.event_to_text(event)
                     self.store.put_message(row.instance_id, row.execution_id, text, due)
@@ -294,14 +302,19 @@ class Engine:
                 return
             began = time.perf_counter()
             self._running[work.instance_id] += 1
+            self._under_way.add(work.seq)
             try:
                 event = await self._meet_fate(work)
             finally:
+                self._under_way.discard(work.seq)
                 self._running[work.instance_id] -= 1
                 if not self._running[work.instance_id]:
                     del self._running[work.instance_id]
             self._console.activity(work.name, work.instance_id, time.perf_counter() - began, event.reason)
         with self.store.transaction():
+            row = self.store.instance(work.instance_id)
+            if row is not None and row.status == "Failed":
+                return  # it failed with this in flight: a rewind finds it here
             if not self.store.take_work(work.seq):
                 return  # the instance was purged or replaced meanwhile
             at = self.send(work.instance_id, event, execution_id=work.execution_id)
@@ -312,10 +325,10 @@ class Engine:
     async def _meet_fate(self, work: Work) -> Event:
         fate = self.hooks.activity_fate(work)
         if fate is Fate.WORKER_DIES_BEFORE:
-            return self._failed(work, DEAD_WORKER)
+            return self._failed(work, protocol.DEAD_WORKER)
         event = await self._run_activity(work)
         if fate is Fate.WORKER_DIES_AFTER:
-            return self._failed(work, DEAD_WORKER)
+            return self._failed(work, protocol.DEAD_WORKER)
         return await self._run_activity(work) if fate is Fate.RUNS_TWICE else event
 
     def _failed(self, work: Work, message: str) -> Event:
@@ -329,6 +342,8 @@ class Engine:
     async def _run_activity(self, work: Work) -> Event:
         try:
             result = await self._functions.run_activity(work.name, work.input, work.instance_id)
+        except DisabledActivityError as error:
+            return self._failed(work, str(error))
         except Exception as error:  # noqa: BLE001 - an activity's exception is a result
             self._console.error(f"activity '{work.name}' of '{work.instance_id}' raised", error)
             return self._failed(work, f"{type(error).__name__}: {error}")

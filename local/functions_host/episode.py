@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from local.functions_host import protocol
 from local.functions_host.clock import Clock, iso, parse_iso
 from local.functions_host.console import Console
+from local.functions_host.hooks import Death, Hooks
 from local.functions_host.lint import Finished
 from local.functions_host.protocol import (
     Action,
@@ -42,7 +43,7 @@ class Functions(Protocol):
 
     @property
     def activities(self) -> set[str]:
-        """Names of the registered activities."""
+        """Names of the registered activities, disabled ones too."""
         ...
 
     @property
@@ -55,8 +56,16 @@ class Functions(Protocol):
         ...
 
     async def run_activity(self, name: str, data: str | None, instance_id: str) -> str:
-        """Run an activity on JSON text and return JSON text; raises what the function raised."""
+        """Run an activity on JSON text and return JSON text; raises what it raised, or DisabledActivityError."""
         ...
+
+
+class DisabledActivityError(Exception):
+    """An activity is disabled."""
+
+    def __init__(self, name: str) -> None:
+        """Name it."""
+        super().__init__(f"Activity function '{name}' is disabled.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +133,11 @@ class _RefusedError(Exception):
 class Episodes:
     """Runs episodes."""
 
-    def __init__(self, functions: Functions, clock: Clock, console: Console, options: EngineOptions) -> None:
+    def __init__(
+        self, functions: Functions, clock: Clock, console: Console, options: EngineOptions, hooks: Hooks
+    ) -> None:
         """Call ``functions``; times come from ``clock``."""
+        self._hooks = hooks
         self._functions = functions
         self._clock = clock
         self._console = console
@@ -173,6 +185,9 @@ class Episodes:
                 f"The orchestrator function '{name}' doesn't exist, is disabled, or is not an orchestrator "
                 f"function. Additional info: The following are the known orchestrator functions: {known}."
             )
+        death = self._hooks.episode_death(run.row)
+        if death is not Death.NONE:
+            return _died(run.row, kept=death is Death.STATUS_KEPT)
         replaying = sum(e.kind is Kind.ORCHESTRATOR_STARTED for e in run.events) > 1
         try:
             context = protocol.episode_context(run.texts, started=run.started, replaying=replaying)
@@ -189,15 +204,19 @@ class Episodes:
     def _replay(self, run: Run, answer: Answer) -> Outcome:
         replay = Replay(answer, activities=self._functions.activities, orchestrators=self._functions.orchestrators)
         try:
-            return replay.run(run.events)
+            outcome = replay.run(run.events)
         except NonDeterministicError as error:
             return Outcome(status="Failed", reason=str(error), bare=True)
+        outcome.bare = answer.by_platform
+        return outcome
 
     # --- what follows ---
 
     def _note(self, run: Run, answer: Answer, effects: Effects) -> None:
         """Collect what the linter wants to see."""
         row = run.row
+        if answer.by_platform:
+            return
         if not answer.read:
             effects.unread.append((row.name, row.instance_id))
             return
@@ -234,7 +253,7 @@ class Episodes:
         cut = outcome.terminated_before
         self._schedule(run, [s for s in outcome.scheduled if cut is None or s.id < cut], effects)
         if outcome.status is None:
-            row.status = "Suspended" if outcome.suspended else "Running"
+            row.status = "Suspended" if outcome.suspended else "Pending" if _rewound(run.events) else "Running"
             _show_reason(run)
         else:
             self._end(run, answer, outcome, effects, stack)
@@ -331,6 +350,23 @@ class Episodes:
         for event in (self.event(Kind.ORCHESTRATOR_STARTED), started, *outcome.carried):
             run.append(event)
         run.append(self.event(Kind.ORCHESTRATOR_COMPLETED))
+
+
+def _died(row: Instance, *, kept: bool) -> tuple[Answer, str]:
+    """What the extension makes of a worker that dies in an episode, and the worker's stack: none."""
+    shown = json.loads(row.custom_status) if kept and row.custom_status else None
+    text = f"One or more errors occurred. ({protocol.DEAD_WORKER})"
+    return Answer(error=text, custom_status=shown, read=False, by_platform=True), ""
+
+
+def _rewound(events: Sequence[Event]) -> bool:
+    """Whether an instance shows Pending since it was rewound: until its next generation, or a suspend or resume."""
+    for event in reversed(events):
+        if event.kind in (Kind.EXECUTION_SUSPENDED, Kind.EXECUTION_RESUMED):
+            return False
+        if event.kind is Kind.GENERIC and (event.reason or "").startswith(protocol.REWOUND):
+            return True
+    return False
 
 
 def _check(answer: Answer) -> None:

@@ -17,6 +17,14 @@ class Fate(Enum):
     WORKER_DIES_AFTER = auto()
 
 
+class Death(Enum):
+    """Whether the worker dies while an orchestrator's episode runs, and what becomes of the custom status then."""
+
+    NONE = auto()
+    STATUS_LOST = auto()
+    STATUS_KEPT = auto()
+
+
 class Hooks:
     """The well-behaved host. ``hostile`` overrides these."""
 
@@ -27,6 +35,10 @@ class Hooks:
     def activity_fate(self, work: Work) -> Fate:  # noqa: ARG002
         """What becomes of an activity that is about to run."""
         return Fate.RUNS
+
+    def episode_death(self, row: Instance) -> Death:  # noqa: ARG002
+        """Whether the worker dies in an episode that is about to run."""
+        return Death.NONE
 
     def loses_event(self, row: Instance) -> bool:  # noqa: ARG002
         """Whether an event is accepted and lost."""

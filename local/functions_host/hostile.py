@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from local.functions_host.clock import Clock
 from local.functions_host.console import Console
 from local.functions_host.errors import HostError
-from local.functions_host.hooks import Fate, Hooks
+from local.functions_host.hooks import Death, Fate, Hooks
 from local.functions_host.protocol import Event, Kind
 from local.functions_host.store import Instance, Work
 
@@ -24,6 +24,7 @@ NEAR_THE_END_SECONDS = 5.0
 BEHAVIOURS = {
     "repeat-activity": "an activity runs twice, its first result is lost after its effect",
     "dead-worker": "an activity fails with the text of a dead worker, before or after its effect",
+    "dead-worker-episode": "the worker dies in an orchestrator's episode, which fails that instance for good",
     "lost-pending-event": "an event to a Pending instance is answered 202 and lost; starts take a while",
     "repeat-event": "an event arrives twice",
     "hold-messages": "messages are held back as by the queue's visibility timeout",
@@ -32,9 +33,12 @@ BEHAVIOURS = {
     "double-start": "of two parallel starts of one id both answer 202 and the second replaces the first",
     "restart": "the process restarts between any two steps",
 }
+# These only where they are named.
+NOT_BY_DEFAULT = frozenset({"dead-worker-episode"})
 _CHANCES = {
     "repeat-activity": 0.3,
     "dead-worker": 0.2,
+    "dead-worker-episode": 0.05,
     "lost-pending-event": 0.6,
     "repeat-event": 0.5,
     "hold-messages": 0.1,
@@ -65,7 +69,7 @@ def parse_plan(text: str) -> Plan:
     if unknown or not seed or (colon and not chosen):
         listed = "\n".join(f"  {name}: {what}" for name, what in BEHAVIOURS.items())
         raise HostError(f"--hostile {text!r} is not SEED or SEED:name,name with names of\n{listed}")
-    return Plan(seed, chosen or frozenset(BEHAVIOURS), explicit=bool(chosen))
+    return Plan(seed, chosen or frozenset(BEHAVIOURS.keys() - NOT_BY_DEFAULT), explicit=bool(chosen))
 
 
 class Hostility(Hooks):
@@ -103,9 +107,15 @@ class Hostility(Hooks):
             return self._random.choice((Fate.WORKER_DIES_BEFORE, Fate.WORKER_DIES_AFTER))
         return Fate.RUNS_TWICE if self._hits("repeat-activity", what) else Fate.RUNS
 
+    def episode_death(self, row: Instance) -> Death:
+        """Let the worker die while an orchestrator runs."""
+        if self._hits("dead-worker-episode", f"'{row.instance_id}'"):
+            return self._random.choice((Death.STATUS_LOST, Death.STATUS_KEPT))
+        return Death.NONE
+
     def loses_event(self, row: Instance) -> bool:
-        """Lose events to Pending instances."""
-        return row.status == "Pending" and self._hits("lost-pending-event", f"'{row.instance_id}'")
+        """Lose events to instances whose start is still under way."""
+        return _starting(row) and self._hits("lost-pending-event", f"'{row.instance_id}'")
 
     def repeats_event(self, row: Instance) -> bool:
         """Deliver events twice."""
@@ -122,10 +132,15 @@ class Hostility(Hooks):
 
     def overlooks(self, row: Instance) -> bool:
         """Let a second start in while the first is fresh."""
-        fresh = row.status == "Pending" or self._clock.timestamp() - row.created < 1.0
+        fresh = _starting(row) or self._clock.timestamp() - row.created < 1.0
         return fresh and self._hits("double-start", f"'{row.instance_id}'")
 
     def committed(self) -> None:
         """Restart the process as a crash does."""
         if self._hits("restart"):
             self._restart()
+
+
+def _starting(row: Instance) -> bool:
+    """Whether an instance has not begun; one that was rewound shows Pending too, with its old output."""
+    return row.status == "Pending" and row.output is None

@@ -25,7 +25,8 @@ class Inspector:
         activities, orchestrators = self._app.of("activityTrigger"), self._app.of("orchestrationTrigger")
         for name, function in orchestrators.items():
             code = getattr(function.call, "orchestrator_function", function.call)
-            self._say(name, "", lint_source(code, set(activities), set(orchestrators)))
+            known = {*activities, *self._app.disabled("activityTrigger")}
+            self._say(name, "", lint_source(code, known, set(orchestrators)))
 
     def observe(self, effects: Effects) -> None:
         """Check an episode."""

@@ -22,6 +22,7 @@ import azure.functions as func
 from azure.functions import meta
 
 from local.functions_host import bindings
+from local.functions_host.episode import DisabledActivityError
 from local.functions_host.loader import App, Function
 
 
@@ -85,6 +86,7 @@ class Invoker:
         self._client_binding = client_binding
         self._orchestrators = app.of("orchestrationTrigger")
         self._activities = app.of("activityTrigger")
+        self._disabled = app.disabled("activityTrigger")
         self._pool = ThreadPoolExecutor(thread_count(), thread_name_prefix="function")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="async-functions", daemon=True)
@@ -92,8 +94,8 @@ class Invoker:
 
     @property
     def activities(self) -> set[str]:
-        """Names of the registered activities."""
-        return set(self._activities)
+        """Names of the registered activities, disabled ones too."""
+        return {*self._activities, *self._disabled}
 
     @property
     def orchestrators(self) -> set[str]:
@@ -107,7 +109,9 @@ class Invoker:
         return str(result)
 
     async def run_activity(self, name: str, data: str | None, instance_id: str) -> str:  # noqa: ARG002
-        """Run an activity on JSON text; returns JSON text."""
+        """Run an activity on JSON text; returns JSON text. Raises DisabledActivityError."""
+        if name in self._disabled:
+            raise DisabledActivityError(name)
         function = self._activities[name]
         converter = bindings.converter("activityTrigger")
         datum = meta.Datum("null" if data is None else data, "json")

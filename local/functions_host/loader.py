@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
 import re
 import sys
 import traceback
@@ -50,6 +51,7 @@ class Function:
     run_on_startup: bool = False
     use_monitor: bool = True
     durable_name: str = ""
+    disabled: bool = False
 
     @property
     def is_async(self) -> bool:
@@ -69,8 +71,12 @@ class App:
     state: str = "Running"
 
     def of(self, trigger: str) -> dict[str, Function]:
-        """Functions with a trigger of this type, by the name they are called by."""
-        return {f.durable_name or f.name: f for f in self.functions if f.trigger == trigger}
+        """Functions with a trigger of this type, by the name they are called by, without those that are disabled."""
+        return {f.durable_name or f.name: f for f in self.functions if f.trigger == trigger and not f.disabled}
+
+    def disabled(self, trigger: str) -> set[str]:
+        """Names of the functions with a trigger of this type that a setting disables."""
+        return {f.durable_name or f.name for f in self.functions if f.trigger == trigger and f.disabled}
 
 
 def load_app(app_root: Path) -> App:
@@ -146,7 +152,13 @@ def _add(app: App, function: SdkFunction) -> None:
     except ValueError as error:
         app.warnings.append(f"function '{name}' is left out: {error}")
         return
+    if built.disabled:
+        app.warnings.append(f"function '{name}' is disabled by the setting {_switch(name)}")
     app.functions.append(built)
+
+
+def _switch(name: str) -> str:
+    return f"AzureWebJobs.{name}.Disabled"
 
 
 def _build(
@@ -181,6 +193,7 @@ def _build(
         run_on_startup=bool(trigger.get("runOnStartup")),
         use_monitor=trigger.get("useMonitor") is not False,
         durable_name=str(trigger.get("orchestration") or trigger.get("activity") or name),
+        disabled=os.environ.get(_switch(name), "").lower() in ("true", "1"),
     )
 
 

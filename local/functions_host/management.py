@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -22,6 +21,7 @@ from local.functions_host.clock import Clock, parse_iso
 from local.functions_host.operations import (
     BrokenRequestError,
     ConflictError,
+    DisabledError,
     GoneError,
     NotFoundError,
     Operations,
@@ -32,10 +32,13 @@ from local.functions_host.status import status_document
 from local.functions_host.store import ENDED, Instance
 
 PAGE = 100
+LONGEST_PAGE = 1000
+LONGEST_ID = 256
 _STATUSES = {
     "Running", "Completed", "ContinuedAsNew", "Failed", "Canceled", "Terminated", "Pending", "Suspended",
 }  # fmt: skip
 _TOKEN = "x-ms-continuation-token"  # noqa: S105 - the name of a header
+_AFTER = "after:"
 
 
 class Management:
@@ -95,20 +98,23 @@ class Management:
         return _json(document, 500 if failed else 200)
 
     def _list(self, request: web.BaseRequest, query: Mapping[str, str]) -> web.Response:
-        top = query.get("top", "")
-        limit = int(top) if top.isdigit() and int(top) > 0 else PAGE
+        top, after = _top(query.get("top")), _decode_token(request.headers.get(_TOKEN))
+        if top < 0:
+            return _broken(ValueError(f"'{top}' is not a valid page size."))
+        if top == 0 or after is None:
+            return _json([], 200)
         rows = self._operations.query(
             created_from=_time(query.get("createdtimefrom")),
             created_to=_time(query.get("createdtimeto")),
             statuses=sorted(_statuses(request)),
             prefix=query.get("instanceidprefix", ""),
-            after=_decode_token(request.headers.get(_TOKEN)),
-            limit=limit + 1,
+            after=after,
+            limit=top + 1,
         )
         show_input = _flag(query, "showinput", default=True)
-        page = [status_document(row, show_input=show_input) for row in rows[:limit]]
-        more = len(rows) > limit
-        return _json(page, 200, {_TOKEN: _encode_token(rows[limit - 1].instance_id)} if more else {})
+        page = [status_document(row, show_input=show_input) for row in rows[:top]]
+        more = len(rows) > top
+        return _json(page, 200, {_TOKEN: _encode_token(rows[top - 1].instance_id)} if more else {})
 
     # --- changing ---
 
@@ -132,7 +138,7 @@ class Management:
             return _json({"Message": "Only application/json request content is supported"}, 400)
         body = await request.read()
         try:
-            text = protocol.normalise_text(body.decode() or "null")
+            text = protocol.normalise_text(protocol.checked(body.decode() or "null"))
         except ValueError as error:
             return _invalid_json(error)
         return self._guarded(lambda: self._operations.raise_event(instance_id, name, text))
@@ -152,7 +158,9 @@ class Management:
                 return self._rewind(instance_id, reason)
             case "restart":
                 new_id = _flag(query, "restartwithnewinstanceid", default=True)
-                return self._restart(instance_id, binding, new_id=new_id)
+                return self._restart(instance_id, binding, None if new_id else instance_id)
+            case "restartwithoptions":
+                return self._restart_as(instance_id, binding, query)
             case _:
                 return web.Response(status=404)
 
@@ -172,9 +180,18 @@ class Management:
             return _json(str(error), 412)
         return web.Response(status=202)
 
-    def _restart(self, instance_id: str, binding: ClientBinding, *, new_id: bool) -> web.Response:
+    def _restart_as(self, instance_id: str, binding: ClientBinding, query: Mapping[str, str]) -> web.Response:
+        new_id = query.get("newinstanceid", "")
+        if not new_id or len(new_id) > LONGEST_ID or set(new_id) & set("@/\\#?"):
+            message = f"'newInstanceId' must be an id of 1 to {LONGEST_ID} characters without @ / \\ # ?"
+            return _json({"Message": message}, 400)
+        return self._restart(instance_id, binding, new_id, query.get("version"))
+
+    def _restart(
+        self, instance_id: str, binding: ClientBinding, new_id: str | None, version: str | None = None
+    ) -> web.Response:
         try:
-            return _accepted(binding, self._operations.restart(instance_id, new_id=new_id))
+            return _accepted(binding, self._operations.restart(instance_id, new_id, version))
         except NotFoundError:
             missing = NotFoundError(f"No instance with ID '{instance_id}' was found. (Parameter 'instanceId')")
             message = "InstanceId does not match a valid orchestration instance."
@@ -216,7 +233,7 @@ class Management:
         text: str | None = (await request.read()).decode("utf-8", "replace")
         try:
             if text and text.strip():
-                json.loads(text)
+                protocol.checked(text)
             elif not _without_length(request):
                 text = None
         except ValueError as error:
@@ -225,6 +242,8 @@ class Management:
             started = self._operations.start(name, instance_id, text, query.get("version"))
         except ConflictError as error:
             return _json({"Message": str(error)}, 409)
+        except DisabledError as error:
+            return _failure(400, str(error), error, "System.ArgumentException")
         if wait[0] is not None and wait[1] is not None:
             row = await self._wait(started, wait[0], wait[1])
             if row is not None:
@@ -292,6 +311,14 @@ def _number(text: str | None) -> float | None:
         return None
 
 
+def _top(text: str | None) -> int:
+    """How many rows a list asks for; what is no number counts as absent."""
+    try:
+        return PAGE if text is None else min(int(text), LONGEST_PAGE)
+    except ValueError:
+        return PAGE
+
+
 def _time(text: str | None) -> float | None:
     """Read a date; one that cannot be read counts as absent."""
     if not text:
@@ -310,11 +337,15 @@ def _statuses(request: web.BaseRequest) -> set[str]:
 
 
 def _encode_token(last_id: str) -> str:
-    return base64.urlsafe_b64encode(last_id.encode()).decode()
+    return base64.urlsafe_b64encode(f"{_AFTER}{last_id}".encode()).decode()
 
 
-def _decode_token(token: str | None) -> str:
-    try:
-        return base64.urlsafe_b64decode(token or "").decode()
-    except (binascii.Error, ValueError):
+def _decode_token(token: str | None) -> str | None:
+    """The id that a page comes after, "" for the first one; None where the token is none of this host's."""
+    if token is None:
         return ""
+    try:
+        text = base64.urlsafe_b64decode(token).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return text.removeprefix(_AFTER) if text.startswith(_AFTER) else None

@@ -6,7 +6,7 @@ Everything is written to the store before the caller hears of it. HTTP is ``mana
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from local.functions_host import protocol
@@ -22,6 +22,14 @@ class ConflictError(Exception):
     def __init__(self, status: str) -> None:
         """Name the status it is in."""
         super().__init__(f"An Orchestration instance with the status {status} already exists.")
+
+
+class DisabledError(Exception):
+    """The orchestrator is disabled."""
+
+    def __init__(self, name: str) -> None:
+        """Name it."""
+        super().__init__(f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator function.")
 
 
 class NotFoundError(Exception):
@@ -43,13 +51,16 @@ class WrongStateError(Exception):
 class Operations:
     """The client side of the task hub."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Work on the engine's store."""
+    def __init__(self, engine: Engine, disabled: Collection[str] = ()) -> None:
+        """Work on the engine's store; orchestrators that are ``disabled`` are not started."""
         self._engine = engine
+        self._disabled = disabled
         self._store = engine.store
 
     def start(self, name: str, instance_id: str | None, input_text: str | None, version: str | None) -> str:
-        """Start an instance; raises ConflictError where the id belongs to one that has not ended."""
+        """Start an instance; raises ConflictError where the id belongs to one that has not ended, or DisabledError."""
+        if name in self._disabled:
+            raise DisabledError(name)
         instance_id = instance_id or uuid.uuid4().hex
         present = self._store.instance(instance_id)
         if present is not None and not present.ended and not self._engine.hooks.overlooks(present):
@@ -135,13 +146,17 @@ class Operations:
             )
         self._send(instance_id, self._engine.event(Kind.EXECUTION_RESUMED, reason=reason))
 
-    def restart(self, instance_id: str, *, new_id: bool) -> str:
-        """Start an instance again with its name and input."""
+    def restart(self, instance_id: str, new_id: str | None, version: str | None) -> str:
+        """Start an instance again with its name, input and, unless another is given, version; returns the new id.
+
+        Without one the new id is made up; raises ConflictError where it belongs to an instance that has not ended.
+        """
         row = self._found(instance_id)
-        if not new_id and not row.ended:
-            raise ConflictError(row.status)
-        target = uuid.uuid4().hex if new_id else instance_id
-        self._create(row.name, target, row.input, row.version)
+        target = uuid.uuid4().hex if new_id is None else new_id
+        present = self._store.instance(target)
+        if present is not None and not present.ended:
+            raise ConflictError(present.status)
+        self._create(row.name, target, row.input, version or row.version)
         return target
 
     def rewind(self, instance_id: str, reason: str) -> None:
@@ -152,29 +167,35 @@ class Operations:
                 f'This orchestration has status {row.status}, but only orchestrations in the "Failed" state can be '
                 "rewound."
             )
-        wakes: list[str] = []
+        leaves: list[str] = []
         with self._store.transaction():
-            self._rewind(row, reason, wakes)
-        for woken in wakes:
-            self._engine.wake(woken)
+            self._rewind(row, reason, leaves)
+        for leaf in leaves:
+            self._engine.revive(leaf)
 
-    def _rewind(self, row: Instance, reason: str, wakes: list[str]) -> None:
-        """Take failed tasks and the end out of the history; inside a transaction."""
+    def _rewind(self, row: Instance, reason: str, leaves: list[str]) -> None:
+        """Take failed tasks and the end out of the history; inside a transaction.
+
+        An instance with failed children waits for them: only the innermost are ``leaves``, and go on by themselves.
+        """
         history = self.history(row.instance_id)
         failed = {e.task_id for e in history if e.kind in (Kind.TASK_FAILED, Kind.SUB_FAILED)}
+        waits_for: set[int] = set()
         for event in history:
             if event.kind is Kind.SUB_CREATED and event.event_id in failed and event.instance_id:
                 child = self._store.instance(event.instance_id)
                 if child is not None and child.status == "Failed":
-                    self._rewind(child, reason, wakes)
-        kept = [_rewound(e, failed) for e in history]
+                    self._rewind(child, reason, leaves)
+                    waits_for.add(event.event_id)
+        kept = [_rewound(e, failed, waits_for) for e in history]
         self._store.replace_history(row.instance_id, [protocol.event_to_text(e) for e in kept])
-        row.status, row.output = "Running", None
+        row.status = "Pending"  # the old output is shown until the instance ends or continues as new
         row.updated = self._engine.clock.timestamp()
         self._store.save_instance(row)
         self._engine.forget(row.instance_id)
-        self._engine.send(row.instance_id, self._engine.event(Kind.GENERIC, reason=reason))
-        wakes.append(row.instance_id)
+        if not waits_for:
+            self._engine.send(row.instance_id, self._engine.event(Kind.GENERIC, reason=reason))
+            leaves.append(row.instance_id)
 
     def purge(self, instance_id: str) -> None:
         """Delete an instance that has ended."""
@@ -220,12 +241,12 @@ class Operations:
         self._engine.wake_at(instance_id, at)
 
 
-def _rewound(event: Event, failed: set[int]) -> Event:
+def _rewound(event: Event, failed: set[int], waits_for: set[int]) -> Event:
     """Replace what a rewind undoes by an event that says nothing, so that the rest keeps its place."""
     ended = event.kind is Kind.EXECUTION_COMPLETED
     failure = event.kind in (Kind.TASK_FAILED, Kind.SUB_FAILED)
-    scheduled = event.kind in (Kind.TASK_SCHEDULED, Kind.SUB_CREATED) and event.event_id in failed
-    if not (ended or failure or scheduled):
+    again = event.kind in (Kind.TASK_SCHEDULED, Kind.SUB_CREATED) and event.event_id in failed - waits_for
+    if not (ended or failure or again):
         return event
     moment = iso(parse_iso(event.timestamp))
-    return replace(Event(Kind.GENERIC, moment), reason=f"Rewound: {protocol.NAMES[event.kind]}")
+    return replace(Event(Kind.GENERIC, moment), reason=f"{protocol.REWOUND}{protocol.NAMES[event.kind]}")

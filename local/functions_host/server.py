@@ -108,7 +108,7 @@ class Host:
             hooks=hooks,
             observe=self._inspector.observe,
         )
-        self._management = Management(Operations(self.engine), clock)
+        self._management = Management(Operations(self.engine, app.disabled("orchestrationTrigger")), clock)
         http_functions = app.of("httpTrigger").values()
         limits = Limits(config.max_concurrent_requests, config.max_outstanding_requests)
         self._http = HttpHost(

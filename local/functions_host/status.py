@@ -19,9 +19,11 @@ def status_document(
     show_output: bool = False,
 ) -> dict[str, Any]:
     """The body of a status answer; ``historyEvents`` is there only where a history is given."""
+    parent = {} if row.parent_id is None else {"parentInstanceId": row.parent_id}
     document = {
         "name": row.name,
         "instanceId": row.instance_id,
+        **parent,
         "runtimeStatus": row.status,
         "input": _json(row.input) if show_input else None,
         "customStatus": _json(row.custom_status),
@@ -29,6 +31,8 @@ def status_document(
         "createdTime": iso_seconds(row.created),
         "lastUpdatedTime": iso_seconds(row.updated),
     }
+    if row.version:
+        document["version"] = row.version
     if history is not None:
         document["historyEvents"] = _history(history, show_input=show_input, show_output=show_output)
     return document

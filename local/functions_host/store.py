@@ -16,7 +16,7 @@ from pathlib import Path
 
 from local.functions_host.errors import HostError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ENDED = frozenset({"Completed", "Failed", "Terminated", "Canceled"})
 
 _SCHEMA = """
@@ -24,7 +24,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE instances (
     instance_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, name TEXT NOT NULL, version TEXT, input TEXT,
     status TEXT NOT NULL, custom_status TEXT, output TEXT, created REAL NOT NULL, updated REAL NOT NULL,
-    carried_status TEXT
+    carried_status TEXT, parent_id TEXT
 ) WITHOUT ROWID;
 CREATE TABLE history (
     instance_id TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, PRIMARY KEY (instance_id, seq)
@@ -61,6 +61,7 @@ class Instance:
     created: float
     updated: float
     carried_status: str | None = None
+    parent_id: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -92,8 +93,12 @@ class Work:
 
 
 _COLUMNS = (
-    "instance_id, execution_id, name, version, input, status, custom_status, output, created, updated, carried_status"
+    "instance_id, execution_id, name, version, input, status, custom_status, output, created, updated, carried_status, "
+    "parent_id"
 )
+
+
+_WORK = "seq, instance_id, execution_id, task_id, name, input"
 
 
 class Store:
@@ -184,7 +189,7 @@ class Store:
 
     def save_instance(self, instance: Instance) -> None:
         """Insert or update an instance."""
-        marks = ", ".join("?" * 11)
+        marks = ", ".join("?" * 12)
         self._db.execute(
             f"INSERT OR REPLACE INTO instances ({_COLUMNS}) VALUES ({marks})",
             (
@@ -199,6 +204,7 @@ class Store:
                 instance.created,
                 instance.updated,
                 instance.carried_status,
+                instance.parent_id,
             ),
         )
 
@@ -313,8 +319,16 @@ class Store:
         return self._db.execute("DELETE FROM work WHERE seq = ?", (seq,)).rowcount == 1
 
     def all_work(self) -> list[Work]:
-        """Return every activity that has not ended."""
-        rows = self._db.execute("SELECT seq, instance_id, execution_id, task_id, name, input FROM work ORDER BY seq")
+        """Return every activity that has not ended, but those of instances that failed meanwhile."""
+        rows = self._db.execute(
+            f"SELECT {_WORK} FROM work WHERE instance_id NOT IN "
+            "(SELECT instance_id FROM instances WHERE status = 'Failed') ORDER BY seq"
+        )
+        return [Work(*row) for row in rows]
+
+    def work_of(self, instance_id: str) -> list[Work]:
+        """Return the activities of an instance that have not ended."""
+        rows = self._db.execute(f"SELECT {_WORK} FROM work WHERE instance_id = ? ORDER BY seq", (instance_id,))
         return [Work(*row) for row in rows]
 
     # --- timer triggers ---

@@ -6,6 +6,7 @@ import itertools
 import re
 from typing import Any
 
+from tests.functions_host.conftest import NEVER, SAMPLE_APP
 from tests.functions_host.harness import Answer, HostProcess
 
 _IDS = itertools.count(1)
@@ -46,6 +47,12 @@ def test_get_status_all_and_by(host: HostProcess) -> None:
     assert call(host, "by", statuses=["Failed", "Terminated"], prefix=ended).json == []
 
 
+def test_get_status_by_takes_the_beginning_of_time(host: HostProcess) -> None:
+    instance = started(host)
+    found = call(host, "by", since_ever=True, prefix=instance).json
+    assert [s["instanceId"] for s in found] == [instance]
+
+
 def test_raise_event_arrives_as_a_json_string(host: HostProcess) -> None:
     instance = started(host)
     assert call(host, "raise", id=instance, event="go", data={"a": [1]}).json is None
@@ -76,8 +83,10 @@ def test_restart_and_rewind(host: HostProcess) -> None:
     assert again["id"] == instance
     assert call(host, "rewind", id=instance, reason="r").status == 500  # it has not failed
     failed = started(host, "fails")
+    ended = host.status(failed)["lastUpdatedTime"]
     assert call(host, "rewind", id=failed, reason="r").status == 200
-    assert host.until_ended(failed)["runtimeStatus"] == "Failed"
+    again = host.until(failed, lambda s: s["runtimeStatus"] == "Failed" and s["lastUpdatedTime"] > ended)
+    assert again["output"] == "Orchestrator function 'fails' failed: no way"
 
 
 def test_purge_and_purge_by(host: HostProcess) -> None:
@@ -113,7 +122,50 @@ def test_wait_for_completion(host: HostProcess) -> None:
 
 def test_a_version_given_at_start_is_seen(host: HostProcess) -> None:
     instance = started(host, "versioned", version="2.1")
-    assert host.status(instance)["output"] == "2.1"
+    assert (host.status(instance)["output"], host.status(instance)["version"]) == ("2.1", "2.1")
+    assert "version" not in host.status(started(host, "versioned"))
+
+
+STACK = "\nStack: mine\n\n$OutOfProcData$:{}"
+
+
+def test_the_text_of_a_failure_arrives_whole(host: HostProcess) -> None:
+    """Extension 3.15.3 and later; before, an activity's was cut at the stack's label."""
+    instance = started(host, "tells_the_failure", input=f"text{STACK}")
+    assert host.status(instance)["output"] == f"Activity function 'raises_text' failed: ValueError: text{STACK}"
+    instance = started(host, "raises_input", input=f"text{STACK}")
+    assert host.status(instance)["output"] == f"Orchestrator function 'raises_input' failed: text{STACK}"
+
+
+def test_a_child_names_its_parent_and_the_parent_its_child(host: HostProcess, tmp_path: Any) -> None:
+    path = tmp_path / "file"
+    path.write_text("found")
+    instance = started(host, "parent_of_failing", input=str(path))
+    child = host.status(f"{instance}-child")
+    assert list(child)[:3] == ["name", "instanceId", "parentInstanceId"]
+    assert child["parentInstanceId"] == instance
+    history = host.status(instance, "?showHistory=true")
+    assert "parentInstanceId" not in history
+    (ended,) = [e for e in history["historyEvents"] if e["EventType"] == "SubOrchestrationInstanceCompleted"]
+    assert ended["InstanceId"] == f"{instance}-child"
+
+
+def test_disabled_functions(tmp_path: Any) -> None:
+    env = {**NEVER, **{f"AzureWebJobs.{n}.Disabled": "true" for n in ("raises_text", "waits", "special_item")}}
+    with HostProcess(SAMPLE_APP, env=env, args=("--clock-speed", "20")) as host:
+        told = started(host, "tells_the_failure", input="x")
+        assert host.status(told)["output"] == (
+            "Activity function 'raises_text' failed: Activity function 'raises_text' is disabled."
+        )
+        assert call(host, "start", name="waits", id="never").status == 500
+        answer = host.request("POST", f"{host.webhook}/orchestrators/waits/never", b"")
+        assert answer.status == 400
+        assert host.request("GET", f"{host.webhook}/instances/never").status == 404
+        assert host.request("GET", "/api/items/special").text == "named special"
+        disabled = {f["name"] for f in host.request("GET", "/admin/functions").json if f["isDisabled"]}
+        assert disabled == {"raises_text", "waits", "special_item"}
+        assert "WARNING function 'waits' is disabled by the setting AzureWebJobs.waits.Disabled" in host.log
+        assert "not registered" not in host.log
 
 
 def test_entities_and_durable_http_are_refused_by_name(host: HostProcess) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.functions_host.clock import Clock
+from local.functions_host.console import Console
 from local.functions_host.errors import HostError
-from local.functions_host.hostile import BEHAVIOURS, parse_plan
+from local.functions_host.hostile import BEHAVIOURS, NOT_BY_DEFAULT, Hostility, parse_plan
+from local.functions_host.store import Instance
 from tests.functions_host.conftest import NEVER, SAMPLE_APP
 from tests.functions_host.harness import HostProcess
 
@@ -57,6 +62,44 @@ def test_a_worker_dies_before_or_after_the_effect(tmp_path: Path) -> None:
         dead = [n for n, s in enumerate(ended) if s["output"].endswith("exited with code 137 (0x89)")]
         assert {s["output"] for n, s in enumerate(ended) if n not in dead} == {"ok"}
         assert {(tmp_path / f"{n}").exists() for n in dead} == {True, False}
+
+
+def test_a_worker_dies_in_an_episode_and_a_rewind_goes_on(tmp_path: Path) -> None:
+    with hostile("dead-worker-episode") as host:
+        count = 80
+        ended = run_many(host, "appends", count, lambda n: str(tmp_path / f"{n}"))
+        texts = {s["output"].split(":")[0] for s in ended if s["runtimeStatus"] == "Failed"}
+        assert texts == {
+            "One or more errors occurred. (python exited with code 137 (0x89))",
+            "Non-Deterministic workflow detected",
+        }
+        for number in range(count):
+            instance = f"appends-{number}"
+            while host.until_ended(instance)["runtimeStatus"] == "Failed":
+                if number % 2:
+                    rewound = host.request("POST", f"{host.webhook}/instances/{instance}/rewind?reason=r", b"").status
+                else:
+                    given = {"id": instance, "reason": "r"}
+                    rewound = host.request("POST", "/api/client/rewind", given).status + 2
+                assert rewound == 202
+                host.until(instance, lambda s: s["runtimeStatus"] != "Pending")
+            assert host.status(instance)["output"] == "ok"
+            assert (tmp_path / f"{number}").read_text() == "ran\n"
+
+
+def test_an_event_to_a_rewound_instance_is_not_lost() -> None:
+    """It shows Pending too, but its start is not under way."""
+    row = Instance("i", "e", "o", None, None, "Pending", None, None, 0, 0)
+    game = Hostility(
+        parse_plan("7:lost-pending-event,double-start"),
+        clock=Clock(),
+        console=Console(stream=io.StringIO()),
+        restarts=0,
+        restart=lambda: None,
+    )
+    rewound = replace(row, output='"why it failed"')
+    assert {game.loses_event(row) for _ in range(50)} == {game.overlooks(row) for _ in range(50)} == {True, False}
+    assert {game.loses_event(rewound) for _ in range(50)} == {game.overlooks(rewound) for _ in range(50)} == {False}
 
 
 def test_an_event_to_a_pending_instance_is_lost() -> None:
@@ -156,7 +199,7 @@ def test_everything_at_once_and_every_instance_ends() -> None:
     with hostile("") as host:
         ended = run_many(host, "polls", 12, lambda _: {"polls": 3})
         assert all(s["runtimeStatus"] in ("Completed", "Failed") for s in ended)
-        assert f"hostile mode, seed 7:{','.join(sorted(BEHAVIOURS))}, restart 0" in host.log
+        assert f"hostile mode, seed 7:{','.join(sorted(BEHAVIOURS.keys() - NOT_BY_DEFAULT))}, restart 0" in host.log
 
 
 @pytest.mark.parametrize("text", ["", ":restart", "7:", "7:nonsense", "7:restart,nonsense"])
@@ -167,7 +210,7 @@ def test_a_plan_that_names_nothing_known_is_refused_with_the_list(text: str) -> 
 
 
 def test_plans() -> None:
-    assert parse_plan("7").names == set(BEHAVIOURS)
+    assert parse_plan("7").names == set(BEHAVIOURS) - NOT_BY_DEFAULT
     assert str(parse_plan("x:restart, dead-worker")) == "x:dead-worker,restart"
 
 

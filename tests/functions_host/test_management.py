@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import socket
 import urllib.parse
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.functions_host.conftest import NEVER, SAMPLE_APP
 from tests.functions_host.harness import Answer, HostProcess
 
 _IDS = itertools.count(1)
@@ -171,6 +173,54 @@ def test_rewind_reaches_failed_children(host: HostProcess, tmp_path: Path) -> No
     assert host.status(f"{instance}-child")["runtimeStatus"] == "Completed"
 
 
+def test_a_terminated_instance_shows_a_url_as_its_reason(host: HostProcess) -> None:
+    """Until extension 3.15 its status, every list with it and its purge answered 400."""
+    instance, url = in_state(host, "Running"), "https://example.org/a?b=c#d"
+    terminate = f"{host.webhook}/instances/{instance}/terminate?reason={urllib.parse.quote(url, safe='')}"
+    assert host.request("POST", terminate, b"").status == 202
+    status = host.until_ended(instance)
+    assert (status["runtimeStatus"], status["output"]) == ("Terminated", url)
+    assert _listed(host, f"instanceIdPrefix={instance}") == [instance]
+    assert operate(host, instance, "purge").status == 200
+
+
+def nested(depth: int) -> bytes:
+    return b'{"a":' * (depth - 1) + b'["]"]' + b"}" * (depth - 1)
+
+
+def test_json_deeper_than_64_is_refused(host: HostProcess) -> None:
+    instance = in_state(host, "Running")
+    event = f"{host.webhook}/instances/{instance}/raiseEvent/go"
+    start = f"{host.webhook}/orchestrators/waits"
+    for url in (event, start):
+        for depth in (65, 100_000):
+            answer = host.request("POST", url, nested(depth))
+            assert (answer.status, answer.json["ExceptionType"]) == (400, "Newtonsoft.Json.JsonReaderException")
+    assert host.request("POST", f"{start}/{fresh()}", nested(64)).status == 202
+    assert host.request("POST", event, nested(64)).status == 202
+    assert host.until_ended(instance)["output"] == json.loads(nested(64))
+
+
+def test_restart_with_options_takes_the_id_and_the_version(host: HostProcess) -> None:
+    instance, target = fresh("restart"), fresh("as")
+    host.request("POST", "/api/client/start", {"name": "versioned", "id": instance, "version": "1.0"})
+    host.until_ended(instance)
+    url = f"{host.webhook}/instances/{instance}/restartWithOptions"
+    answer = host.request("POST", f"{url}?newInstanceId={target}&version=2.0", b"")
+    assert (answer.status, answer.json["id"]) == (202, target)
+    assert host.until_ended(target)["output"] == "2.0"
+    assert host.request("POST", f"{url}?newInstanceId={target}", b"").status == 202
+    assert host.until(target, lambda s: s["output"] == "1.0")["runtimeStatus"] == "Completed"
+    for bad in ("", "?newInstanceId=", *(f"?newInstanceId=a{urllib.parse.quote(c)}b" for c in "@/\\#?")):
+        assert host.request("POST", url + bad, b"").status == 400
+    assert host.request("POST", f"{url}?newInstanceId={'a' * 256}", b"").status == 202
+    assert host.request("POST", f"{url}?newInstanceId={'a' * 257}", b"").status == 400
+    running = in_state(host, "Running")
+    assert host.request("POST", f"{url}?newInstanceId={running}", b"").status == 409
+    unknown = f"{host.webhook}/instances/{fresh()}/restartWithOptions?newInstanceId={fresh()}"
+    assert host.request("POST", unknown, b"").status == 400
+
+
 def test_restart_takes_name_and_input_along(host: HostProcess) -> None:
     instance = fresh("restart")
     host.request("POST", "/api/client/start", {"name": "adds", "id": instance, "input": [5]})
@@ -270,10 +320,34 @@ def test_lists_filter_and_page(host: HostProcess) -> None:
     assert _listed(host, f"instanceIdPrefix={prefix}&createdTimeTo=2999-01-01T00:00:00Z") == everything
 
 
+def test_the_size_of_a_page() -> None:
+    """On the address of the binding too, where no key is asked for."""
+    with HostProcess(SAMPLE_APP, env=NEVER, db=":memory:", args=("--auth", "--quiet")) as host:
+        keyed = {"x-functions-key": host.ready["system_key"]}
+        binding = host.request("GET", "/api/rpc").text
+        ids = [f"page-{n:04}" for n in range(1002)]
+        for instance in ids:
+            host.request("POST", f"{binding}orchestrators/waits/{instance}", b"")
+        for root, headers in ((host.webhook + "/", keyed), (binding, {})):
+
+            def page(query: str, root: str = root, **more: str) -> Any:
+                return host.request("GET", f"{root}instances?{query}", headers=headers | more)  # noqa: B023
+
+            assert len(page("").json) == len(page("top=some").json) == 100
+            assert [s["instanceId"] for s in page("top=5000").json] == ids[:1000]
+            assert (page("top=0").status, page("top=0").json) == (200, [])
+            assert page("top=-1").status == 500
+            for nonsense in ("nonsense", "ZWxzZQ==", "%%%"):
+                found = page("", **{"x-ms-continuation-token": nonsense})
+                assert (found.status, found.json, found.headers.get("x-ms-continuation-token")) == (200, [], None)
+            token = page("top=1000").headers["x-ms-continuation-token"]
+            last = page("top=1000", **{"x-ms-continuation-token": token})
+            assert [s["instanceId"] for s in last.json] == ids[1000:]
+            assert "x-ms-continuation-token" not in last.headers
+
+
 def test_purge_by_filter() -> None:
     """Apart from the shared host: it deletes whatever it finds, running instances too (rule 13)."""
-    from tests.functions_host.conftest import NEVER, SAMPLE_APP
-
     with HostProcess(SAMPLE_APP, env=NEVER, args=("--clock-speed", "20")) as host:
         url = f"{host.webhook}/instances"
         since = "createdTimeFrom=2000-01-01T00:00:00Z"

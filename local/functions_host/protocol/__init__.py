@@ -31,6 +31,7 @@ from local.functions_host.protocol.client import (
 from local.functions_host.protocol.events import (
     COMPLETIONS,
     NAMES,
+    REWOUND,
     SCHEDULED,
     Event,
     Kind,
@@ -42,6 +43,8 @@ from local.functions_host.protocol.events import (
     event_to_wire,
 )
 from local.functions_host.protocol.values import (
+    DEAD_WORKER,
+    checked,
     dumps,
     failure_details,
     normalise,
@@ -51,8 +54,10 @@ from local.functions_host.protocol.values import (
 
 __all__ = [
     "COMPLETIONS",
+    "DEAD_WORKER",
     "ERROR_LABEL",
     "NAMES",
+    "REWOUND",
     "SCHEDULED",
     "Action",
     "Answer",
@@ -70,6 +75,7 @@ __all__ = [
     "WaitForEvent",
     "WhenAll",
     "WhenAny",
+    "checked",
     "client_binding",
     "dumps",
     "episode_context",

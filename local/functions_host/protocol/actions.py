@@ -90,7 +90,8 @@ Action = (
 class Answer:
     """What an episode of the orchestrator answered. ``output`` and ``custom_status`` are JSON values.
 
-    ``read`` is False for one of which the extension knows the error alone, as if no action had been taken.
+    ``read`` is False for one of which the extension knows the error alone, as if no action had been taken;
+    ``by_platform`` where that error is not the code's.
     """
 
     is_done: bool = False
@@ -99,6 +100,7 @@ class Answer:
     error: str | None = None
     custom_status: Any = None
     read: bool = True
+    by_platform: bool = False
 
 
 class ProtocolError(Exception):

@@ -55,6 +55,9 @@ NAMES: Mapping[Kind, str] = {
     Kind.EXECUTION_RESUMED: "ExecutionResumed",
 }
 
+# With this begins the text of the generic event that a rewind puts in place of what it undoes.
+REWOUND = "Rewound: "
+
 COMPLETIONS = frozenset({Kind.TASK_COMPLETED, Kind.TASK_FAILED, Kind.SUB_COMPLETED, Kind.SUB_FAILED, Kind.TIMER_FIRED})
 SCHEDULED = frozenset({Kind.TASK_SCHEDULED, Kind.SUB_CREATED, Kind.TIMER_CREATED})
 

@@ -8,6 +8,10 @@ import re
 import traceback
 from typing import Any
 
+# What the platform says where the process that ran a function has died.
+DEAD_WORKER = "python exited with code 137 (0x89)"
+MAX_DEPTH = 64  # of arrays and objects inside one another, as the host's own reader takes them
+_NESTING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -33,6 +37,17 @@ def normalise(value: Any) -> Any:
 def normalise_text(text: str) -> str:
     """Re-write JSON text as the extension records results and events."""
     return dumps(normalise(json.loads(text)))
+
+
+def checked(text: str) -> str:
+    """Return JSON text that the host's own routes take; raises ValueError for anything else."""
+    depth = 0
+    for token in _NESTING.findall(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token, 0)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"The reader's MaxDepth of {MAX_DEPTH} has been exceeded.")
+    json.loads(text)
+    return text
 
 
 def worker_failure(error: BaseException) -> str:

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -159,7 +159,8 @@ async def client_op(req: func.HttpRequest, client: df.DurableOrchestrationClient
             done = [s.to_json() for s in await client.get_status_all()]
         case "by":
             names = [df.OrchestrationRuntimeStatus(n) for n in given.get("statuses", [])]
-            done = [s.to_json() for s in await client.get_status_by(None, None, names, given.get("prefix"))]
+            since = datetime.min if given.get("since_ever") else None
+            done = [s.to_json() for s in await client.get_status_by(since, None, names, given.get("prefix"))]
         case "raise":
             done = await client.raise_event(instance, given["event"], given.get("data"))
         case "terminate" | "suspend" | "resume" | "rewind" as op:
@@ -187,6 +188,12 @@ async def client_op(req: func.HttpRequest, client: df.DurableOrchestrationClient
     return func.HttpResponse(json.dumps(done, default=str), mimetype="application/json")
 
 
+@app.route(route="rpc", auth_level=ANYONE)
+@app.durable_client_input(client_name="client")
+async def rpc(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> str:
+    return client._orchestration_bindings.rpc_base_url
+
+
 # --- orchestrations ---
 
 
@@ -201,6 +208,21 @@ def adds(context):
     for number in context.get_input() or [1, 2]:
         total += yield context.call_activity("double", number)
     return total
+
+
+@app.orchestration_trigger(context_name="context")
+def tells_the_failure(context):
+    """Shows what an orchestrator sees of an activity that fails with this text."""
+    try:
+        yield context.call_activity("raises_text", context.get_input())
+    except Exception as error:
+        return str(error).split(" \n {")[0]
+
+
+@app.orchestration_trigger(context_name="context")
+def raises_input(context):
+    yield context.call_activity("double", 1)
+    raise ValueError(context.get_input())
 
 
 @app.orchestration_trigger(context_name="context")
@@ -284,6 +306,11 @@ def counts_events(context):
         if winner == stop:
             return count
         count += 1
+
+
+@app.activity_trigger(input_name="text")
+def raises_text(text: str) -> None:
+    raise ValueError(text)
 
 
 @app.activity_trigger(input_name="number")
