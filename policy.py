@@ -4,8 +4,9 @@ start a run.
 
 from __future__ import annotations
 
-from contracts import FieldError, InvalidRequestError, RunPolicy
+from contracts.request import RunPolicy
 from settings import Settings
+from validation.field_errors import FieldError, InvalidRequestError
 
 
 def policy_for(settings: Settings, *, agent_id: str | None, timeout_seconds: int | None) -> RunPolicy:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts import ORCHESTRATOR_VERSION
+from contracts.durable import ORCHESTRATOR_VERSION
 
 REWOUND_WITHIN = timedelta(minutes=12)
 """After its end. Two scans, and what they may take."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contracts import ID_PATTERN, LOOPBACK_HOSTS
+from contracts.formats import ID_PATTERN, LOOPBACK_HOSTS
 
 DEFAULTS: dict[str, str] = {
     "FOUNDRY_PROJECT_ENDPOINT": "",

@@ -10,7 +10,8 @@ import json
 
 import msgspec
 
-from contracts import Answer, PendingCall, RunSnapshot, to_wire
+from contracts.runs import Answer, PendingCall, RunSnapshot
+from contracts.wire import to_wire
 from foundry.errors import ResponseTooLargeError, TooManyToolCallsError
 
 MOST_LOOK_BYTES = 64_000

@@ -16,32 +16,29 @@ import msgspec
 from activities.bounds import bounded_answer, bounded_run
 from activities.locks import LockByName
 from app_log import log_event
-from contracts import (
+from contracts.activities import (
     ActivityResult,
-    Answer,
     CancelledRun,
     CancelRun,
     CreateMessage,
     CreateRun,
     CreateThread,
     Failure,
-    InvalidRequestError,
     MessageRef,
     PlanRun,
-    RunPolicy,
     RunRef,
-    RunSnapshot,
-    RunState,
     SubmitToolOutputs,
     ThreadRef,
-    from_wire,
-    to_wire,
 )
+from contracts.request import RunPolicy
+from contracts.runs import Answer, RunSnapshot, RunState
+from contracts.wire import from_wire, to_wire
 from foundry.connection import agent_service
 from foundry.errors import FoundryError, ThreadBusyError, ThreadInUseError
 from foundry.service import AgentService
 from policy import policy_for
 from settings import SettingsError, load_settings
+from validation.field_errors import InvalidRequestError
 
 blueprint = df.Blueprint()
 _thread_locks = LockByName()

@@ -10,17 +10,10 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from contracts import (
-    ENDED_RUNTIME_STATUSES,
-    INSTANCE_ID_PATTERN,
-    ActivityResult,
-    Failure,
-    InstanceState,
-    LookAtInstance,
-    TerminateInstance,
-    from_wire,
-    to_wire,
-)
+from contracts.activities import ActivityResult, Failure, InstanceState, LookAtInstance, TerminateInstance
+from contracts.durable import ENDED_RUNTIME_STATUSES
+from contracts.formats import INSTANCE_ID_PATTERN
+from contracts.wire import from_wire, to_wire
 from recovery import is_recovering
 
 blueprint = df.Blueprint()

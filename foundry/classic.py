@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from contracts import (
-    ID_PATTERN,
+from contracts.formats import ID_PATTERN
+from contracts.runs import (
     METADATA_INSTANCE,
     AgentSummary,
     Answer,

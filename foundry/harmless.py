@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts import SDK_MARKERS
+from contracts.wire import SDK_MARKERS
 
 _DEEPEST = 32
 _MOST_NUMBERS = 32

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from contracts import AgentSummary, Answer, RunSnapshot, Stamp, ToolAnswer
+from contracts.runs import AgentSummary, Answer, RunSnapshot, Stamp, ToolAnswer
 
 
 @dataclass(frozen=True)

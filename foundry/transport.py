@@ -17,7 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from contracts import ID_PATTERN, LOOPBACK_HOSTS
+from contracts.formats import ID_PATTERN, LOOPBACK_HOSTS
 from foundry import errors, responses
 from foundry.credential import TokenSource
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import azure.functions as func
 import msgspec
 
-from contracts import FieldError, InvalidRequestError
 from http_api.status_document import is_ended
 from http_api.urls import own_urls
 from settings import SettingsError
+from validation.field_errors import FieldError, InvalidRequestError
 
 _log = logging.getLogger("agent_run.http")
 POLL_AFTER_SECONDS = 2

@@ -12,7 +12,8 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from contracts import INSTANCE_ID_PATTERN, ORCHESTRATOR
+from contracts.durable import ORCHESTRATOR
+from contracts.formats import INSTANCE_ID_PATTERN
 from http_api.answers import ApiError
 from http_api.status_document import is_ended, is_recovering, status_document, takes_events
 

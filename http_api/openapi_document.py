@@ -13,15 +13,10 @@ from typing import Any
 
 import msgspec
 
-from contracts import (
-    MAX_METADATA_PAIRS,
-    METADATA_INSTANCE,
-    METADATA_OPERATION,
-    AgentRunRequest,
-    Outcome,
-    RunOptions,
-    ToolAnswer,
-)
+from contracts.outcome import Outcome
+from contracts.request import MAX_METADATA_PAIRS, AgentRunRequest, RunOptions
+from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION, ToolAnswer
+from contracts.wire import SDK_MARKERS
 from http_api.openapi_schemas import (
     AgentList,
     Error,
@@ -34,6 +29,7 @@ from http_api.openapi_schemas import (
 from http_api.preferences import LONGEST_WAIT_SECONDS
 from http_api.start_request import MAX_BODY_BYTES
 from settings import Settings
+from validation.start_request import EMPTY_MEANS_ABSENT
 from version import VERSION
 
 Json = dict[str, Any]
@@ -45,10 +41,7 @@ START_OF_AGENT = "StartRequestOfAgent"
 """The same without `agent_id`, which the route names."""
 USER_MESSAGE = "UserMessage"
 
-EMPTY_MEANS_ABSENT = ("agent_id", "thread_id", "idempotency_key")
-"""Fields whose empty text counts as not given, as `contracts.parse_request` has it."""
-
-RESERVED_KEYS = ("__class__", "__module__", "__data__", "$type", METADATA_INSTANCE, METADATA_OPERATION)
+RESERVED_KEYS = (*SDK_MARKERS, METADATA_INSTANCE, METADATA_OPERATION)
 """Keys of `metadata` that the parser refuses."""
 
 
@@ -107,8 +100,8 @@ _BAD_BODY = (
 _NO_RUN = _error(404, "There is no run with this instance id.", "not_found")
 _NOT_YET = _error(
     503,
-    "The run has not taken it within ten seconds; it may be starting, or the app is very busy. Or its worker process has "
-    "died, and it is being brought back (`recovering`). Ask again.",
+    "The run has not taken it within ten seconds; it may be starting, or the app is very busy. Or its worker process "
+    "has died, and it is being brought back (`recovering`). Ask again.",
     "not_acknowledged",
     "recovering",
     headers=("Retry-After",),

@@ -12,7 +12,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from contracts import AgentSummary, FieldError, Outcome, Wire
+from contracts.outcome import Outcome
+from contracts.runs import AgentSummary
+from contracts.wire import Wire
+from validation.field_errors import FieldError
 
 Status = Literal["Running", "Cancelling", "Success", "Failed", "Cancelled"]
 RuntimeStatus = Literal[

@@ -8,11 +8,14 @@ import azure.durable_functions as df
 import azure.functions as func
 import msgspec
 
-from contracts import CANCEL_EVENT, PendingCall, answer_digest, from_wire, read_tool_answer, to_wire
+from contracts.durable import CANCEL_EVENT
+from contracts.runs import PendingCall
+from contracts.wire import from_wire, to_wire
 from http_api.answers import ApiError, answering, document_answer, invalid_request
 from http_api.instances import deliver, read_document
 from http_api.start_request import read_json_object
 from http_api.status_document import is_cancelling, is_ended, is_recovering, object_of
+from validation.tool_answers import answer_digest, read_tool_answer
 
 blueprint = df.Blueprint()
 

@@ -12,7 +12,9 @@ import azure.durable_functions as df
 import azure.functions as func
 import msgspec
 
-from contracts import ORCHESTRATOR, AgentRunRequest, RunPolicy, start_input
+from contracts.durable import ORCHESTRATOR
+from contracts.instance_input import start_input
+from contracts.request import AgentRunRequest, RunPolicy
 from http_api.answers import POLL_AFTER_SECONDS, ApiError, answering, document_answer, json_answer
 from http_api.instances import read_document
 from http_api.preferences import wait_seconds

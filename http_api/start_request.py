@@ -12,17 +12,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from werkzeug.http import parse_options_header
 
-from contracts import AgentRunRequest, FieldError, InvalidRequestError, RunPolicy, parse_request
+from contracts.request import AgentRunRequest, RunPolicy
 from http_api.answers import ApiError, invalid_request
 from policy import policy_errors, policy_for
 from settings import Settings
+from validation.field_errors import FieldError, InvalidRequestError
+from validation.start_request import parse_request
 
 MAX_BODY_BYTES = 1_000_000
 
 _PLATFORM_PARAMETERS = {"code", "clientid"}
 _JSON_IN_QUERY = {"run_options", "metadata"}
 _MISSING = object()
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
+_CHARSET_PARAMETER = re.compile(r"(?<![^;\s])charset=", re.IGNORECASE)
 
 
 def read_start_request(
@@ -116,13 +121,11 @@ def _check_size(body: bytes) -> None:
 
 
 def _media_type(content_type: str | None) -> tuple[str, str]:
-    kind, _, parameters = (content_type or "").partition(";")
-    charset = "utf-8"
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            charset = value.strip().strip('"').lower()
-    return kind.strip().lower(), charset
+    """Return type and charset in small letters. A charset that is named but cannot be read is empty, and so refused."""
+    text = "=".join(part.strip() for part in (content_type or "").split("="))  # some callers put blanks there
+    kind, parameters = parse_options_header(text)
+    is_named = _CHARSET_PARAMETER.search(_QUOTED.sub("", text))
+    return kind.lower(), parameters.get("charset", "" if is_named else "utf-8").lower()
 
 
 def _decoded(body: bytes, charset: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts import RunState
+from contracts.runs import RunState
 from foundry.connection import agent_service
 from foundry.errors import NotFoundError
 from settings import load_settings

@@ -16,7 +16,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from app_log import log_event
-from contracts import ENDED_RUNTIME_STATUSES
+from contracts.durable import ENDED_RUNTIME_STATUSES
 from settings import SettingsError, load_settings
 
 blueprint = df.Blueprint()

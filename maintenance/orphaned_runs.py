@@ -28,7 +28,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from app_log import log_event
-from contracts import ORCHESTRATOR
+from contracts.durable import ORCHESTRATOR
 from maintenance.left_behind import Traces, cancel_runs_of, traces_of
 from recovery import FINAL_STATUSES, died_with_its_worker, ended_at, may_be_rewound, was_rewound
 from settings import orphan_scan_schedule

@@ -24,10 +24,7 @@ from typing import Any
 import azure.durable_functions as df
 import msgspec
 
-from contracts import (
-    ORCHESTRATOR,
-    AgentRunRequest,
-    Answer,
+from contracts.activities import (
     CancelledRun,
     CancelRun,
     CreateMessage,
@@ -35,22 +32,18 @@ from contracts import (
     CreateThread,
     Failure,
     InstanceState,
-    InvalidRequestError,
     LookAtInstance,
     MessageRef,
     PlanRun,
-    RunPolicy,
     RunRef,
-    RunSnapshot,
-    RunState,
     SubmitToolOutputs,
     TerminateInstance,
     ThreadRef,
-    from_wire,
-    parse_request,
-    read_tool_answer,
-    to_wire,
 )
+from contracts.durable import ORCHESTRATOR
+from contracts.request import AgentRunRequest, RunPolicy
+from contracts.runs import Answer, RunSnapshot, RunState
+from contracts.wire import from_wire, to_wire
 from orchestrators.poll_schedule import next_poll_delay
 from orchestrators.progress import Progress, begin, shortened
 from orchestrators.retry_policy import MOST_WAITS_FOR_AN_INSTANCE, quota_delay
@@ -71,6 +64,9 @@ from orchestrators.steps import (
     StepFailed,
     Steps,
 )
+from validation.field_errors import InvalidRequestError
+from validation.start_request import parse_request
+from validation.tool_answers import read_tool_answer
 
 blueprint = df.Blueprint()
 

@@ -9,19 +9,11 @@ from typing import Any
 
 import msgspec
 
-from contracts import (
-    AgentRunRequest,
-    Failure,
-    PendingCall,
-    RunOptions,
-    RunPolicy,
-    RunSnapshot,
-    RunState,
-    Stamp,
-    answer_digest,
-    composite_run_id,
-    tool_outputs_event,
-)
+from contracts.activities import Failure
+from contracts.durable import tool_outputs_event
+from contracts.request import AgentRunRequest, RunOptions, RunPolicy
+from contracts.runs import PendingCall, RunSnapshot, RunState, Stamp, composite_run_id
+from validation.tool_answers import answer_digest
 
 THREAD_BUSY = "thread_busy"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from contracts import Failure
+from contracts.activities import Failure
 from orchestrators.poll_schedule import whole_and_half
 from orchestrators.progress import THREAD_BUSY
 

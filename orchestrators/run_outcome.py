@@ -12,7 +12,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from contracts import Answer, Failure, Outcome, PendingCall, RunPolicy, RunSnapshot, RunState, composite_run_id
+from contracts.activities import Failure
+from contracts.outcome import Outcome
+from contracts.request import RunPolicy
+from contracts.runs import Answer, PendingCall, RunSnapshot, RunState, composite_run_id
 from orchestrators.progress import Progress
 
 

@@ -16,7 +16,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from app_log import log_event
-from contracts import CANCEL_EVENT, ActivityResult, Failure, Wire, from_wire, to_wire, tool_outputs_event
+from contracts.activities import ActivityResult, Failure
+from contracts.durable import CANCEL_EVENT, tool_outputs_event
+from contracts.wire import Wire, from_wire, to_wire
 from orchestrators.poll_schedule import within_deadline
 from orchestrators.progress import Progress
 from orchestrators.retry_policy import failure_of_exception, retry_delay

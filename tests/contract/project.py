@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-DEPLOYED_PACKAGES = ("activities", "foundry", "http_api", "maintenance", "orchestrators")
+DEPLOYED_PACKAGES = (
+    "activities", "contracts", "foundry", "http_api", "maintenance", "orchestrators", "validation",
+)  # fmt: skip
 
 
 @functools.cache
 def deployed_modules() -> dict[str, Path]:
     """Return every module that runs on Azure, by its dotted name."""
     files = [*ROOT.glob("*.py"), *(f for package in DEPLOYED_PACKAGES for f in (ROOT / package).rglob("*.py"))]
-    return {".".join(f.relative_to(ROOT).with_suffix("").parts): f for f in files}
+    return {".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): f for f in files}
 
 
 @functools.cache

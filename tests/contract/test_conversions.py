@@ -1,4 +1,4 @@
-"""Conversions to a type: safe from the first one on, in however many threads (`contracts.from_wire`)."""
+"""Conversions to a type: safe from the first one on, in however many threads (`contracts.wire.from_wire`)."""
 
 import ast
 import os
@@ -9,20 +9,22 @@ from tests.contract.project import deployed_modules, run_python
 
 FIRST_USES_AT_ONCE = """
 import importlib, json, sys, threading
-import contracts
+from contracts import activities, formats, request, runs, wire as base
+from validation import field_errors, fitness, start_request
 
 sys.setswitchinterval(1e-6)
 run = {"run_id": "run_1", "thread_id": "thread_1", "state": "completed", "raw_status": "completed"}
 wire = {"value": {**run, "answer": {"found": True, "text": "yes"}}}
 for _ in range(60):
-    fresh = importlib.reload(contracts)  # new types, which msgspec has not seen
+    for module in (formats, base, request, runs, activities, field_errors, fitness, start_request):
+        importlib.reload(module)  # new types, which msgspec has not seen
     start, done = threading.Barrier(8), []
 
     def use():
         start.wait()
-        answer = fresh.from_wire(fresh.ActivityResult[fresh.RunSnapshot], wire).value.answer
-        request = fresh.parse_request({"user_message": "a", "agent_id": "asst_1", "run_options": {"top_p": 1}})
-        done.append((answer.text, request.run_options.top_p))
+        answer = base.from_wire(activities.ActivityResult[runs.RunSnapshot], wire).value.answer
+        asked = start_request.parse_request({"user_message": "a", "agent_id": "asst_1", "run_options": {"top_p": 1}})
+        done.append((answer.text, asked.run_options.top_p))
 
     threads = [threading.Thread(target=use) for _ in range(8)]
     for thread in threads:
@@ -59,4 +61,4 @@ def test_the_check_of_conversions_sees_them():
 @pytest.mark.parametrize("module", sorted(deployed_modules()))
 def test_every_conversion_to_a_type_goes_through_from_wire(module):
     calls = _typed_conversions(deployed_modules()[module].read_text("utf-8"))
-    assert len(calls) == (2 if module == "contracts" else 0), calls
+    assert len(calls) == (2 if module == "contracts.wire" else 0), calls

@@ -15,26 +15,27 @@ from tests.contract.project import (
 )
 
 MODULES = sorted(deployed_modules())
-SHARED = {"contracts", "settings", "policy", "app_log", "version", "recovery", "task_hub"}
+SHARED = {"settings", "policy", "app_log", "version", "recovery", "task_hub"}
 OURS = {*DEPLOYED_PACKAGES, *SHARED, "function_app"}
 
 MAY_IMPORT = {
     # who -> which of our own packages, besides itself
     "function_app": {"activities", "http_api", "maintenance", "orchestrators", "settings"},  # the level of the app
-    "activities": {"contracts", "settings", "policy", "app_log", "foundry", "recovery"},
-    "http_api": {"contracts", "settings", "policy", "app_log", "version", "recovery"},
-    "http_api.agents": {"contracts", "settings", "policy", "app_log", "foundry"},
+    "activities": {"contracts", "validation", "settings", "policy", "app_log", "foundry", "recovery"},
+    "http_api": {"contracts", "validation", "settings", "policy", "app_log", "version", "recovery"},
+    "http_api.agents": {"contracts", "validation", "settings", "policy", "app_log", "foundry"},
     "maintenance": {"contracts", "settings", "app_log", "foundry", "recovery", "task_hub"},
-    "orchestrators": {"contracts", "app_log"},
+    "orchestrators": {"contracts", "validation", "app_log"},
     "foundry": {"contracts"},
     "foundry.connection": {"contracts", "settings"},
     "contracts": set(),
+    "validation": {"contracts"},
     "version": set(),
     "app_log": set(),
     "recovery": {"contracts"},
     "task_hub": set(),
     "settings": {"contracts"},
-    "policy": {"contracts", "settings"},
+    "policy": {"contracts", "settings", "validation"},
 }
 
 
@@ -154,8 +155,10 @@ def test_the_test_itself_sees_what_it_looks_for(source, found):
 
 def test_what_orchestrators_import_of_ours_is_deterministic_too():
     assert not packages_imported_by("app_log") & FORBIDDEN_IMPORTS
-    assert packages_imported_by("contracts") & FORBIDDEN_IMPORTS == {"threading"}
-    tree = ast.parse(deployed_modules()["contracts"].read_text("utf-8"))
+    shared = [m for m in MODULES if m.split(".")[0] in ("contracts", "validation")]
+    assert {m for m in shared if packages_imported_by(m) & FORBIDDEN_IMPORTS} == {"contracts.wire"}
+    assert packages_imported_by("contracts.wire") & FORBIDDEN_IMPORTS == {"threading"}
+    tree = ast.parse(deployed_modules()["contracts.wire"].read_text("utf-8"))
     used = {
         ast.unparse(n)
         for n in ast.walk(tree)

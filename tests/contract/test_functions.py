@@ -5,7 +5,7 @@ import functools
 
 import pytest
 
-from contracts import CANCEL_EVENT, ORCHESTRATOR
+from contracts.durable import CANCEL_EVENT, ORCHESTRATOR
 from settings import DEFAULTS
 from tests.contract.project import ROOT, deployed_modules, run_python
 

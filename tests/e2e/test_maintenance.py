@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from contracts import METADATA_INSTANCE
+from contracts.runs import METADATA_INSTANCE
 from local.foundry_emulator.scripts import End
 from tests.e2e.world import World, agent
 

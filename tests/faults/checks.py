@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts import METADATA_INSTANCE, METADATA_OPERATION
+from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
 
 Threads = Mapping[str, Mapping[str, Any]]
 TERMINAL = {"completed", "failed", "cancelled", "expired", "incomplete"}

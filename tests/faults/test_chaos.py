@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contracts import METADATA_INSTANCE, METADATA_OPERATION
+from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
 from tests.e2e.world import World, agent
 from tests.faults.caller import Caller
 from tests.faults.chaos import storm

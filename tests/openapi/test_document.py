@@ -12,15 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-import contracts
-from contracts import AgentRunRequest, InvalidRequestError, RunOptions, parse_request
+from contracts.request import AgentRunRequest, RunOptions
+from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
+from contracts.wire import SDK_MARKERS
 from http_api.openapi import server_url
-from http_api.openapi_document import EMPTY_MEANS_ABSENT, OPERATIONS, RESERVED_KEYS, openapi_document
+from http_api.openapi_document import OPERATIONS, RESERVED_KEYS, openapi_document
 from http_api.openapi_schemas import RuntimeStatus
 from http_api.status_document import STATUS_BY_RUNTIME_STATUS
 from settings import Settings, load_settings
 from tests.functions_host.harness import REPOSITORY
 from tests.openapi.description import Description
+from validation.field_errors import InvalidRequestError
+from validation.start_request import parse_request
 
 ENDPOINT = "https://account.services.ai.azure.com/api/projects/project"
 
@@ -108,8 +111,7 @@ def test_no_key_of_the_request_is_repeated() -> None:
 
 
 def test_what_it_repeats_of_the_parser_is_the_same() -> None:
-    assert EMPTY_MEANS_ABSENT == contracts._EMPTY_MEANS_ABSENT
-    assert set(RESERVED_KEYS) == {*contracts.SDK_MARKERS, contracts.METADATA_INSTANCE, contracts.METADATA_OPERATION}
+    assert set(RESERVED_KEYS) == {*SDK_MARKERS, METADATA_INSTANCE, METADATA_OPERATION}
     assert set(RuntimeStatus.__args__) == set(STATUS_BY_RUNTIME_STATUS)
 
 

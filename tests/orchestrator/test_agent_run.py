@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from contracts import answer_digest
 from orchestrators.steps import TIMERS_PER_GENERATION
 from tests.orchestrator.scripted_foundry import (
     DEAD_WORKER,
@@ -20,6 +19,7 @@ from tests.orchestrator.scripted_foundry import (
     ok,
 )
 from tests.orchestrator.simulation import Ended
+from validation.tool_answers import answer_digest
 
 both_backends = pytest.mark.parametrize("exact", [False, True], ids=["azure-storage", "exact"])
 

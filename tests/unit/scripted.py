@@ -12,7 +12,7 @@ from hypothesis import settings
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from contracts import Stamp
+from contracts.runs import Stamp
 from foundry.classic import ClassicAgentService
 from foundry.transport import Transport
 

@@ -11,9 +11,8 @@ from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrc
 
 from activities import foundry_calls, instance_control
 from activities.locks import LockByName
-from contracts import (
+from contracts.activities import (
     ActivityResult,
-    Answer,
     CancelledRun,
     CancelRun,
     CreateMessage,
@@ -23,20 +22,14 @@ from contracts import (
     LookAtInstance,
     MessageRef,
     PlanRun,
-    RunOptions,
-    RunPolicy,
     RunRef,
-    RunSnapshot,
-    RunState,
-    Stamp,
     SubmitToolOutputs,
     TerminateInstance,
     ThreadRef,
-    ToolAnswer,
-    ToolOutput,
-    from_wire,
-    to_wire,
 )
+from contracts.request import RunOptions, RunPolicy
+from contracts.runs import Answer, RunSnapshot, RunState, Stamp, ToolAnswer, ToolOutput
+from contracts.wire import from_wire, to_wire
 from foundry import errors
 from foundry.service import MessageSearch
 from settings import DEFAULTS

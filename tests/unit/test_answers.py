@@ -7,10 +7,10 @@ import logging
 
 import pytest
 
-from contracts import FieldError, InvalidRequestError
 from http_api.answers import ApiError, answering, error_answer, invalid_request, json_answer
 from settings import SettingProblem, SettingsError
 from tests.unit.scripted import PROMPT
+from validation.field_errors import FieldError, InvalidRequestError
 
 BAD = FieldError(code="invalid", message="must be an id", target="agent_id")
 WORSE = FieldError(code="required", message="is required", target="user_message")

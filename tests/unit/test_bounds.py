@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.bounds import MOST_ANSWER_BYTES, MOST_LOOK_BYTES, bounded_answer, bounded_run
-from contracts import SDK_MARKERS, Answer, PendingCall, RunSnapshot, RunState, to_wire
+from contracts.runs import Answer, PendingCall, RunSnapshot, RunState
+from contracts.wire import SDK_MARKERS, to_wire
 from foundry.errors import ResponseTooLargeError, TooManyToolCallsError
 from foundry.harmless import harmless, numbers, unix_seconds
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import (
+from contracts.runs import (
     AgentSummary,
     Answer,
     Attachment,
@@ -18,8 +18,8 @@ from contracts import (
     ToolAnswer,
     ToolApproval,
     ToolOutput,
-    to_wire,
 )
+from contracts.wire import to_wire
 from foundry import errors
 from foundry.service import MessageSearch
 from tests.unit.scripted import STAMP, no_deadline, raised_by, reply, service_of

@@ -1,6 +1,8 @@
 """The start request's validation, and the way of every contract over the wire."""
 
 import json
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import msgspec
@@ -10,30 +12,16 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 import contracts
-from contracts import (
-    MAX_MESSAGE_CHARACTERS,
-    MAX_METADATA_PAIRS,
-    ActivityResult,
-    AgentRunRequest,
-    Answer,
-    CreateRun,
-    Failure,
-    InvalidRequestError,
-    Outcome,
-    PendingCall,
-    RunOptions,
-    RunPolicy,
-    RunSnapshot,
-    Stamp,
-    ThreadRef,
-    composite_run_id,
-    from_wire,
-    parse_request,
-    read_tool_answer,
-    start_input,
-    to_wire,
-)
+from contracts.activities import ActivityResult, CreateRun, Failure, ThreadRef
+from contracts.instance_input import start_input
+from contracts.outcome import Outcome
+from contracts.request import MAX_MESSAGE_CHARACTERS, MAX_METADATA_PAIRS, AgentRunRequest, RunOptions, RunPolicy
+from contracts.runs import Answer, PendingCall, RunSnapshot, Stamp, composite_run_id
+from contracts.wire import Wire, from_wire, to_wire
 from tests.unit.scripted import no_deadline, raised_by
+from validation.field_errors import InvalidRequestError
+from validation.start_request import parse_request
+from validation.tool_answers import read_tool_answer
 
 LONGEST = "x" * MAX_MESSAGE_CHARACTERS
 OPTIONS = {
@@ -393,8 +381,12 @@ def scalar_strategy_of(kind: Any) -> st.SearchStrategy[Any]:
 
 CONTRACTS = [
     kind
-    for kind in vars(contracts).values()
-    if isinstance(kind, type) and issubclass(kind, contracts.Wire) and kind not in (contracts.Wire, ActivityResult)
+    for module in iter_modules(contracts.__path__)
+    for kind in vars(import_module(f"contracts.{module.name}")).values()
+    if isinstance(kind, type)
+    and issubclass(kind, Wire)
+    and kind not in (Wire, ActivityResult)
+    and kind.__module__ == f"contracts.{module.name}"
 ]
 
 

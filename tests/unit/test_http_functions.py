@@ -10,11 +10,12 @@ import azure.functions as func
 import pytest
 from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
 
-from contracts import AgentSummary, answer_digest
+from contracts.runs import AgentSummary
 from foundry import errors
 from http_api import agents, health, instances, run_control, run_status, runs
 from settings import DEFAULTS
 from tests.unit.scripted import ENDPOINT, PROMPT
+from validation.tool_answers import answer_digest
 from version import VERSION
 
 HOST = "https://app.azurewebsites.net/api"

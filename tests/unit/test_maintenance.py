@@ -15,7 +15,7 @@ from typing import Any
 import azure.durable_functions as df
 import pytest
 
-from contracts import RunSnapshot, RunState
+from contracts.runs import RunSnapshot, RunState
 from foundry.errors import NotFoundError
 from maintenance import left_behind, old_history, orphaned_runs
 from maintenance.left_behind import Traces, traces_of

@@ -2,10 +2,11 @@
 
 import pytest
 
-from contracts import InvalidRequestError, RunPolicy
+from contracts.request import RunPolicy
 from policy import policy_errors, policy_for
 from settings import load_settings
 from tests.unit.scripted import ENDPOINT
+from validation.field_errors import InvalidRequestError
 
 
 def settings_of(**environment):

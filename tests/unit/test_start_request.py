@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import AgentRunRequest, RunOptions, start_input
+from contracts.instance_input import start_input
+from contracts.request import AgentRunRequest, RunOptions
 from http_api.answers import ApiError, error_answer
 from http_api.start_request import MAX_BODY_BYTES, read_json_object, read_start_request
 from settings import load_settings
@@ -281,6 +282,13 @@ def test_a_message_in_the_query_that_looks_like_json_stays_a_text():
         "application/json; charset=utf-8",
         'application/json;charset="UTF-8"',
         "application/json; charset=utf8; x=y",
+        "application/json; Charset=utf-8 ; x",
+        'application/json; charset = "utf-8"',
+        'application/json; charset="utf-8" ;x=y',
+        "application/json; charset=utf-16; charset=utf-8",  # the last one counts
+        'application/json; title="a; charset=utf-16"',
+        'application/json; title="a\\"; charset=utf-16"',
+        'application/json; title="a;charset=utf-16"; charset="utf-8"',
         "application/vnd.polysync+json",
     ],
 )
@@ -310,6 +318,15 @@ def test_plain_text_is_the_message(content_type):
         "text/plain; charset=iso-8859-1",
         "text/plain; charset=nonsense",
         "text/plain; charset=",
+        'text/plain; charset=""',
+        "text/plain; CHARSET = UTF-16",
+        'text/plain; charset=" utf-8 "',
+        'text/plain; charset="utf-16',
+        'text/plain; charset="utf-8;x=y"',
+        "text/plain; charset=utf-8; charset=utf-16",
+        'text/plain; charset=utf-16; title="a; charset=utf-8"',
+        "text/plain; charset*=utf-8''utf-16",
+        ";charset=utf-16",
     ],
 )
 def test_another_content_type_or_charset_is_415(content_type):
@@ -318,6 +335,20 @@ def test_another_content_type_or_charset_is_415(content_type):
         return
     error = refused(415, {"user_message": "hi"}, content_type)
     assert (error.code, error.target) == ("unsupported_media_type", "Content-Type")
+
+
+@no_deadline
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["C"])))
+def test_what_another_parameter_says_in_quotes_names_no_charset(text):
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    assert read(b"hi", f'text/plain; title="{quoted}"')[0].user_message == "hi"
+
+
+@no_deadline
+@given(st.text() | st.from_regex(r"(text/plain|application/json) *; *charset.*", fullmatch=True))
+def test_no_content_type_fails_in_another_way_than_415(content_type):
+    error = raised_by(lambda: read({"user_message": "hi"}, content_type))
+    assert error is None or (isinstance(error, ApiError) and error.status == 415)
 
 
 def test_an_empty_body_needs_no_content_type():

@@ -1,0 +1,142 @@
+"""What the activities are given, and what they return."""
+
+from __future__ import annotations
+
+from typing import Generic, Literal
+
+from contracts.request import RunOptions
+from contracts.runs import RunSnapshot, Stamp, ToolAnswer
+from contracts.wire import T, Wire
+
+
+class Failure(Wire, frozen=True, kw_only=True):
+    """An expected failure, as data: the orchestrator decides what follows from it."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    retry_after_seconds: float | None = None
+    active_run_id: str | None = None
+    """With code `thread_busy`: the run that occupies the thread, where the service named it."""
+    waiting_instance: str | None = None
+    """With code `thread_busy`: the instance that has posted its message and starts its run next."""
+    summary: str | None = None
+    """The message without the service's own words, which may quote the request; null where they are the same."""
+
+    @property
+    def loggable(self) -> str:
+        """What may end an instance: the host logs that text."""
+        return self.message if self.summary is None else self.summary
+
+
+class ActivityResult(Wire, Generic[T], frozen=True, kw_only=True):
+    """What every activity returns: a value or a failure."""
+
+    value: T | None = None
+    failure: Failure | None = None
+
+
+class PlanRun(Wire, frozen=True, kw_only=True):
+    """Input of `plan_run`, which returns a `RunPolicy`: what the settings say about a request that names no agent,
+    say.
+    """
+
+    agent_id: str | None
+    timeout_seconds: int | None
+
+
+class CreateThread(Wire, frozen=True, kw_only=True):
+    """Input of `create_thread`; it returns a `ThreadRef`. `repeated`: an earlier attempt may have created it
+    already.
+    """
+
+    stamp: Stamp
+    repeated: bool = False
+
+
+class ThreadRef(Wire, frozen=True, kw_only=True):
+    """A thread."""
+
+    thread_id: str
+
+
+class CreateMessage(Wire, frozen=True, kw_only=True):
+    """Input of `create_message`; it returns a `MessageRef`."""
+
+    thread_id: str
+    content: str
+    stamp: Stamp
+    metadata: dict[str, str] = {}
+    ignore_instance: str | None = None
+    """Post even if the message of this instance waits on the thread for its run: it seems to be gone."""
+
+
+class MessageRef(Wire, frozen=True, kw_only=True):
+    """A message on a thread."""
+
+    message_id: str
+
+
+class CreateRun(Wire, frozen=True, kw_only=True):
+    """Input of `create_run`; it returns a `RunSnapshot`."""
+
+    thread_id: str
+    agent_id: str
+    stamp: Stamp
+    options: RunOptions = RunOptions()
+    metadata: dict[str, str] = {}
+
+
+class RunRef(Wire, frozen=True, kw_only=True):
+    """Input of `get_run`, which returns a `RunSnapshot` (a completed run's with its answer, if that can be had), and of
+    `get_response`, which returns an `Answer`.
+    """
+
+    thread_id: str
+    run_id: str
+    message: Stamp | None = None
+    """The stamp of the message to be answered, on a thread to which others may have added theirs."""
+
+
+class SubmitToolOutputs(Wire, frozen=True, kw_only=True):
+    """Input of `submit_tool_outputs`; it returns a `RunSnapshot`."""
+
+    thread_id: str
+    run_id: str
+    answer: ToolAnswer
+
+
+class CancelRun(Wire, frozen=True, kw_only=True):
+    """Input of `cancel_run`; it returns a `CancelledRun`.
+
+    `run_id` is null where the answer to `create_run` was lost: the run is then looked for by its stamp.
+    """
+
+    thread_id: str
+    run_id: str | None
+    stamp: Stamp
+
+
+class CancelledRun(Wire, frozen=True, kw_only=True):
+    """The run as it is after the request to cancel it, which may have ended otherwise; null where there is no run."""
+
+    run: RunSnapshot | None
+
+
+class LookAtInstance(Wire, frozen=True, kw_only=True):
+    """Input of `look_at_instance`; it returns an `InstanceState`."""
+
+    instance_id: str
+
+
+class InstanceState(Wire, frozen=True, kw_only=True):
+    """What the platform knows of an instance. One that is unknown has been purged, or is another app's."""
+
+    state: Literal["active", "ended", "unknown"]
+
+
+class TerminateInstance(Wire, frozen=True, kw_only=True):
+    """Input of `terminate_instance`; it returns no value."""
+
+    instance_id: str
+    reason: str

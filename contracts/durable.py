@@ -1,0 +1,22 @@
+"""The names under which the app and Durable Functions know each other's things."""
+
+from __future__ import annotations
+
+ORCHESTRATOR = "agent_run"
+"""Name under which the orchestrator is registered."""
+
+ORCHESTRATOR_VERSION = "1.0"
+"""Version of its code: `defaultVersion` in host.json."""
+
+ENDED_RUNTIME_STATUSES = ("Completed", "Failed", "Terminated", "Canceled")
+"""The platform's words for an instance that has ended."""
+
+CANCEL_EVENT = "cancel"
+"""External event that asks an instance to cancel its run."""
+
+
+def tool_outputs_event(question: int) -> str:
+    """Return the event that answers an instance's n-th question; a fresh name for each (durable-protocol.md, rule
+    4).
+    """
+    return f"tool_outputs_{question}"
