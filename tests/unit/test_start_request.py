@@ -338,14 +338,14 @@ def test_another_content_type_or_charset_is_415(content_type):
 
 
 @no_deadline
-@given(st.text(st.characters(codec="utf-8", exclude_categories=["C"])))
-def test_what_another_parameter_says_in_quotes_names_no_charset(text):
-    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+@given(st.lists(st.sampled_from(['"', "\\", ";", " ", "charset=", "utf-16", "\u00fc"])))
+def test_what_another_parameter_says_in_quotes_names_no_charset(parts):
+    quoted = "".join(parts).replace("\\", "\\\\").replace('"', '\\"')
     assert read(b"hi", f'text/plain; title="{quoted}"')[0].user_message == "hi"
 
 
 @no_deadline
-@given(st.text() | st.from_regex(r"(text/plain|application/json) *; *charset.*", fullmatch=True))
+@given(st.text() | st.from_regex(r"(text/plain|application/json) *; *charset *=?.*", fullmatch=True))
 def test_no_content_type_fails_in_another_way_than_415(content_type):
     error = raised_by(lambda: read({"user_message": "hi"}, content_type))
     assert error is None or (isinstance(error, ApiError) and error.status == 415)
