@@ -4,6 +4,7 @@ start a run.
 
 from __future__ import annotations
 
+from contracts.codes import ErrorCode
 from contracts.request import RunPolicy
 from settings import Settings
 from validation.field_errors import FieldError, InvalidRequestError
@@ -29,11 +30,11 @@ def policy_errors(settings: Settings, *, agent_id: object, timeout_seconds: obje
     agent = agent_id or settings.default_agent_id
     if agent is None:
         message = "is required: name the agent (GET /api/agents lists them), or set FOUNDRY_DEFAULT_AGENT_ID"
-        errors.append(FieldError(code="required", message=message, target="agent_id"))
+        errors.append(FieldError(code=ErrorCode.REQUIRED, message=message, target="agent_id"))
     elif isinstance(agent, str) and not settings.allows(agent):
         message = "is not among the agents of FOUNDRY_ALLOWED_AGENT_IDS"
-        errors.append(FieldError(code="not_allowed", message=message, target="agent_id"))
+        errors.append(FieldError(code=ErrorCode.NOT_ALLOWED, message=message, target="agent_id"))
     if isinstance(timeout_seconds, int) and timeout_seconds > settings.max_timeout_seconds:
         message = f"must be at most {settings.max_timeout_seconds} (RUN_MAX_TIMEOUT_SECONDS)"
-        errors.append(FieldError(code="too_large", message=message, target="timeout_seconds"))
+        errors.append(FieldError(code=ErrorCode.TOO_LARGE, message=message, target="timeout_seconds"))
     return errors

@@ -30,6 +30,7 @@ from contracts.activities import (
     SubmitToolOutputs,
     ThreadRef,
 )
+from contracts.codes import ErrorCode
 from contracts.request import RunPolicy
 from contracts.runs import Answer, RunSnapshot, RunState
 from contracts.wire import from_wire, to_wire
@@ -197,9 +198,11 @@ def _perform(activity: str, kind: type[Input], payload: dict, action: Callable[[
         _log_failure(activity, error)
         result = ActivityResult(failure=_failure_of(error))
     except SettingsError as error:
-        result = ActivityResult(failure=Failure(code="configuration_error", message=str(error)))
+        result = ActivityResult(failure=Failure(code=ErrorCode.CONFIGURATION_ERROR, message=str(error)))
     except InvalidRequestError as error:
-        result = ActivityResult(failure=Failure(code="invalid_request", message=str(error), summary=error.summary))
+        result = ActivityResult(
+            failure=Failure(code=ErrorCode.INVALID_REQUEST, message=str(error), summary=error.summary)
+        )
     wire: dict[str, Any] = msgspec.to_builtins(result)
     return wire
 

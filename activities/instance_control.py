@@ -11,6 +11,7 @@ from typing import Any
 import azure.durable_functions as df
 
 from contracts.activities import ActivityResult, Failure, InstanceState, LookAtInstance, TerminateInstance
+from contracts.codes import ErrorCode
 from contracts.durable import ENDED_RUNTIME_STATUSES
 from contracts.formats import INSTANCE_ID_PATTERN
 from contracts.wire import from_wire, to_wire
@@ -33,7 +34,7 @@ async def look_at_instance(payload: dict, client: df.DurableOrchestrationClient)
         status = await client.get_status(instance_id)
     except Exception as error:  # noqa: BLE001 - as below
         message = f"the platform did not say how the instance is ({type(error).__name__})"
-        failure = Failure(code="instance_not_seen", message=message, retryable=True)
+        failure = Failure(code=ErrorCode.INSTANCE_NOT_SEEN, message=message, retryable=True)
         return to_wire(ActivityResult[InstanceState](failure=failure))
     if not status:
         return to_wire(ActivityResult(value=InstanceState(state="unknown")))
@@ -55,5 +56,7 @@ async def terminate_instance(payload: dict, client: df.DurableOrchestrationClien
         await client.terminate(wanted.instance_id, wanted.reason)
     except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions, and the host a 500 now and then
         message = f"the platform did not take the termination ({type(error).__name__})"
-        return to_wire(ActivityResult[None](failure=Failure(code="not_terminated", message=message, retryable=True)))
+        return to_wire(
+            ActivityResult[None](failure=Failure(code=ErrorCode.NOT_TERMINATED, message=message, retryable=True))
+        )
     return to_wire(ActivityResult[None]())

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.codes import ErrorCode
 from contracts.formats import ID_PATTERN
 from contracts.runs import (
     METADATA_INSTANCE,
@@ -274,7 +275,7 @@ def _snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) ->
     if state is RunState.INCOMPLETE:
         reason = _word(_object(run.get("incomplete_details")).get("reason")) or "no reason given"
         summary = f"the answer is not complete: {reason}"
-        error = {"code": "incomplete", "message": summary}
+        error = {"code": ErrorCode.INCOMPLETE, "message": summary}
     code, message = _word(error.get("code")), error.get("message")
     return RunSnapshot(
         run_id=_id(run, "id"),

@@ -13,13 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from contracts.codes import ErrorCode
 from foundry.errors import AuthenticationError, ConnectionFailedError, FoundryError
 
 SCOPE = "https://ai.azure.com/.default"
-NO_TOKEN = "no_token"  # noqa: S105 - a code of an error, as the next one
-"""The app has no identity that works: an operator must act."""
-TOKEN_UNAVAILABLE = "token_unavailable"  # noqa: S105
-"""There is no token now: the identity endpoint fails, which passes."""
 _RENEW_BEFORE_SECONDS = 300
 _RENEW_AGAIN_SECONDS = 30
 _STILL_VALID_SECONDS = 30
@@ -142,11 +139,11 @@ class EntraToken:
             reason = reason_of(str(error))
             unreachable = isinstance(error, ServiceRequestError | ServiceResponseError)
             if unreachable or self._had_one or (_on_azure() and not _REFUSED.search(reason)):
-                raise ConnectionFailedError(f"no Entra token now: {reason}", code=TOKEN_UNAVAILABLE) from None
+                raise ConnectionFailedError(f"no Entra token now: {reason}", code=ErrorCode.TOKEN_UNAVAILABLE) from None
             raise AuthenticationError(
                 f"no Entra token for {SCOPE}: {reason}. On Azure give the app a managed identity and set "
                 "AZURE_CLIENT_ID; on a developer's machine run 'az login' or set FOUNDRY_ACCESS_TOKEN",
-                code=NO_TOKEN,
+                code=ErrorCode.NO_TOKEN,
             ) from None
         return got.token, float(got.expires_on)
 

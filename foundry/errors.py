@@ -20,11 +20,13 @@ Messages say what to do, and never contain a token or a body of ours.
 
 from __future__ import annotations
 
+from contracts.codes import ErrorCode
+
 
 class FoundryError(Exception):
     """A call to Foundry failed. `retry_after_seconds` is the service's own hint, if it gave one."""
 
-    code = "foundry_error"
+    code: str = ErrorCode.FOUNDRY_ERROR
     retryable = False
 
     def __init__(
@@ -49,31 +51,31 @@ class FoundryError(Exception):
 class InvalidInputError(FoundryError, ValueError):
     """The request itself is wrong."""
 
-    code = "invalid_request"
+    code = ErrorCode.INVALID_REQUEST
 
 
 class AuthenticationError(FoundryError, PermissionError):
     """There is no token, or Foundry does not take it."""
 
-    code = "unauthorized"
+    code = ErrorCode.UNAUTHORIZED
 
 
 class PermissionDeniedError(FoundryError, PermissionError):
     """The identity may not do this."""
 
-    code = "forbidden"
+    code = ErrorCode.FORBIDDEN
 
 
 class NotFoundError(FoundryError, LookupError):
     """Something that the request names does not exist."""
 
-    code = "not_found"
+    code = ErrorCode.NOT_FOUND
 
 
 class ThreadBusyError(FoundryError):
     """The thread takes no message and no run while another run is active on it."""
 
-    code = "thread_busy"
+    code = ErrorCode.THREAD_BUSY
 
     def __init__(
         self,
@@ -91,51 +93,51 @@ class ThreadBusyError(FoundryError):
 class ThreadInUseError(FoundryError):
     """Another message is being posted on the thread."""
 
-    code = "thread_in_use"
+    code = ErrorCode.THREAD_IN_USE
     retryable = True
 
 
 class RateLimitedError(FoundryError):
     """Too many requests."""
 
-    code = "rate_limited"
+    code = ErrorCode.RATE_LIMITED
     retryable = True
 
 
 class TooManyToolCallsError(FoundryError):
     """The run waits for more tool calls than can be passed on."""
 
-    code = "too_many_tool_calls"
+    code = ErrorCode.TOO_MANY_TOOL_CALLS
 
 
 class ResponseTooLargeError(FoundryError):
     """The answer is larger than can be passed on."""
 
-    code = "response_too_large"
+    code = ErrorCode.RESPONSE_TOO_LARGE
 
 
 class UnavailableError(FoundryError):
     """Foundry answers, but not with what was asked for."""
 
-    code = "service_unavailable"
+    code = ErrorCode.SERVICE_UNAVAILABLE
     retryable = True
 
 
 class ConnectionFailedError(FoundryError, ConnectionError):
     """There was no answer."""
 
-    code = "connection_failed"
+    code = ErrorCode.CONNECTION_FAILED
     retryable = True
 
 
 class BadResponseError(FoundryError):
     """The answer cannot be understood."""
 
-    code = "bad_response"
+    code = ErrorCode.BAD_RESPONSE
     retryable = True
 
 
 class UnreadableRefusalError(BadResponseError):
     """A refusal (400) that does not say why. It may be one that passes, such as a busy thread."""
 
-    code = "unreadable_refusal"
+    code = ErrorCode.UNREADABLE_REFUSAL

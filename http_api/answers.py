@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import azure.functions as func
 import msgspec
 
+from contracts.codes import ErrorCode
 from http_api.status_document import is_ended
 from http_api.urls import own_urls
 from settings import SettingsError
@@ -117,12 +118,13 @@ def _as_api_error(error: Exception, function: str) -> ApiError:
             return invalid_request(error.details)
         case SettingsError():
             details = [
-                FieldError(code="configuration_error", message=p.message, target=p.setting) for p in error.problems
+                FieldError(code=ErrorCode.CONFIGURATION_ERROR, message=p.message, target=p.setting)
+                for p in error.problems
             ]
             _log.error("%s: the app is not configured: %s", function, error)
             return ApiError(
                 500,
-                "configuration_error",
+                ErrorCode.CONFIGURATION_ERROR,
                 f"the app is not configured: {error}",
                 target=details[0].target,
                 details=details,
@@ -134,7 +136,7 @@ def _as_api_error(error: Exception, function: str) -> ApiError:
                 place = place.tb_next
             where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "unknown place"
             _log.error("%s failed: %s at %s", function, type(error).__name__, where)
-            return ApiError(500, "internal_error", "the app failed to answer; its log says where")
+            return ApiError(500, ErrorCode.INTERNAL_ERROR, "the app failed to answer; its log says where")
 
 
 def invalid_request(details: Sequence[FieldError]) -> ApiError:
@@ -142,5 +144,5 @@ def invalid_request(details: Sequence[FieldError]) -> ApiError:
     first = details[0]
     more = f" (and {len(details) - 1} more, see details)" if len(details) > 1 else ""
     return ApiError(
-        400, "invalid_request", f"{first.target} {first.message}{more}", target=first.target, details=details
+        400, ErrorCode.INVALID_REQUEST, f"{first.target} {first.message}{more}", target=first.target, details=details
     )

@@ -10,6 +10,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
+from contracts.codes import ErrorCode
 from http_api.agents import foundry_problem
 from http_api.answers import answering, json_answer
 from settings import Settings, SettingsError, load_settings
@@ -55,7 +56,7 @@ def _foundry_checks(settings: Settings) -> list[dict[str, Any]]:
     if problem is None:
         return [token_fine, {"name": "project", "ok": True, "message": "reachable"}]
     code, message = problem
-    if code in {"no_token", "token_unavailable"}:
+    if code in {ErrorCode.NO_TOKEN, ErrorCode.TOKEN_UNAVAILABLE}:
         return [{"name": "token", "ok": False, "message": message}, _not_made("project", "token")]
     return [token_fine, {"name": "project", "ok": False, "message": message}]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
+from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR
 from contracts.formats import INSTANCE_ID_PATTERN
 from http_api.answers import ApiError
@@ -31,7 +32,7 @@ async def read_document(client: df.DurableOrchestrationClient, instance_id: str)
     # The SDK answers an unknown id with an empty status, whose to_json() crashes.
     if not status or status.name != ORCHESTRATOR:
         message = f"there is no run with the instance id {instance_id[:100]!r}"
-        raise ApiError(404, "not_found", message, target="instance_id")
+        raise ApiError(404, ErrorCode.NOT_FOUND, message, target="instance_id")
     return status_document(status.to_json(), datetime.now(UTC))
 
 

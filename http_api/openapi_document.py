@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.codes import ErrorCode
 from contracts.outcome import Outcome
 from contracts.request import MAX_METADATA_PAIRS, AgentRunRequest, RunOptions
 from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION, ToolAnswer
@@ -90,20 +91,20 @@ _BUSY = Answer(status=429, description="Too many requests at once. From the plat
 _INTERNAL = _error(
     500,
     "The app is not configured (`configuration_error`; `details` names the settings), or it failed.",
-    "configuration_error",
-    "internal_error",
+    ErrorCode.CONFIGURATION_ERROR,
+    ErrorCode.INTERNAL_ERROR,
 )
 _BAD_BODY = (
-    _error(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.", "too_large"),
-    _error(415, "The body is of another type, or not in UTF-8.", "unsupported_media_type"),
+    _error(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.", ErrorCode.TOO_LARGE),
+    _error(415, "The body is of another type, or not in UTF-8.", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
 )
-_NO_RUN = _error(404, "There is no run with this instance id.", "not_found")
+_NO_RUN = _error(404, "There is no run with this instance id.", ErrorCode.NOT_FOUND)
 _NOT_YET = _error(
     503,
     "The run has not taken it within ten seconds; it may be starting, or the app is very busy. Or its worker process "
     "has died, and it is being brought back (`recovering`). Ask again.",
-    "not_acknowledged",
-    "recovering",
+    ErrorCode.NOT_ACKNOWLEDGED,
+    ErrorCode.RECOVERING,
     headers=("Retry-After",),
 )
 _START_ANSWERS = (
@@ -124,11 +125,11 @@ _START_ANSWERS = (
     _error(
         400,
         "The request is invalid: `details` names every bad field at once.",
-        "invalid_request",
-        "invalid_json",
-        "invalid_encoding",
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.INVALID_JSON,
+        ErrorCode.INVALID_ENCODING,
     ),
-    _error(409, "The idempotency key was used for another request.", "idempotency_conflict"),
+    _error(409, "The idempotency key was used for another request.", ErrorCode.IDEMPOTENCY_CONFLICT),
     *_BAD_BODY,
     _INTERNAL,
 )
@@ -195,7 +196,7 @@ OPERATIONS = (
                 optional_headers=("Location", "Retry-After"),
             ),
             _NO_RUN,
-            _error(409, "The run has ended.", "already_ended"),
+            _error(409, "The run has ended.", ErrorCode.ALREADY_ENDED),
             _INTERNAL,
             _NOT_YET,
         ),
@@ -218,12 +219,18 @@ OPERATIONS = (
             _error(
                 400,
                 "The answer does not fit the pending calls: `details` names missing, unknown and repeated ids.",
-                "invalid_request",
-                "invalid_json",
-                "invalid_encoding",
+                ErrorCode.INVALID_REQUEST,
+                ErrorCode.INVALID_JSON,
+                ErrorCode.INVALID_ENCODING,
             ),
             _NO_RUN,
-            _error(409, "The run waits for nothing now, or has ended.", "nothing_pending", "already_ended"),
+            _error(
+                409,
+                "The run waits for nothing now, has taken another answer, or has ended.",
+                ErrorCode.NOTHING_PENDING,
+                ErrorCode.ANSWERED_OTHERWISE,
+                ErrorCode.ALREADY_ENDED,
+            ),
             *_BAD_BODY,
             _INTERNAL,
             _NOT_YET,

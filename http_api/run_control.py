@@ -8,6 +8,7 @@ import azure.durable_functions as df
 import azure.functions as func
 import msgspec
 
+from contracts.codes import ErrorCode
 from contracts.durable import CANCEL_EVENT
 from contracts.runs import PendingCall
 from contracts.wire import from_wire, to_wire
@@ -54,11 +55,11 @@ async def submit_agent_run_tool_outputs(
     _refuse_ended(document)
     action = object_of(document["required_action"])
     if not action:
-        raise ApiError(409, "nothing_pending", "the run does not wait for tool outputs or approvals now")
+        raise ApiError(409, ErrorCode.NOTHING_PENDING, "the run does not wait for tool outputs or approvals now")
     calls = from_wire(list[_ShownCall], action["calls"])
     answer, problems = read_tool_answer(body, [PendingCall(id=c.id, kind=c.kind, name=c.name) for c in calls])
     if action.get("more"):  # not all calls fit into the custom status: the orchestrator itself checks the others
-        problems = [p for p in problems if p.code != "unknown"]
+        problems = [p for p in problems if p.code != ErrorCode.UNKNOWN]
     if problems:
         raise invalid_request(problems)
 
@@ -67,10 +68,10 @@ async def submit_agent_run_tool_outputs(
     document = await deliver(client, instance_id, event, given, lambda d: _event_of(d) != event)
     taken = object_of(object_of(document["customStatus"]).get("answer_taken"))
     if taken.get("event") == event and taken.get("digest") != answer_digest(given):
-        raise ApiError(409, "answered_otherwise", "another answer to this question came first", target="body")
+        raise ApiError(409, ErrorCode.ANSWERED_OTHERWISE, "another answer to this question came first", target="body")
     refusal = object_of(document["required_action"]).get("error")
     if refusal and _event_of(document) != event:
-        raise ApiError(400, "invalid_request", str(refusal), target="body")
+        raise ApiError(400, ErrorCode.INVALID_REQUEST, str(refusal), target="body")
     _refuse_ended(document, unless_answered=_number(event))
     if _event_of(document) == event and document["runtimeStatus"] != "Suspended":
         raise _not_acknowledged("answer", document)
@@ -99,7 +100,7 @@ def _refuse_ended(document: dict[str, Any], unless_answered: int | None = None) 
     if unless_answered is not None and isinstance(answered, int) and answered >= unless_answered:
         return
     if is_ended(document):
-        raise ApiError(409, "already_ended", f"the run has ended: {document['status']}", target="instance_id")
+        raise ApiError(409, ErrorCode.ALREADY_ENDED, f"the run has ended: {document['status']}", target="instance_id")
 
 
 def _refuse_ending(document: dict[str, Any]) -> None:
@@ -107,14 +108,14 @@ def _refuse_ending(document: dict[str, Any]) -> None:
     if is_ended(document) or is_cancelling(document):
         return
     if document["run_status"] == "completed":
-        raise ApiError(409, "already_ended", "the run has completed, its answer is being fetched")
+        raise ApiError(409, ErrorCode.ALREADY_ENDED, "the run has completed, its answer is being fetched")
     if error := object_of(object_of(document["customStatus"]).get("error")):
-        raise ApiError(409, "already_ended", f"the run is being stopped already: {error.get('code')}")
+        raise ApiError(409, ErrorCode.ALREADY_ENDED, f"the run is being stopped already: {error.get('code')}")
 
 
 def _not_acknowledged(what: str, document: dict[str, Any]) -> ApiError:
     if is_recovering(document):
         message = f"the run's worker has died and the run is being brought back: send the {what} again then"
-        return ApiError(503, "recovering", message, retry_after_seconds=ASK_WHEN_RECOVERED_SECONDS)
+        return ApiError(503, ErrorCode.RECOVERING, message, retry_after_seconds=ASK_WHEN_RECOVERED_SECONDS)
     message = f"the run has not taken the {what} yet; it may be starting, or the app is very busy: ask again"
-    return ApiError(503, "not_acknowledged", message, retry_after_seconds=ASK_AGAIN_SECONDS)
+    return ApiError(503, ErrorCode.NOT_ACKNOWLEDGED, message, retry_after_seconds=ASK_AGAIN_SECONDS)

@@ -12,6 +12,7 @@ import azure.durable_functions as df
 import azure.functions as func
 import msgspec
 
+from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR
 from contracts.instance_input import start_input
 from contracts.request import AgentRunRequest, RunPolicy
@@ -89,7 +90,7 @@ async def _start_once(
                 return instance_id
     if _fingerprint_of_input(known.input_) != fingerprint:
         message = "this idempotency key was used for another request: use a new key"
-        raise ApiError(409, "idempotency_conflict", message, target="idempotency_key")
+        raise ApiError(409, ErrorCode.IDEMPOTENCY_CONFLICT, message, target="idempotency_key")
     return instance_id
 
 

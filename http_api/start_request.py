@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from werkzeug.http import parse_options_header
 
+from contracts.codes import ErrorCode
 from contracts.request import AgentRunRequest, RunPolicy
 from http_api.answers import ApiError, invalid_request
 from policy import policy_errors, policy_for
@@ -83,7 +84,7 @@ def read_json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
     if kind not in ("", "application/json") and not kind.endswith("+json"):
         raise ApiError(
             415,
-            "unsupported_media_type",
+            ErrorCode.UNSUPPORTED_MEDIA_TYPE,
             "send application/json (a start also takes text/plain, the message)",
             target="Content-Type",
         )
@@ -92,11 +93,11 @@ def read_json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
             _decoded(body, charset), object_pairs_hook=_without_contradiction, parse_constant=_no_constant
         )
     except ValueError as error:
-        raise ApiError(400, "invalid_json", f"the body is not JSON: {error}", target="body") from None
+        raise ApiError(400, ErrorCode.INVALID_JSON, f"the body is not JSON: {error}", target="body") from None
     except RecursionError:
-        raise ApiError(400, "invalid_json", "the body's JSON is nested too deeply", target="body") from None
+        raise ApiError(400, ErrorCode.INVALID_JSON, "the body's JSON is nested too deeply", target="body") from None
     if not isinstance(parsed, dict):
-        raise ApiError(400, "invalid_json", "the body must be a JSON object", target="body")
+        raise ApiError(400, ErrorCode.INVALID_JSON, "the body must be a JSON object", target="body")
     return parsed
 
 
@@ -117,7 +118,7 @@ def _no_constant(name: str) -> Any:
 def _check_size(body: bytes) -> None:
     if len(body) > MAX_BODY_BYTES:
         message = f"the body has {len(body):,} bytes, at most {MAX_BODY_BYTES:,} are taken"
-        raise ApiError(413, "too_large", message, target="body")
+        raise ApiError(413, ErrorCode.TOO_LARGE, message, target="body")
 
 
 def _media_type(content_type: str | None) -> tuple[str, str]:
@@ -130,11 +131,11 @@ def _media_type(content_type: str | None) -> tuple[str, str]:
 
 def _decoded(body: bytes, charset: str) -> str:
     if charset not in ("utf-8", "utf8", "us-ascii"):
-        raise ApiError(415, "unsupported_media_type", "send the body as UTF-8", target="Content-Type")
+        raise ApiError(415, ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send the body as UTF-8", target="Content-Type")
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ApiError(400, "invalid_encoding", "the body is not UTF-8", target="body") from None
+        raise ApiError(400, ErrorCode.INVALID_ENCODING, "the body is not UTF-8", target="body") from None
 
 
 def _fields_of_query(query: Mapping[str, str]) -> dict[str, Any]:
@@ -167,5 +168,5 @@ def _merge(sources: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], li
                 given[name], came_from[name] = value, source
             elif known != value:
                 message = f"is given in the {came_from[name]} and, with another value, in the {source}: give it once"
-                conflicts.append(FieldError(code="conflict", message=message, target=name))
+                conflicts.append(FieldError(code=ErrorCode.CONFLICT, message=message, target=name))
     return given, conflicts

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import recovery
+from contracts.codes import ErrorCode
 
 STATUS_BY_RUNTIME_STATUS = {
     "Pending": "Running",
@@ -28,7 +29,7 @@ _FROM_RUN = ("thread_id", "run_id", "composite_run_id", "run_status", "agent_id"
 RECOVERING = "recovering"
 _LONGEST_FOREIGN_OUTPUT = 500
 _WORKER_DIED = {
-    "code": "worker_died",
+    "code": ErrorCode.WORKER_DIED,
     "message": "the worker process died while the orchestration ran, and it could not be brought back; its Foundry run "
     "was stopped. Start again, with a new idempotency key",
 }
@@ -82,16 +83,19 @@ def status_document(durable: Mapping[str, Any], now: datetime) -> dict[str, Any]
 
 def _error(status: str, custom: Mapping[str, Any], output: Any) -> dict[str, str] | None:
     if status == "Cancelled":
-        return {"code": "cancelled", "message": output if isinstance(output, str) else "the instance was terminated"}
+        return {
+            "code": ErrorCode.CANCELLED,
+            "message": output if isinstance(output, str) else "the instance was terminated",
+        }
     if status != "Failed":
         return None
     text = output if isinstance(output, str) else "the instance failed"
     shown = object_of(custom.get("error"))
     found = _FAILURE.fullmatch(text)
     if found and not (shown.get("message") and shown.get("code") == found["code"]):
-        return {"code": found["code"] or "failed", "message": found["message"].strip()}
+        return {"code": found["code"] or ErrorCode.FAILED, "message": found["message"].strip()}
     # The custom status holds Foundry's own words, which are kept out of the output since the host logs that.
-    return {"code": str(shown.get("code") or "failed"), "message": str(shown.get("message") or text)}
+    return {"code": str(shown.get("code") or ErrorCode.FAILED), "message": str(shown.get("message") or text)}
 
 
 def object_of(value: Any) -> Mapping[str, Any]:

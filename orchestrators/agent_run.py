@@ -40,6 +40,7 @@ from contracts.activities import (
     TerminateInstance,
     ThreadRef,
 )
+from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR
 from contracts.request import AgentRunRequest, RunPolicy
 from contracts.runs import Answer, RunSnapshot, RunState
@@ -139,10 +140,10 @@ def _progress(context: Any, steps: Steps) -> Step[Progress]:
                 request = parse_request(given)
                 policy = yield from _plan(steps, request)
     except InvalidRequestError as error:
-        failure = Failure(code="invalid_request", message=str(error), summary=error.summary)
+        failure = Failure(code=ErrorCode.INVALID_REQUEST, message=str(error), summary=error.summary)
         raise _not_started(context, failure) from None
     except msgspec.ValidationError as error:
-        raise _not_started(context, Failure(code="invalid_request", message=str(error))) from None
+        raise _not_started(context, Failure(code=ErrorCode.INVALID_REQUEST, message=str(error))) from None
     except StepFailed as signal:
         raise _not_started(context, signal.failure) from None
     return begin(
@@ -171,7 +172,7 @@ def _plan(steps: Steps, request: AgentRunRequest) -> Step[RunPolicy]:
     thrice.
     """
     question = PlanRun(agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
-    failure = Failure(code="activity_failed", message="plan_run returned nothing")
+    failure = Failure(code=ErrorCode.ACTIVITY_FAILED, message="plan_run returned nothing")
     for _ in range(3):
         result = yield from steps.attempt("plan_run", question, RunPolicy)
         if result.value is not None:
@@ -316,7 +317,7 @@ def _end_succeeded(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[d
             f"another message was added to thread {run.thread_id} at the same moment, and run {run.run_id} "
             "has answered that one: start again"
         )
-        raise _failed(steps, progress, Failure(code="answer_mismatch", message=message))
+        raise _failed(steps, progress, Failure(code=ErrorCode.ANSWER_MISMATCH, message=message))
     outcome = outcome_of(run, answer, progress.policy, started=progress.started, now=steps.now)
     progress.failure = None
     _show(steps, progress, "done", "Success")
@@ -377,7 +378,7 @@ def _end_terminated(steps: Steps, progress: Progress, reason: str) -> Step[dict[
         yield from steps.call("terminate_instance", lambda: wanted, type(None), progress)
     except (DeadlinePassed, StepFailed):
         why = f" ({progress.retrying.loggable})" if progress.retrying else ""
-        failure = Failure(code="cancelled", message=f"{reason}; it could not end as Terminated{why}")
+        failure = Failure(code=ErrorCode.CANCELLED, message=f"{reason}; it could not end as Terminated{why}")
         raise _failed(steps, progress, failure) from None
     yield from steps.wait_for_ever()
     raise AssertionError("an event that never comes has come")

@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 
 from contracts.activities import Failure
+from contracts.codes import ErrorCode
 from contracts.durable import tool_outputs_event
 from contracts.request import AgentRunRequest, RunOptions, RunPolicy
 from contracts.runs import PendingCall, RunSnapshot, RunState, Stamp, composite_run_id
 from validation.tool_answers import answer_digest
-
-THREAD_BUSY = "thread_busy"
 
 LOOK_AT_HOLDER_EVERY = 5
 
@@ -157,7 +156,7 @@ class Progress(msgspec.Struct, kw_only=True):
         Failures of another kind in between do not count, and do not begin the count anew.
         """
         known, times = self.waited_for_instance or (None, 0)
-        if self.retrying is not None and self.retrying.code == THREAD_BUSY:
+        if self.retrying is not None and self.retrying.code == ErrorCode.THREAD_BUSY:
             holder = self.retrying.waiting_instance
             times = times + 1 if holder == known else 1
             self.waited_for_instance = (holder, times) if holder else None

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from contracts.activities import Failure
+from contracts.codes import ErrorCode
 from orchestrators.poll_schedule import whole_and_half
-from orchestrators.progress import THREAD_BUSY
 
 FIRST_DELAY_SECONDS = 1.5
 LONGEST_BACKOFF_SECONDS = 60.5
@@ -31,15 +31,8 @@ LOOKS = frozenset({"get_run", "get_response"})
 DEFAULT_QUOTA_DELAY_SECONDS = 30.5
 """How long to wait for quota where the service does not say."""
 
-WORKER_DIED = "worker_died"
-UNREADABLE_REFUSAL = "unreadable_refusal"
-DOUBTFUL = frozenset({WORKER_DIED, UNREADABLE_REFUSAL})
+DOUBTFUL = frozenset({ErrorCode.WORKER_DIED, ErrorCode.UNREADABLE_REFUSAL})
 """Failures that may pass, and may come again for ever: the activity may kill its worker, the request may be wrong."""
-
-NOT_FOUND = "not_found"
-
-THREAD_IN_USE = "thread_in_use"
-"""Another message is being posted on the thread: only then it is known whether the thread is busy."""
 
 _DEAD_WORKER = re.compile(
     r"exited with code|worker process|Timeout value of .* was exceeded|worker.*(terminated|shutting down)",
@@ -56,9 +49,9 @@ def retry_delay(activity: str, failure: Failure, attempts: int, *, wait_if_busy:
     so that the thread does not stand idle, and whoever has waited for long looks at least a third as often as a
     newcomer.
     """
-    if failure.code == THREAD_IN_USE or (failure.code == THREAD_BUSY and wait_if_busy):
+    if failure.code == ErrorCode.THREAD_IN_USE or (failure.code == ErrorCode.THREAD_BUSY and wait_if_busy):
         return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)
-    lags = failure.code == NOT_FOUND and activity in LOOKS and attempts < MOST_LOOKS_FOR_WHAT_EXISTS
+    lags = failure.code == ErrorCode.NOT_FOUND and activity in LOOKS and attempts < MOST_LOOKS_FOR_WHAT_EXISTS
     if not (failure.retryable or lags) or (failure.code in DOUBTFUL and attempts >= MOST_DOUBTFUL_ATTEMPTS):
         return None
     backoff = min(FIRST_DELAY_SECONDS * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF_SECONDS)
@@ -80,6 +73,6 @@ def failure_of_exception(text: str) -> Failure:
     """
     head = " ".join(text.split('{"$type"', 1)[0].split("\n", 1)[0].split())[:500]
     if _DEAD_WORKER.search(text[:4000]):
-        return Failure(code=WORKER_DIED, message=head, retryable=True)
+        return Failure(code=ErrorCode.WORKER_DIED, message=head, retryable=True)
     kind = _KIND_OF_EXCEPTION.match(head)
-    return Failure(code="activity_failed", message=head, summary=kind[0] if kind else "an activity failed")
+    return Failure(code=ErrorCode.ACTIVITY_FAILED, message=head, summary=kind[0] if kind else "an activity failed")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from contracts.activities import Failure
+from contracts.codes import ErrorCode
 from contracts.outcome import Outcome
 from contracts.request import RunPolicy
 from contracts.runs import Answer, PendingCall, RunSnapshot, RunState, composite_run_id
@@ -82,7 +83,7 @@ def timeout_failure(progress: Progress) -> Failure:
 
     last = progress.retrying
     return Failure(
-        code="timeout", message=line(last.message if last else ""), summary=line(last.loggable if last else "")
+        code=ErrorCode.TIMEOUT, message=line(last.message if last else ""), summary=line(last.loggable if last else "")
     )
 
 

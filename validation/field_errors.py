@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts.codes import ErrorCode
 from contracts.wire import Wire
 
 
@@ -13,7 +14,9 @@ class FieldError(Wire, frozen=True, kw_only=True):
     target: str
 
 
-_IN_OUR_WORDS = frozenset({"required", "not_allowed", "too_large", "blank", "invalid_type"})
+_IN_OUR_WORDS = frozenset(
+    {ErrorCode.REQUIRED, ErrorCode.NOT_ALLOWED, ErrorCode.TOO_LARGE, ErrorCode.BLANK, ErrorCode.INVALID_TYPE}
+)
 """Codes whose messages say nothing that the caller has sent."""
 
 
@@ -28,6 +31,8 @@ class InvalidRequestError(ValueError):
     def summary(self) -> str:
         """The same without the caller's own words: names of unknown fields, and values that do not fit."""
         ours = [f"{d.target}: {d.message}" for d in self.details if d.code in _IN_OUR_WORDS]
-        unfit = [f"{d.target} does not fit" for d in self.details if d.code not in {*_IN_OUR_WORDS, "unknown_field"}]
-        unknown = sum(d.code == "unknown_field" for d in self.details)
+        unfit = [
+            f"{d.target} does not fit" for d in self.details if d.code not in {*_IN_OUR_WORDS, ErrorCode.UNKNOWN_FIELD}
+        ]
+        unknown = sum(d.code == ErrorCode.UNKNOWN_FIELD for d in self.details)
         return "; ".join(ours + unfit + ([f"unknown fields: {unknown}"] if unknown else []))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from contracts.codes import ErrorCode
 from contracts.wire import SDK_MARKERS
 from validation.field_errors import FieldError
 
@@ -20,12 +21,12 @@ def unfit(value: Any, target: str) -> list[FieldError]:
     pending = [(value, 0)]
     while pending:
         item, depth = pending.pop()
-        code, message = "invalid", ""
+        code, message = ErrorCode.INVALID, ""
         if depth > _DEEPEST:
             message = f"is nested more than {_DEEPEST} levels deep"
         elif isinstance(item, Mapping):
             if marker := next((m for m in SDK_MARKERS if m in item), None):
-                code, message = "reserved", f"has the key {marker!r}, which cannot be used inside a request"
+                code, message = ErrorCode.RESERVED, f"has the key {marker!r}, which cannot be used inside a request"
             pending.extend((v, depth + 1) for pair in item.items() for v in pair)
         elif isinstance(item, list):
             pending.extend((v, depth + 1) for v in item)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.codes import ErrorCode
 from contracts.request import MAX_MESSAGE_CHARACTERS, MAX_METADATA_PAIRS, AgentRunRequest, RunOptions
 from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
 from contracts.wire import Wire, from_wire
@@ -42,7 +43,9 @@ def _types_of(kind: type[Wire]) -> dict[str, Any]:
 def parse_request(given: Any) -> AgentRunRequest:
     """Return the request, or raise `InvalidRequestError` that names every bad field at once."""
     if not isinstance(given, Mapping):
-        raise InvalidRequestError([FieldError(code="invalid_type", message="must be a JSON object", target="body")])
+        raise InvalidRequestError(
+            [FieldError(code=ErrorCode.INVALID_TYPE, message="must be a JSON object", target="body")]
+        )
     errors = [_unknown(name, "", AgentRunRequest) for name in given if name not in AgentRunRequest.__struct_fields__]
     fields = {name: value for name, value in _with_whole_numbers(given).items() if value is not None}
     if isinstance(fields.get("run_options"), Mapping):
@@ -58,7 +61,9 @@ def parse_request(given: Any) -> AgentRunRequest:
             errors += _field_errors(name, value, types[name])
     if "user_message" not in fields:
         errors.append(
-            FieldError(code="required", message=f"is required: {_EXPECTED['user_message']}", target="user_message")
+            FieldError(
+                code=ErrorCode.REQUIRED, message=f"is required: {_EXPECTED['user_message']}", target="user_message"
+            )
         )
     if errors:
         raise InvalidRequestError(sorted(errors, key=lambda e: e.target))
@@ -67,12 +72,12 @@ def parse_request(given: Any) -> AgentRunRequest:
 
 def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:
     if name == "user_message" and isinstance(value, str) and not value.strip():
-        return [FieldError(code="blank", message=f"must be {_EXPECTED[name]}", target=name)]
+        return [FieldError(code=ErrorCode.BLANK, message=f"must be {_EXPECTED[name]}", target=name)]
     if name == "metadata" and isinstance(value, Mapping):
         reserved = [k for k in value if k in (METADATA_INSTANCE, METADATA_OPERATION)]
         if reserved:
             return [
-                FieldError(code="reserved", message="this key is the app's own", target=f"metadata.{k}")
+                FieldError(code=ErrorCode.RESERVED, message="this key is the app's own", target=f"metadata.{k}")
                 for k in reserved
             ]
     if problems := unfit(value, name):
@@ -80,7 +85,7 @@ def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:
     try:
         from_wire(kind, value)
     except msgspec.ValidationError as error:
-        return [FieldError(code="invalid", message=f"must be {_EXPECTED[name]} ({error})", target=name)]
+        return [FieldError(code=ErrorCode.INVALID, message=f"must be {_EXPECTED[name]} ({error})", target=name)]
     return []
 
 
@@ -103,12 +108,12 @@ def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:
             try:
                 from_wire(types[name], value)
             except msgspec.ValidationError as error:
-                errors.append(FieldError(code="invalid", message=str(error), target=target))
+                errors.append(FieldError(code=ErrorCode.INVALID, message=str(error), target=target))
     return errors
 
 
 def _unknown(name: Any, prefix: str, kind: type[Wire]) -> FieldError:
     known = ", ".join(kind.__struct_fields__)
     return FieldError(
-        code="unknown_field", message=f"is not a field; known fields: {known}", target=f"{prefix}{name}"[:200]
+        code=ErrorCode.UNKNOWN_FIELD, message=f"is not a field; known fields: {known}", target=f"{prefix}{name}"[:200]
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.codes import ErrorCode
 from contracts.runs import PendingCall, ToolAnswer
 from contracts.wire import from_wire
 from validation.field_errors import FieldError
@@ -48,7 +49,7 @@ def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[Tool
         answer = from_wire(ToolAnswer, payload)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
         expected = "must be an object with tool_outputs [{tool_call_id, output}] or approvals [{tool_call_id, approve}]"
-        return ToolAnswer(), [FieldError(code="invalid", message=f"{expected} ({error})", target="body")]
+        return ToolAnswer(), [FieldError(code=ErrorCode.INVALID, message=f"{expected} ({error})", target="body")]
     given = {
         "function": ("tool_outputs", [o.tool_call_id for o in answer.tool_outputs]),
         "approval": ("approvals", [a.tool_call_id for a in answer.approvals]),
@@ -58,9 +59,9 @@ def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[Tool
         wanted = dict.fromkeys(call.id for call in pending if call.kind == kind)
         counted = Counter(ids)
         bad_ids = {
-            "missing": [i for i in wanted if i not in counted],
-            "unknown": [i for i in counted if i not in wanted],
-            "repeated": [i for i, times in counted.items() if times > 1],
+            ErrorCode.MISSING: [i for i in wanted if i not in counted],
+            ErrorCode.UNKNOWN: [i for i in counted if i not in wanted],
+            ErrorCode.REPEATED: [i for i, times in counted.items() if times > 1],
         }
         for code, bad in bad_ids.items():
             if bad:

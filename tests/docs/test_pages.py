@@ -13,11 +13,7 @@ from local.foundry_emulator.faults import Kind
 from local.functions_host import lint, lintsource
 from local.functions_host.hostile import BEHAVIOURS
 from settings import DEFAULTS
-from tests.docs.codes import codes_of_failures, codes_of_fields
 from tests.docs.documents import DOCS, Document, document
-
-FOUNDRYS_OWN = {"failed", "expired", "incomplete", "cancelled"}
-"""Codes that are made of a run's state; the page explains them all the same."""
 
 
 def page(name: str) -> Document:
@@ -42,25 +38,6 @@ def test_the_table_of_fields_has_those_of_a_start_request() -> None:
     assert set(re.findall(r"`(\w+)`", options)) == {"run_options", *RunOptions.__struct_fields__}
     assert MAX_BODY_BYTES == 1_000_000
     assert "at most 1 MB" in text
-
-
-def test_every_error_code_is_explained() -> None:
-    errors = page("errors.md")
-    of_details = first_column(errors.section("Details"))
-    of_runs = first_column(errors.section("Failed and cancelled runs")) | first_column(
-        errors.section("Answers of the HTTP API")
-    )
-    assert of_details == codes_of_fields()
-    assert of_runs - FOUNDRYS_OWN == codes_of_failures() - FOUNDRYS_OWN
-    for code in FOUNDRYS_OWN:
-        assert f"`{code}`" in errors.text
-
-
-def test_codes_are_found_in_all_their_forms() -> None:
-    assert {"answer_mismatch", "worker_died", "no_token", "thread_busy", "already_ended", "missing", "timeout"} <= {
-        *codes_of_failures(),
-        *codes_of_fields(),
-    }
 
 
 def test_every_hostile_behaviour_is_described_as_the_host_does() -> None:
