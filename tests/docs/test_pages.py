@@ -13,7 +13,10 @@ from local.foundry_emulator.faults import Kind
 from local.functions_host import lint, lintsource
 from local.functions_host.hostile import BEHAVIOURS
 from settings import DEFAULTS
+from tests.contract.project import DEPLOYED_PACKAGES
 from tests.docs.documents import DOCS, Document, document
+from tests.docs.shell import blocks
+from tests.functions_host.harness import REPOSITORY
 
 
 def page(name: str) -> Document:
@@ -24,6 +27,16 @@ def first_column(text: str) -> set[str]:
     """What stands in backquotes in the first column of the tables of a text."""
     cells = re.findall(r"^\| (`[^|]*`) \|", text, re.MULTILINE)
     return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_the_layout_in_the_design_is_that_of_the_repository() -> None:
+    layout = next(body for language, body in blocks(page("design.md")) if language == "text")
+    named = set(
+        re.findall(r"^(?:[\w.-]+\.\w+|[\w-]+/)|(?<=  )[\w.-]+\.\w+(?=  |$)|(?<=  )\w+/(?=  |$)", layout, re.MULTILINE)
+    )
+    assert [name for name in named if not (REPOSITORY / name).exists()] == []
+    assert {f"{package}/" for package in DEPLOYED_PACKAGES} <= named
+    assert {path.name for path in REPOSITORY.glob("*.py")} <= named
 
 
 def test_the_settings_table_has_every_setting_with_its_default() -> None:
