@@ -31,9 +31,9 @@ def first_column(text: str) -> set[str]:
 
 def test_the_layout_in_the_design_is_that_of_the_repository() -> None:
     layout = next(body for language, body in blocks(page("design.md")) if language == "text")
-    named = set(
-        re.findall(r"^(?:[\w.-]+\.\w+|[\w-]+/)|(?<=  )[\w.-]+\.\w+(?=  |$)|(?<=  )\w+/(?=  |$)", layout, re.MULTILINE)
-    )
+    # The names before the explanations: one to a line, or several with two blanks in between.
+    parts = [part for line in layout.splitlines() if line[:1].strip() for part in re.split(" {2,}", line)]
+    named = {part for part in parts if re.fullmatch(r"[\w.-]+\.\w+|[\w-]+/", part)}
     assert [name for name in named if not (REPOSITORY / name).exists()] == []
     assert {f"{package}/" for package in DEPLOYED_PACKAGES} <= named
     assert {path.name for path in REPOSITORY.glob("*.py")} <= named
