@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
 from contracts.formats import ID_PATTERN, LOOPBACK_HOSTS
 
@@ -35,7 +36,7 @@ DEFAULTS: dict[str, str] = {
 
 _ENDPOINT_EXAMPLE = "https://<account>.services.ai.azure.com/api/projects/<project>"
 _ENDPOINT = (
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[::1\])(:[1-9]\d{0,3}|:[1-5]\d{4}|:6[0-4]\d{3}|:65[0-4]\d\d|:655[0-2]\d|:6553[0-5])?"
+    r"https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[::1\])(:[0-9]{1,5})?"
     r"/api/projects/[A-Za-z0-9][A-Za-z0-9._~-]*"
 )
 _NCRONTAB = r"(\S{1,100} ){5}\S{1,100}"
@@ -194,10 +195,21 @@ class _Reader:
         value = self.text(name).rstrip("/")
         if not value:
             self.problem(name, f"is not set: set it to the project's endpoint, {_ENDPOINT_EXAMPLE}")
-        elif not (parts := re.fullmatch(_ENDPOINT, value)):
+        elif not (parts := _endpoint_parts(value)):
             self.problem(name, f"is not a project's endpoint: set it to {_ENDPOINT_EXAMPLE}")
-        elif parts["scheme"] != "https" and parts["host"] not in LOOPBACK_HOSTS:
+        elif parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
             self.problem(
                 name, f"must begin with https:// (http:// only for this machine): set it to {_ENDPOINT_EXAMPLE}"
             )
         return value
+
+
+def _endpoint_parts(value: str) -> SplitResult | None:
+    """Return the parts of a project's endpoint; None where it is none."""
+    if not re.fullmatch(_ENDPOINT, value):  # urlsplit takes user names, and drops tabs and line ends
+        return None
+    parts = urlsplit(value)
+    try:
+        return parts if parts.port != 0 else None
+    except ValueError:  # a port above 65535
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Hosts to which a token may go in plain text: this machine."""
 
 INSTANCE_ID_PATTERN = r"(?!\.+\Z)[A-Za-z0-9_:.-]{1,100}"

@@ -1,6 +1,9 @@
 """Settings: every one missing or malformed, all problems at once, no value ever shown."""
 
+from urllib.parse import urlsplit
+
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,6 +122,10 @@ def test_a_missing_endpoint_is_named_with_its_remedy(environment):
         "http://127.0.0.1/api/projects/p",
         "http://[::1]:80/api/projects/p",
         "https://127.0.0.1:8443/api/projects/p",
+        "http://LOCALHOST/api/projects/p",
+        "https://account:1/api/projects/p",
+        "https://account:65535/api/projects/p",
+        "https://account:00443/api/projects/p",
     ],
 )
 def test_an_endpoint_of_a_project_is_taken(endpoint):
@@ -150,9 +157,6 @@ def test_an_endpoint_of_a_project_is_taken(endpoint):
         f"{ENDPOINT}#x",
         ENDPOINT.replace("https://", "https://user:password@"),
         ENDPOINT.replace("https://", "https://user@"),
-        "https://account:0/api/projects/p",
-        "https://account:65536/api/projects/p",
-        "https://account:x/api/projects/p",
         "https://[::1/api/projects/p",
         "https://a\u2100b/api/projects/p",
     ],
@@ -176,6 +180,62 @@ def test_an_endpoint_that_is_none_is_refused(endpoint):
 )
 def test_an_endpoint_that_only_looks_like_one_is_refused(endpoint):
     assert list(problems(FOUNDRY_PROJECT_ENDPOINT=endpoint)) == ["FOUNDRY_PROJECT_ENDPOINT"]
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        "",
+        "0",
+        "00000",
+        "65536",
+        "99999",
+        "100000",
+        "9" * 5000,
+        "x",
+        "8x",
+        "-1",
+        "+1",
+        "8 0",
+        "8\u0660",
+        "80:80",
+        "[80]",
+    ],
+)
+def test_a_port_that_is_none_is_refused_as_any_other_malformed_endpoint(port):
+    assert problems(FOUNDRY_PROJECT_ENDPOINT=f"https://account:{port}/api/projects/p") == problems(
+        FOUNDRY_PROJECT_ENDPOINT="nonsense"
+    )
+
+
+def mostly(usual, unusual):
+    return st.integers(0, 5).flatmap(lambda n: unusual if n == 5 else st.sampled_from(usual))
+
+
+PARTS = [
+    mostly(["https", "http"], st.sampled_from(["HTTPS", "ftp", ""])),
+    mostly(["://"], st.sampled_from([":", "//", "://u:p@", "://@"])),
+    mostly(
+        ["localhost", "127.0.0.1", "[::1]"],
+        st.sampled_from(["[", "]", "[::1", "::1", "[v1.x]", "a\u2100b", ""]) | st.text(),
+    ),
+    mostly(
+        ["", ":1", ":080", ":65535"], st.sampled_from([":0", ":65536", ":99999", ":-1"]) | st.text().map(":{}".format)
+    ),
+    mostly(["/api/projects/p"], st.text()),
+]
+
+
+@no_deadline
+@given(st.tuples(*PARTS).map("".join) | st.text())
+def test_no_endpoint_crashes_it_and_what_is_taken_can_be_asked(endpoint):
+    error = raised_by(lambda: load(FOUNDRY_PROJECT_ENDPOINT=endpoint))
+    if error is None:
+        taken = load(FOUNDRY_PROJECT_ENDPOINT=endpoint).project_endpoint
+        meant, asked = urlsplit(taken), urlsplit(str(requests.Request("GET", taken).prepare().url))
+        assert (meant.hostname, meant.port, meant.path) == (asked.hostname, asked.port, asked.path)
+    else:
+        assert [p.setting for p in error.problems] == ["FOUNDRY_PROJECT_ENDPOINT"]
 
 
 MALFORMED = [
