@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -95,8 +96,8 @@ class Run:
     """One run as its caller sees it."""
 
     def __init__(self, host: str, question: str, thread_id: str | None = None) -> None:
-        where = " on the same thread" if thread_id else ""
-        _say(f"\n{painted('POST /api/run_agent', Colour.WORTH_SEEING)}  {question}{painted(where, Colour.ASIDE)}")
+        where = painted("  on the same thread", Colour.ASIDE) if thread_id else ""
+        _say(f"\n{painted('POST /api/run_agent', Colour.WORTH_SEEING)}  {question}{where}")
         self._began = time.monotonic()
         self._shown: tuple[str, str] | None = None
         body = {"agent_id": AGENT_ID, "user_message": question, "thread_id": thread_id}
@@ -121,8 +122,8 @@ class Run:
             return
         self._shown = seen
         if document["status"] == "Success":
-            answer = document["response"].split("\n", 1)[0]
-            self.say(f"{painted('Success', Colour.GOOD)}  {answer[:WIDTH]}{'...' if len(answer) > WIDTH else ''}")
+            answer = textwrap.shorten(document["response"], WIDTH, placeholder=" ...")
+            self.say(f"{painted('Success', Colour.GOOD)}  {answer}")
         else:
             self.say(f"Running  {document['run_status']}")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from local.signals import kill_with_parent
+from local.signals import interrupts_held_back, kill_with_parent
 
 APP_ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -155,8 +155,9 @@ class LocalServices:
         return self._start(stack, "local.functions_host", arguments, quiet=self._quiet)
 
     def _start(self, stack: ExitStack, module: str, arguments: Sequence[str], *, quiet: bool) -> Service:
-        service = Service(module, arguments, environment=self._environment, quiet=quiet)
-        stack.callback(service.stop)
+        with interrupts_held_back():
+            service = Service(module, arguments, environment=self._environment, quiet=quiet)
+            stack.callback(service.stop)
         service.wait_until_ready()
         return service
 

@@ -2,112 +2,331 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Self
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from local.picture import picture
 from tests.functions_host.harness import REPOSITORY
 
 pytestmark = pytest.mark.e2e
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+needs_bash = pytest.mark.skipif(
+    not (shutil.which("bash") and shutil.which("curl")), reason="runs curl lines in bash, one of which is not installed"
+)
+PATIENCE_SECONDS = 60
+MARK = "TEST_COMMANDS_MARK"
 
 
-def _command(module: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    env = {k: v for k, v in os.environ.items() if not k.startswith("FOUNDRY_")}
-    return subprocess.Popen(
-        [sys.executable, "-u", "-m", module, *arguments],
-        cwd=REPOSITORY,
-        env={**env, "PYTHONWARNINGS": "default", "DEMO_MARK": "yes", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+class Command:
+    """A program in a process of its own; at the end of the `with` block none of its descendants may be left."""
+
+    def __init__(self, module: str, *arguments: str, **environment: str) -> None:
+        self.mark = uuid.uuid4().hex
+        own = {k: v for k, v in os.environ.items() if not k.startswith("FOUNDRY_") and k not in ("NO_COLOR", "TERM")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "-m", module, *arguments],
+            cwd=REPOSITORY,
+            env={**own, "PYTHONWARNINGS": "default", MARK: self.mark, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.seen = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process_id in descendants(self.mark) if self.process.poll() is None else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.process.wait()
+
+    def until(self, found: Callable[[str], Any]) -> str:
+        """Read lines until one is found; return it."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.seen += line
+            if found(line):
+                return line
+        raise AssertionError(f"ended with {self.process.wait()} before that:\n{self.seen}")
+
+    def end(self, number: signal.Signals | None = None) -> int:
+        """Wait for the end, or bring it about; return the exit code. Nothing may be left running."""
+        if number is not None:
+            self.process.send_signal(number)
+        output, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
+        self.seen += output
+        wait_for(lambda: not descendants(self.mark))
+        return self.process.returncode
 
 
-def _children(pid: int) -> list[int]:
+def descendants(mark: str) -> list[int]:
+    """The processes with this mark in their environment: whoever their parent is by now."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.append(int(stat.parent.name))
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"{MARK}={mark}".encode() in environ.read_bytes():
+                found.append(int(environ.parent.name))
     return found
 
 
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for child processes in /proc")
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:
+        return json.load(answer)
 
 
-def test_the_demo_shows_two_answers_on_one_thread() -> None:
-    with _command("local.demo") as demo:
-        output, _ = demo.communicate(timeout=100)
-    assert demo.returncode == 0, output
-    assert "Rayleigh" in output
-    threads = set(re.findall(r"thread_\w{24}", output))
-    assert len(threads) == 1
-    assert "Why is the sky blue?" in output.split("The same thread once more")[1]
-    assert "Host and emulator are stopped." in output
+def post(url: str, body: Any) -> Any:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+        return json.load(answer)
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+# --- make demo --------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_kills_the_host_and_shows_one_message_and_one_run_as_the_picture_does() -> None:
+    own = {"FOUNDRY_ALLOWED_AGENT_IDS": "asst_other", "RUN_TIMEOUT_SECONDS": "nonsense"}  # a developer's: no matter
+    with Command("local.demo", FORCE_COLOR="1", **own) as demo:
+        assert demo.end() == 0, demo.seen
+    shown = lines_of((REPOSITORY / "docs" / "pictures" / "demo.svg").read_text("utf-8"))
+    assert lines_of(picture(demo.seen)) == shown
+    told = [text for text, _ in shown]
+    assert (
+        told.index("the host is up again") == told.index("kill -9 N  the host is dead, the run in Foundry goes on") + 1
+    )
+    assert "Foundry's ledger of the second run: 1 message, 1 run. Nothing lost, nothing twice." in told
+    assert len(demo.seen.splitlines()) <= 20
+
+
+def lines_of(svg: str) -> list[tuple[str, list[str]]]:
+    """The lines of a picture with the colours in each, without what differs from run to run."""
+    found = []
+    for text in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"):
+        line = re.sub(r"^ +\d+\.\d s +", "", "".join(text.itertext()))
+        line = re.sub(r"kill -9 \d+", "kill -9 N", line)
+        found.append((line, [span.get("class", "") for span in text]))
+    return [(line, colours) for line, colours in found if not line.startswith("Running")]  # how often it was looked at
 
 
 @needs_proc
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_leaves_no_process(number: signal.Signals) -> None:
-    with _command("local.demo") as demo:
-        assert demo.stdout is not None
-        for line in demo.stdout:
-            if "202 Accepted" in line:
-                break
-        children = _children(demo.pid)
-        assert len(children) == 2
-        demo.send_signal(number)
-        output, _ = demo.communicate(timeout=60)
-    assert demo.returncode == 130, output
-    assert not [c for c in children if Path(f"/proc/{c}").exists()]
+@pytest.mark.parametrize(
+    ("after", "number"),
+    [
+        ("Starting", signal.SIGINT),
+        ("queued", signal.SIGTERM),
+        ("kill -9", signal.SIGINT),
+        ("up again", signal.SIGHUP),
+        pytest.param(
+            "up again",
+            signal.SIGKILL,
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent"),
+        ),
+    ],
+)
+def test_an_interrupted_demo_leaves_no_process(after: str, number: signal.Signals) -> None:
+    with Command("local.demo") as demo:
+        demo.until(lambda line: after in line)
+        code = demo.end(number)
+    assert code == (-number if number is signal.SIGKILL else 130), demo.seen
+    assert "Traceback" not in demo.seen
 
 
 @needs_proc
-def test_start_prints_curl_lines_and_ends_both() -> None:
-    with _command("local.start", "--port", "0", "--db", ":memory:") as start:
-        assert start.stdout is not None
-        seen = ""
-        for line in start.stdout:
-            seen += line
-            if "Ctrl-C ends the host" in line:
-                break
-        children = _children(start.pid)
-        url = re.search(r"Listening on (http://127\.0\.0\.1:\d+)", seen)
-        assert url, seen
-        with urllib.request.urlopen(f"{url[1]}/api/health", timeout=10) as answer:
-            assert answer.status == 200
-        for route in ("run_agent", "agents/{agent_id}/runs", "runs/{instance_id}", "agents", "health", "health/ready"):
-            assert f"/api/{route}" in seen
-        assert "curl" in seen
-        start.send_signal(signal.SIGINT)
-        output, _ = start.communicate(timeout=60)
-    assert start.returncode == 0, output
-    time.sleep(0.1)
-    assert not [c for c in children if Path(f"/proc/{c}").exists()]
+def test_a_demo_that_is_interrupted_again_while_it_ends_leaves_no_process() -> None:
+    with Command("local.demo") as demo:
+        demo.until(lambda line: "queued" in line)
+        [host] = [p for p in descendants(demo.mark) if b"functions_host" in Path(f"/proc/{p}/cmdline").read_bytes()]
+        os.kill(host, signal.SIGSTOP)  # it cannot end by itself now
+        wait_for(lambda: status_of(host, "State")[0] == "T")
+        demo.process.send_signal(signal.SIGINT)
+        wait_for(lambda: int(status_of(host, "ShdPnd"), 16) >> (signal.SIGTERM - 1) & 1)  # it is asked to
+        assert demo.end(signal.SIGINT) == 130, demo.seen
 
 
-def test_a_busy_port_is_one_clear_line() -> None:
-    with _command("local.start", "--port", "0", "--db", ":memory:") as first:
-        assert first.stdout is not None
-        url = ""
-        for line in first.stdout:
-            if found := re.search(r"Listening on http://127\.0\.0\.1:(\d+)", line):
-                url = found[1]
-                break
-        with _command("local.start", "--port", url, "--db", ":memory:") as second:
-            output, _ = second.communicate(timeout=60)
-        first.send_signal(signal.SIGINT)
-        first.communicate(timeout=60)
-    assert second.returncode == 1
-    assert f"port {url}" in output
-    assert "Traceback" not in output
+def status_of(process_id: int, field: str) -> str:
+    found = re.search(rf"^{field}:\s*(\S+)", Path(f"/proc/{process_id}/status").read_text("utf-8"), re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+@needs_proc
+def test_a_demo_whose_reader_goes_away_leaves_no_process() -> None:
+    with Command("local.demo") as demo:
+        assert demo.process.stdout is not None
+        demo.until(lambda line: "Starting" in line)
+        demo.process.stdout.close()
+        assert demo.process.wait(PATIENCE_SECONDS) == 1
+        wait_for(lambda: not descendants(demo.mark))
+
+
+# --- make start -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def started(*arguments: str, **environment: str) -> Iterator[tuple[Command, str]]:
+    """`make start` once it has said all that it says at first; with the host's URL."""
+    with Command("local.start", "--port", "0", *arguments, **environment) as start:
+        start.until(lambda line: "Try it" in line)
+        start.until(lambda line: line == "\n")
+        url = re.search(r"The app listens on (http://127\.0\.0\.1:\d+), Ctrl-C ends it", start.seen)
+        assert url is not None, start.seen
+        yield start, url[1]
+
+
+def printed_lines(output: str) -> list[str]:
+    """What a reader would type: the lines below "Try it", but for their headings."""
+    block = output.split("Try it in another terminal, line by line:\n")[1].split("\n\n", maxsplit=1)[0]
+    return [line.strip() for line in block.splitlines() if not line.startswith("  #")]
+
+
+@needs_bash
+@pytest.mark.parametrize("arguments", [(), ("--auth",)])
+def test_every_line_that_start_prints_works_as_printed_and_a_run_is_one_line(
+    tmp_path: Path, arguments: Sequence[str]
+) -> None:
+    with started("--db", str(tmp_path / "state.db"), *arguments) as (start, _):
+        assert len(start.seen.splitlines()) <= 20, start.seen
+        assert "\x1b" not in start.seen
+        lines = printed_lines(start.seen)
+        assert len(lines) == 8
+        assert sum("curl" in line for line in lines) == 8
+        script = "set -eo pipefail\n" + "\n".join(f"{line} > out-{n}" for n, line in enumerate(lines))
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        answers = [json.loads(text) for n in range(8) if (text := (tmp_path / f"out-{n}").read_text("utf-8"))]
+        assert [answer for answer in answers if answer.get("error")] == []
+        [agents, answered, looked_at, cancelled, tool] = answers
+        assert len(agents["agents"]) == 27
+        assert (answered["status"], "Rayleigh" in answered["response"]) == ("Success", True)
+        assert (looked_at["status"], cancelled["status"]) == ("Running", "Cancelling")
+        ended = [start.until(lambda line: "agent_run" in line) for _ in range(3)]
+        assert [line.split("agent_run ")[1].split()[:2] for line in ended] == [
+            [answered["instanceId"], "Completed"],
+            [cancelled["instanceId"], "Terminated"],
+            [tool["instanceId"], "Completed"],
+        ]
+        assert "cancelled on request" in ended[1]
+        said = len(start.seen.splitlines())
+        assert start.end(signal.SIGINT) == 0, start.seen
+        assert [line for line in start.seen.splitlines()[said:] if line] == ["Host and emulator are stopped."]
+
+
+@needs_proc
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_killed_start_that_is_started_again_finishes_its_runs(tmp_path: Path) -> None:
+    arguments = ("--db", str(tmp_path / "state.db"))
+    with started(*arguments) as (start, url):
+        accepted = post(
+            f"{url}/api/run_agent",
+            {"agent_id": "asst_history00000000000000000", "user_message": "Why is the sky blue?"},
+        )
+        path = accepted["runUri"].removeprefix(url)
+        wait_for(lambda: get(url + path)["run_id"])
+        assert start.end(signal.SIGKILL) == -signal.SIGKILL
+    assert sorted(f.name for f in tmp_path.glob("*.db")) == ["state.db", "state.foundry.db"]
+    with started(*arguments) as (start, url):
+        document = wait_for(lambda: (d := get(url + path))["status"] != "Running" and d)
+        assert document["status"] == "Success", document
+        emulator = re.search(r"curl -s (http://\S+)/_emulator/agents", start.seen)
+        assert emulator is not None
+        [thread] = get(f"{emulator[1]}/_emulator/ledger")["threads"].values()
+        assert (thread["user_messages"], len(thread["runs"])) == (1, 1)
+        assert start.end(signal.SIGTERM) == 0
+
+
+@needs_proc
+def test_a_busy_port_and_a_state_in_use_are_one_clear_line(tmp_path: Path) -> None:
+    with started("--db", str(tmp_path / "state.db")) as (start, url):
+        port = url.rsplit(":", 1)[1]
+        with Command("local.start", "--port", port, "--db", ":memory:") as second:
+            assert second.end() == 1
+        assert f"port {port} cannot be opened" in second.seen
+        with Command("local.start", "--port", "0", "--db", str(tmp_path / "state.db")) as third:
+            assert third.end() == 1
+        assert f"{tmp_path}/state.foundry.db is in use by another emulator" in third.seen
+        assert "Traceback" not in second.seen + third.seen
+        assert start.end(signal.SIGINT) == 0
+    files = {f.name for f in tmp_path.iterdir()}
+    assert files <= {"state.db", "state.foundry.db", "keys.json", "state.foundry.db-wal", "state.foundry.db-shm"}, files
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("endpoint", "words"),
+    [
+        ("https://<account>.services.ai.azure.com/api/projects/<project>", "is not a project's endpoint"),
+        ("http://127.0.0.1:9/api/projects/nobody", "ConnectionError"),
+    ],
+)
+def test_a_project_that_cannot_be_used_is_a_warning(endpoint: str, words: str) -> None:
+    token = {"FOUNDRY_ACCESS_TOKEN": "a-token-of-twenty-characters"}
+    with started("--db", ":memory:", FOUNDRY_PROJECT_ENDPOINT=endpoint, **token) as (start, url):
+        [warning] = [line for line in start.seen.splitlines() if "WARNING" in line]
+        assert words in warning
+        assert "Unset FOUNDRY_PROJECT_ENDPOINT to use the emulator" in warning
+        assert f"Foundry  {endpoint}" in start.seen
+        assert printed_lines(start.seen) == [f"curl -s {url}/api/agents", f"curl -s {url}/api/health/ready"]
+        assert start.end(signal.SIGINT) == 0
+
+
+def test_agents_of_ones_own_that_cannot_be_read_are_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "agents.json").write_text("{")
+    with Command("local.start", "--port", "0", "--db", ":memory:", "--agents", str(tmp_path / "agents.json")) as start:
+        assert start.end() == 1
+    assert (
+        f"ERROR local.foundry_emulator did not start: foundry emulator: {tmp_path}/agents.json: not JSON" in start.seen
+    )
+    assert start.seen.count("\n") == 1
+
+
+def test_help_is_shown_at_once() -> None:
+    with Command("local.start", "--help") as start:
+        assert start.end() == 0
+    assert start.seen.startswith("usage: python -m local.start")
+    assert "--port" in start.seen
+    assert "local.functions_host --help" in start.seen
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [
+        ([], ""),
+        (["PORT=7072", "DB=my state.db"], ' --port 7072 --db "my state.db"'),
+        (["ARGS=--help"], " --help"),
+    ],
+)
+def test_make_passes_on_what_it_is_given(given: Sequence[str], arguments: str) -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in ("PORT", "DB", "ARGS")}
+    done = subprocess.run(
+        ["make", "-n", "start", *given], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
+    )
+    assert " ".join(done.stdout.splitlines()[-1].split()).endswith(f"-m local.start{arguments}")
