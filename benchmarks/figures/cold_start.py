@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from statistics import median
 
 from benchmarks.machine import python
-from benchmarks.numbers import median, median_of_ratios
+from benchmarks.numbers import median_of_ratios
 from benchmarks.options import Options
 from benchmarks.report import Cell, Check, Figure, Table
 from local.services import APP_ROOT

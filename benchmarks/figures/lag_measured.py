@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from statistics import fmean, median
 from typing import Any
 
-from benchmarks.numbers import mean, median, percentile
+from benchmarks.numbers import p95
 from benchmarks.options import Options
 from benchmarks.report import Cell, Check, Figure, Table
 from benchmarks.stage import NAIVE_APP, AppHost, Emulator, Ended, agent_lasting, sdk_loops
@@ -64,12 +65,12 @@ def measure(options: Options) -> Figure:
     rows: list[list[Cell]] = [[name, *_row(samples)] for name, samples in sides.items()]
     app = [sides[name] for name in hosts if name.startswith("the app")]
     checks = [
-        Check(f"{name}: mean lag of runs up to 10 s", mean([lag for d, lag, _ in samples if d <= 10]), 0.8, "s")
+        Check(f"{name}: mean lag of runs up to 10 s", fmean(lag for d, lag, _ in samples if d <= 10), 0.8, "s")
         for name, samples in zip(hosts, app, strict=False)
     ]
     if not options.quick:
         checks += [
-            Check(f"{name}: mean lag of runs of 10 to 30 s", mean([100 * lag / d for d, lag, _ in s if d > 10]), 5, "%")
+            Check(f"{name}: mean lag of runs of 10 to 30 s", fmean(100 * lag / d for d, lag, _ in s if d > 10), 5, "%")
             for name, s in zip(hosts, app, strict=False)
         ]
     return Figure(
@@ -135,4 +136,4 @@ def _row(samples: list[Sample]) -> list[Cell]:
     lags = [lag for _, lag, _ in samples]
     bands = [[lag for duration, lag, _ in samples if low < duration <= high] for low, high in BANDS]
     looks = [n for _, _, n in samples if n is not None]
-    return [*(mean(b) if b else None for b in bands), median(lags), percentile(lags, 0.95), mean(looks)]
+    return [*(fmean(b) if b else None for b in bands), median(lags), p95(lags), fmean(looks)]

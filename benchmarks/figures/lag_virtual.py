@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from statistics import fmean
 
 from benchmarks.numbers import mean_over
 from benchmarks.options import Options
@@ -129,7 +130,7 @@ def _smoothed(curve: list[tuple[float, float]], width: int) -> list[tuple[float,
     """Average over neighbours: the saw teeth between two looks are not what the curve is about."""
     half = width // 2
     ranges = [curve[max(0, i - half) : i + half + 1] for i in range(len(curve))]
-    return [(x, sum(y for _, y in r) / len(r)) for (x, _), r in zip(curve, ranges, strict=True)]
+    return [(x, fmean(y for _, y in r)) for (x, _), r in zip(curve, ranges, strict=True)]
 
 
 def _looks_chart(sides: dict[str, Looks]) -> Chart:

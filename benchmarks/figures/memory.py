@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.numbers import slope
+from statistics import linear_regression
+
 from benchmarks.options import Options
 from benchmarks.report import Cell, Check, Figure, Table
 from benchmarks.stage import Emulator
@@ -21,11 +22,12 @@ def measure(options: Options) -> Figure:
         done = run_worker(emulator, [Batch(size, LOOKS)] * 10)
     points = [(float((number + 1) * size), batch.memory_mb) for number, batch in enumerate(done)]
     growth = points[-1][1] / points[0][1]
+    slope = linear_regression(*zip(*points[1:], strict=True)).slope
     rows: list[list[Cell]] = [[f"after {round(runs)} runs", mb, mb / points[0][1]] for runs, mb in points]
     return Figure(
         "Memory of the worker",
         Table(("", "resident [MB]", f"relative to after {size}"), rows),
         [Check(f"memory after {size * 10} runs to after {size}", growth, NOISE)],
-        [f"Slope over all but the first batch: {1024 * slope(points[1:]):.2f} KB a run."],
+        [f"Slope over all but the first batch: {1024 * slope:.2f} KB a run."],
         charts={"memory": Chart("Memory of the worker", "runs", "resident [MB]", [Line("the app", points)])},
     )

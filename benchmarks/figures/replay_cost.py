@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 
 from benchmarks.meter import Meter
-from benchmarks.numbers import median
 from benchmarks.options import Options
 from benchmarks.report import Cell, Check, Figure, Table
 from benchmarks.svg import Chart, Line

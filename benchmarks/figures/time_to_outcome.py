@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 
-from benchmarks.numbers import median, median_of_ratios, percentile
+from benchmarks.numbers import median_of_ratios, p95
 from benchmarks.options import Options
 from benchmarks.report import Cell, Check, Figure, Table
 from benchmarks.stage import AppHost, Emulator, agent_lasting, sdk_loops
@@ -36,7 +37,7 @@ def measure(options: Options) -> Figure:
                     asked, there = zip(*[_ask(host, seconds) for _ in range(rounds)], strict=True)
                     for label, ours in (("outcome there", there), ("Prefer: wait answered", asked)):
                         rows.append([
-                            f"{name}; {side}; {label}", median(ours), percentile(ours, 0.95), median(theirs),
+                            f"{name}; {side}; {label}", median(ours), p95(ours), median(theirs),
                             median_of_ratios(ours, theirs),
                         ])  # fmt: skip
                     what = f"POST to outcome, run {name}, {side}"

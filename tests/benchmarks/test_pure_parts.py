@@ -5,31 +5,24 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks.numbers import mean, mean_over, median, median_of_ratios, percentile, slope
+from benchmarks.numbers import mean_over, median_of_ratios, p95
 from benchmarks.readme import with_results
 from benchmarks.report import Check, Figure, Table, shown
 from benchmarks.svg import Axis, Chart, Line, round_step
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0, 1), (0.25, 2), (0.5, 3), (0.95, 4.8), (1, 5)], ids=str)
-def test_a_percentile_lies_between_neighbours(share, expected):
-    assert percentile([5, 3, 1, 4, 2], share) == pytest.approx(expected)
+def test_the_95th_percentile_lies_between_neighbours():
+    assert p95([5, 3, 1, 4, 2]) == pytest.approx(4.8)
+    assert p95(range(101)) == 95
 
 
-def test_one_value_is_every_percentile():
-    assert {percentile([7.0], share) for share in (0, 0.3, 1)} == {7.0}
+def test_one_value_is_its_own_percentile():
+    assert p95([7.0]) == 7.0
 
 
-@pytest.mark.parametrize("statistic", [mean, median])
-def test_nothing_has_no_mean_and_no_median(statistic):
-    with pytest.raises(ValueError, match="no values"):
-        statistic([])
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.1])
-def test_a_share_lies_between_zero_and_one(share):
-    with pytest.raises(ValueError, match="share"):
-        percentile([1.0], share)
+def test_nothing_has_no_percentile():
+    with pytest.raises(ValueError, match="data point"):
+        p95([])
 
 
 def test_a_ratio_is_taken_pair_by_pair():
@@ -37,12 +30,6 @@ def test_a_ratio_is_taken_pair_by_pair():
     assert median_of_ratios([2, 20, 6], [1, 10, 3]) == 2
     with pytest.raises(ValueError, match="zip"):
         median_of_ratios([1], [1, 2])
-
-
-def test_slope_is_that_of_the_line():
-    assert slope([(0, 1), (1, 3), (2, 5)]) == pytest.approx(2)
-    with pytest.raises(ValueError, match="one x"):
-        slope([(1, 1), (1, 2)])
 
 
 def test_the_mean_of_a_function():
