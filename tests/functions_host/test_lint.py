@@ -96,7 +96,7 @@ def retries_too_soon(context: Context) -> Any:
 def continues_with_the_event(context: Context) -> Any:
     seen = context.get_input() or 0
     event = context.wait_for_external_event("go")
-    alarm = timer(context, 5.5)
+    alarm = timer(context, 600.5)
     winner = yield context.task_any([event, alarm])
     if winner == event:
         alarm.cancel()
@@ -111,7 +111,7 @@ def never_yields_its_waiter(context: Context) -> Any:
 
 
 def waits_in_another_case(context: Context) -> Any:
-    alarm = timer(context, 5.5)
+    alarm = timer(context, 600.5)
     yield context.task_any([context.wait_for_external_event("go"), alarm])
 
 
