@@ -83,10 +83,12 @@ def test_restart_and_rewind(host: HostProcess) -> None:
     assert again["id"] == instance
     assert call(host, "rewind", id=instance, reason="r").status == 500  # it has not failed
     failed = started(host, "fails")
-    ended = host.status(failed)["lastUpdatedTime"]
-    assert call(host, "rewind", id=failed, reason="r").status == 200
-    again = host.until(failed, lambda s: s["runtimeStatus"] == "Failed" and s["lastUpdatedTime"] > ended)
+    assert call(host, "rewind", id=failed, reason="once more").status == 200
+    again = host.until(failed, lambda s: s["runtimeStatus"] != "Pending")
     assert again["output"] == "Orchestrator function 'fails' failed: no way"
+    events = host.status(failed, "?showHistory=true")["historyEvents"]
+    told = [e["Data"] for e in events if e["EventType"] == "GenericEvent"]
+    assert told == ["Rewound: ExecutionCompleted", "once more"]
 
 
 def test_purge_and_purge_by(host: HostProcess) -> None:
