@@ -35,7 +35,7 @@ MARK = "TEST_COMMANDS_MARK"
 class Command:
     """A program in a process of its own; at the end of the `with` block none of its descendants may be left."""
 
-    def __init__(self, module: str, *arguments: str, **environment: str) -> None:
+    def __init__(self, module: str, *arguments: str, errors: int = subprocess.STDOUT, **environment: str) -> None:
         self.mark = uuid.uuid4().hex
         own = {k: v for k, v in os.environ.items() if not k.startswith("FOUNDRY_") and k not in ("NO_COLOR", "TERM")}
         self.process = subprocess.Popen(
@@ -43,7 +43,7 @@ class Command:
             cwd=REPOSITORY,
             env={**own, "PYTHONWARNINGS": "default", MARK: self.mark, **environment},
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             text=True,
         )
         self.seen = ""
@@ -55,8 +55,9 @@ class Command:
         for process_id in descendants(self.mark) if self.process.poll() is None else ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process_id, signal.SIGKILL)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
         self.process.wait()
 
     def until(self, found: Callable[[str], Any]) -> str:
@@ -177,10 +178,12 @@ def status_of(process_id: int, field: str) -> str:
 
 @needs_proc
 def test_a_demo_whose_reader_goes_away_leaves_no_process() -> None:
-    with Command("local.demo") as demo:
+    with Command("local.demo", errors=subprocess.PIPE) as demo:
         assert demo.process.stdout is not None
+        assert demo.process.stderr is not None
         demo.until(lambda line: "Starting" in line)
         demo.process.stdout.close()
+        assert demo.process.stderr.read() == ""
         assert demo.process.wait(PATIENCE_SECONDS) == 1
         wait_for(lambda: not descendants(demo.mark))
 
