@@ -13,13 +13,13 @@ from local.foundry_emulator.emulator import FoundryEmulator
 from local.foundry_emulator.journal import JournalError
 from local.foundry_emulator.scripts import AgentsFileError
 
-ANY_TOKEN = "any-token-for-the-emulator"  # noqa: S105  what to send where every token is right
+ANY_TOKEN = "any-token-for-the-emulator"  # noqa: S105 - what to send where every token is right
 SHORTEST_TOKEN = 20  # clients take nothing shorter for a token
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         emulator = FoundryEmulator(
             agents=options.agents or (),
@@ -58,34 +58,35 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line's definition."""
+    p = argparse.ArgumentParser(
         prog="python -m local.foundry_emulator",
         description="An emulator of the Azure AI Foundry agent service on 127.0.0.1.",
     )
-    parser.add_argument("--port", type=_port, default=0, help="0 (default): a free one")
-    parser.add_argument(
+    p.add_argument("--port", type=_port, default=0, help="0 (default): a free one")
+    p.add_argument(
         "--db", type=Path, metavar="FILE", help="keep threads and runs there; default: they end with the process"
     )
-    parser.add_argument("--agents", type=Path, metavar="FILE", help="JSON file of agents, see agents.example.json")
-    parser.add_argument(
+    p.add_argument("--agents", type=Path, metavar="FILE", help="JSON file of agents, see agents.example.json")
+    p.add_argument(
         "--clock-speed",
         type=_positive,
         default=1.0,
         metavar="X",
         help="the service's time runs X times as fast",
     )
-    parser.add_argument(
+    p.add_argument(
         "--ready-file", type=Path, metavar="PATH", help="write url, endpoint, token and pid there once listening"
     )
-    parser.add_argument("--latency", type=_not_negative, default=0.0, metavar="SECONDS", help="added to every answer")
-    parser.add_argument(
+    p.add_argument("--latency", type=_not_negative, default=0.0, metavar="SECONDS", help="added to every answer")
+    p.add_argument(
         "--token",
         type=_token,
         help=f"the only bearer token that is accepted, of {SHORTEST_TOKEN} characters or more; default: any",
     )
-    parser.add_argument("--filler-agents", type=_count, default=0, metavar="N", help="so many more agents")
-    return parser
+    p.add_argument("--filler-agents", type=_count, default=0, metavar="N", help="so many more agents")
+    return p
 
 
 def _port(text: str) -> int:

@@ -84,7 +84,7 @@ class FoundryEmulator(Emulation):
         server = Server(self)
         try:
             await server.start(self._wanted_port)
-        except Exception as error:  # noqa: BLE001  raised again in the thread that called start
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that called start
             started.set_exception(error)
             return
         self._server = server

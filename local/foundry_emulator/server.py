@@ -153,7 +153,7 @@ class Server:
             return _json_response(413, {"error": {"code": "413", "message": "Request entity too large"}})
         except ConnectionError:
             return web.Response()  # the client went away, or a fault broke the connection: nobody reads this
-        except Exception as error:  # noqa: BLE001  a bug of the emulator: shown by `FoundryEmulator.stop`
+        except Exception as error:  # noqa: BLE001 - a bug of the emulator: shown by `FoundryEmulator.stop`
             self._emulation.errors.append(error)
             return _json_response(500, server_error().body)
 

@@ -1,10 +1,13 @@
 """The local packages know nothing of the app, and no package of the project imports in a circle."""
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
+from local.foundry_emulator import __main__ as foundry_emulator
+from local.functions_host import __main__ as functions_host
 from tests.contract.project import DEPLOYED_PACKAGES, ROOT
 
 PACKAGES = (*DEPLOYED_PACKAGES, "benchmarks", "infra", "local", "tests")
@@ -71,3 +74,19 @@ def test_a_local_package_knows_nothing_of_the_app_and_of_the_other(package):
         found = imports(MODULES[module].read_text("utf-8"), MODULES)
         assert not [name for name in found if name.split(".")[0] in APP | {"benchmarks", "infra", "tests"}], module
         assert not [name for name in found for other in LOCAL if other != package and f"local.{other}" in name], module
+
+
+def options_of(parser):
+    return {option for action in parser._actions for option in action.option_strings} - {"-h", "--help"}
+
+
+@pytest.mark.parametrize(
+    ("package", "parser"), [("functions_host", functions_host.parser), ("foundry_emulator", foundry_emulator.parser)]
+)
+def test_a_local_package_has_a_readme_with_its_command_and_all_options(package, parser):
+    readme = (ROOT / "local" / package / "README.md").read_text("utf-8")
+    assert f"$ python -m local.{package}\n" in readme
+    assert set(re.findall(r"^\| `(--[\w-]+)", readme, re.MULTILINE)) == options_of(parser())
+    assert "## What it does not do\n" in readme
+    for link in re.findall(r"\]\(([^)#]+)\)", readme):
+        assert (ROOT / "local" / package / link).resolve().is_file(), link
