@@ -12,15 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.durable import ORCHESTRATOR_VERSION
+from contracts.status import FINAL_STATUSES, read_custom_status
 
 REWOUND_WITHIN = timedelta(minutes=12)
 """After its end. Two scans, and what they may take."""
 
 RECOVERING_FOR = timedelta(minutes=15)
 """Longer than it may be rewound: what a caller is told to have ended stays so."""
-
-FINAL_STATUSES = frozenset({"Success", "Failed", "Cancelled"})
-"""Of the custom status: the orchestrator itself has said how it ends."""
 
 _WORKER_DIED = re.compile(r"exited with code \d+|worker process .{0,40}(terminated|exited)", re.IGNORECASE)
 _NOT_DETERMINISTIC = "Non-Deterministic workflow detected"
@@ -33,11 +31,11 @@ def died_with_its_worker(payload: Mapping[str, Any]) -> bool:
     A text that the orchestrator raised itself is none of the platform's. An instance of another version than this
     code's may well be not deterministic.
     """
-    custom, output = payload.get("customStatus"), payload.get("output")
+    custom, output = read_custom_status(payload.get("customStatus")), payload.get("output")
     if payload.get("runtimeStatus") != "Failed" or not isinstance(output, str):
         return False
-    if isinstance(custom, Mapping) and custom.get("status") in FINAL_STATUSES:
-        return False
+    if custom is not None and custom.status in FINAL_STATUSES:
+        return False  # the orchestrator itself has said how it ends
     if output.startswith("Orchestrator function "):
         return False
     ours = payload.get("version") in (None, "", ORCHESTRATOR_VERSION)
@@ -58,14 +56,6 @@ def was_rewound(history_events: Any) -> bool:
     """Say whether the present generation was rewound already: each rewind leaves a generic event in its history."""
     events = history_events if isinstance(history_events, list) else []
     return any(isinstance(e, Mapping) and e.get("EventType") == "GenericEvent" for e in events)
-
-
-def is_rewound_and_waits(payload: Mapping[str, Any]) -> bool:
-    """Say whether the instance has been rewound and its present generation goes on: it shows Pending, yet has a past,
-    and takes events.
-    """
-    past = payload.get("customStatus") or payload.get("output")
-    return payload.get("runtimeStatus") == "Pending" and bool(past)
 
 
 def ended_at(payload: Mapping[str, Any]) -> datetime:

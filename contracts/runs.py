@@ -25,6 +25,11 @@ class RunState(enum.StrEnum):
     INCOMPLETE = "incomplete"
     CANCELLED = "cancelled"
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the run does nothing any more."""
+        return self not in {RunState.ACTIVE, RunState.REQUIRES_ACTION, RunState.CANCELLING}
+
 
 class PendingCall(Wire, frozen=True, kw_only=True):
     """A tool call that waits for the caller: `kind` is `function` (wants an output) or `approval` (wants a yes or

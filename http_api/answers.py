@@ -12,7 +12,7 @@ import azure.functions as func
 import msgspec
 
 from contracts.codes import ErrorCode
-from http_api.status_document import is_ended
+from contracts.status import StatusDocument
 from http_api.urls import own_urls
 from settings import SettingsError
 from validation.field_errors import FieldError, InvalidRequestError
@@ -75,13 +75,13 @@ def _sendable(text: str) -> str:
 
 def document_answer(
     req: func.HttpRequest,
-    document: Mapping[str, Any],
+    document: StatusDocument,
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> func.HttpResponse:
     """Return a status document: 202 and where to look again while the run goes on, 200 when it has ended."""
-    run_uri = own_urls(req.url, str(document["instanceId"]))["runUri"]
-    again = {} if is_ended(document) else {"Location": run_uri, "Retry-After": str(POLL_AFTER_SECONDS)}
+    run_uri = own_urls(req.url, document.instance_id)["runUri"]
+    again = {} if document.is_ended else {"Location": run_uri, "Retry-After": str(POLL_AFTER_SECONDS)}
     return json_answer(document, status or (202 if again else 200), {**again, **(headers or {})})
 
 

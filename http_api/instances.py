@@ -15,8 +15,9 @@ import azure.durable_functions as df
 from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR
 from contracts.formats import INSTANCE_ID_PATTERN
+from contracts.status import StatusDocument
 from http_api.answers import ApiError
-from http_api.status_document import is_ended, is_recovering, status_document, takes_events
+from http_api.status_document import status_document
 
 _log = logging.getLogger("agent_run.http")
 
@@ -25,7 +26,7 @@ LOOK_SECONDS = 0.2
 RAISE_AGAIN_SECONDS = 1.5
 
 
-async def read_document(client: df.DurableOrchestrationClient, instance_id: str) -> dict[str, Any]:
+async def read_document(client: df.DurableOrchestrationClient, instance_id: str) -> StatusDocument:
     """Return the status document of an instance of ours; raise a 404 for any other id."""
     looks_like_one = re.fullmatch(INSTANCE_ID_PATTERN, instance_id)
     status = await client.get_status(instance_id) if looks_like_one else None
@@ -41,8 +42,8 @@ async def deliver(
     instance_id: str,
     event: str,
     data: Any,
-    acknowledged: Callable[[dict[str, Any]], bool],
-) -> dict[str, Any]:
+    acknowledged: Callable[[StatusDocument], bool],
+) -> StatusDocument:
     """Raise the event until the orchestrator acknowledges it, the instance ends, or ten seconds have passed.
 
     The platform answers 202 to an event for a Pending instance and may lose it, and drops one that comes just before
@@ -61,15 +62,15 @@ async def deliver(
             _log.warning("instance %s could not be looked at: %s", instance_id, type(error).__name__)
             await asyncio.sleep(LOOK_SECONDS)
             continue
-        if is_ended(document) or acknowledged(document) or is_recovering(document) or now > give_up_at:
+        if document.is_ended or acknowledged(document) or document.is_recovering or now > give_up_at:
             return document
-        if takes_events(document) and now >= raise_at:
+        if document.takes_events and now >= raise_at:
             try:
                 await client.raise_event(instance_id, event, data)
             except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions; the next look tells what is true
                 _log.info("event %s for instance %s was not taken: %s", event, instance_id, type(error).__name__)
             else:
                 raise_at = now + RAISE_AGAIN_SECONDS
-                if document["runtimeStatus"] == "Suspended":
+                if document.runtime_status == "Suspended":
                     return document  # the platform keeps it until the instance is resumed
         await asyncio.sleep(LOOK_SECONDS)

@@ -17,6 +17,7 @@ from contracts.codes import ErrorCode
 from contracts.outcome import Outcome
 from contracts.request import MAX_METADATA_PAIRS, AgentRunRequest, RunOptions
 from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION, ToolAnswer
+from contracts.status import StatusDocument
 from contracts.wire import SDK_MARKERS
 from http_api.openapi_schemas import (
     AgentList,
@@ -25,7 +26,6 @@ from http_api.openapi_schemas import (
     OpenApiDocument,
     Readiness,
     StartedRun,
-    StatusDocument,
 )
 from http_api.preferences import LONGEST_WAIT_SECONDS
 from http_api.start_request import MAX_BODY_BYTES

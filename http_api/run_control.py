@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import azure.durable_functions as df
 import azure.functions as func
-import msgspec
 
 from contracts.codes import ErrorCode
 from contracts.durable import CANCEL_EVENT
-from contracts.runs import PendingCall
-from contracts.wire import from_wire, to_wire
+from contracts.runs import PendingCall, RunState
+from contracts.status import StatusDocument
+from contracts.wire import to_wire
 from http_api.answers import ApiError, answering, document_answer, invalid_request
 from http_api.instances import deliver, read_document
 from http_api.start_request import read_json_object
-from http_api.status_document import is_cancelling, is_ended, is_recovering, object_of
 from validation.tool_answers import answer_digest, read_tool_answer
 
 blueprint = df.Blueprint()
@@ -33,11 +30,11 @@ async def cancel_agent_run(req: func.HttpRequest, client: df.DurableOrchestratio
     document = await read_document(client, instance_id)
     _refuse_ended(document)
     _refuse_ending(document)
-    document = await deliver(client, instance_id, CANCEL_EVENT, None, is_cancelling)
-    if document["status"] != "Cancelled":
+    document = await deliver(client, instance_id, CANCEL_EVENT, None, lambda d: d.is_cancelling)
+    if document.status != "Cancelled":
         _refuse_ended(document)
     _refuse_ending(document)
-    if not (is_ended(document) or is_cancelling(document) or document["runtimeStatus"] == "Suspended"):
+    if not (document.is_ended or document.is_cancelling or document.runtime_status == "Suspended"):
         raise _not_acknowledged("cancel", document)
     return document_answer(req, document, 202)
 
@@ -53,68 +50,57 @@ async def submit_agent_run_tool_outputs(
     body = read_json_object(req.headers.get("content-type"), req.get_body())
     document = await read_document(client, instance_id)
     _refuse_ended(document)
-    action = object_of(document["required_action"])
-    if not action:
+    action = document.required_action
+    if action is None:
         raise ApiError(409, ErrorCode.NOTHING_PENDING, "the run does not wait for tool outputs or approvals now")
-    calls = from_wire(list[_ShownCall], action["calls"])
-    answer, problems = read_tool_answer(body, [PendingCall(id=c.id, kind=c.kind, name=c.name) for c in calls])
-    if action.get("more"):  # not all calls fit into the custom status: the orchestrator itself checks the others
+    pending = [PendingCall(id=call.id, kind=call.kind, name=call.name) for call in action.calls]
+    answer, problems = read_tool_answer(body, pending)
+    if action.more:  # not all calls fit into the custom status: the orchestrator itself checks the others
         problems = [p for p in problems if p.code != ErrorCode.UNKNOWN]
     if problems:
         raise invalid_request(problems)
 
-    event = str(action["event"])
-    given = to_wire(answer)
+    event, given = action.event, to_wire(answer)
     document = await deliver(client, instance_id, event, given, lambda d: _event_of(d) != event)
-    taken = object_of(object_of(document["customStatus"]).get("answer_taken"))
-    if taken.get("event") == event and taken.get("digest") != answer_digest(given):
+    shown = document.custom_status
+    taken = shown.answer_taken if shown else None
+    if taken and taken.event == event and taken.digest != answer_digest(given):
         raise ApiError(409, ErrorCode.ANSWERED_OTHERWISE, "another answer to this question came first", target="body")
-    refusal = object_of(document["required_action"]).get("error")
-    if refusal and _event_of(document) != event:
-        raise ApiError(400, ErrorCode.INVALID_REQUEST, str(refusal), target="body")
-    _refuse_ended(document, unless_answered=_number(event))
-    if _event_of(document) == event and document["runtimeStatus"] != "Suspended":
+    asked_again = document.required_action
+    if asked_again and asked_again.error and asked_again.event != event:
+        raise ApiError(400, ErrorCode.INVALID_REQUEST, asked_again.error, target="body")
+    if not (shown and shown.answered >= _number(event)):
+        _refuse_ended(document)
+    if _event_of(document) == event and document.runtime_status != "Suspended":
         raise _not_acknowledged("answer", document)
     return document_answer(req, document, 202)
 
 
-class _ShownCall(msgspec.Struct):
-    """A call as the custom status shows it."""
-
-    id: str
-    kind: Any
-    name: str = ""
-
-
-def _event_of(document: dict[str, Any]) -> str | None:
-    event = object_of(document["required_action"]).get("event")
-    return None if event is None else str(event)
+def _event_of(document: StatusDocument) -> str | None:
+    return document.required_action.event if document.required_action else None
 
 
 def _number(event: str) -> int:
     return int(event.rsplit("_", 1)[1])
 
 
-def _refuse_ended(document: dict[str, Any], unless_answered: int | None = None) -> None:
-    answered = object_of(document["customStatus"]).get("answered")
-    if unless_answered is not None and isinstance(answered, int) and answered >= unless_answered:
-        return
-    if is_ended(document):
-        raise ApiError(409, ErrorCode.ALREADY_ENDED, f"the run has ended: {document['status']}", target="instance_id")
+def _refuse_ended(document: StatusDocument) -> None:
+    if document.is_ended:
+        raise ApiError(409, ErrorCode.ALREADY_ENDED, f"the run has ended: {document.status}", target="instance_id")
 
 
-def _refuse_ending(document: dict[str, Any]) -> None:
+def _refuse_ending(document: StatusDocument) -> None:
     """Refuse to cancel what nothing but its answer, or the end of its run, is still waited for."""
-    if is_ended(document) or is_cancelling(document):
+    if document.is_ended or document.is_cancelling:
         return
-    if document["run_status"] == "completed":
+    if document.run_state is RunState.COMPLETED:
         raise ApiError(409, ErrorCode.ALREADY_ENDED, "the run has completed, its answer is being fetched")
-    if error := object_of(object_of(document["customStatus"]).get("error")):
-        raise ApiError(409, ErrorCode.ALREADY_ENDED, f"the run is being stopped already: {error.get('code')}")
+    if document.custom_status and (error := document.custom_status.error):
+        raise ApiError(409, ErrorCode.ALREADY_ENDED, f"the run is being stopped already: {error.code}")
 
 
-def _not_acknowledged(what: str, document: dict[str, Any]) -> ApiError:
-    if is_recovering(document):
+def _not_acknowledged(what: str, document: StatusDocument) -> ApiError:
+    if document.is_recovering:
         message = f"the run's worker has died and the run is being brought back: send the {what} again then"
         return ApiError(503, ErrorCode.RECOVERING, message, retry_after_seconds=ASK_WHEN_RECOVERED_SECONDS)
     message = f"the run has not taken the {what} yet; it may be starting, or the app is very busy: ask again"

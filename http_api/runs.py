@@ -14,13 +14,13 @@ import msgspec
 
 from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR
-from contracts.instance_input import start_input
+from contracts.instance_input import read_instance_input, start_input
 from contracts.request import AgentRunRequest, RunPolicy
+from contracts.status import StatusDocument
 from http_api.answers import POLL_AFTER_SECONDS, ApiError, answering, document_answer, json_answer
 from http_api.instances import read_document
 from http_api.preferences import wait_seconds
 from http_api.start_request import read_start_request
-from http_api.status_document import is_ended, object_of
 from http_api.urls import own_urls
 from settings import load_settings
 
@@ -88,7 +88,7 @@ async def _start_once(
             known = await client.get_status(instance_id, show_input=True)
             if not known:
                 return instance_id
-    if _fingerprint_of_input(known.input_) != fingerprint:
+    if read_instance_input(known.input_).fingerprint != fingerprint:
         message = "this idempotency key was used for another request: use a new key"
         raise ApiError(409, ErrorCode.IDEMPOTENCY_CONFLICT, message, target="idempotency_key")
     return instance_id
@@ -100,19 +100,7 @@ def _fingerprint(request: AgentRunRequest, policy: RunPolicy, site_name: str) ->
     return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()
 
 
-def _fingerprint_of_input(given: Any) -> Any:
-    """Return the fingerprint from an instance's input, of its first or of a later generation."""
-    while isinstance(given, str):
-        try:
-            given = msgspec.json.decode(given)
-        except msgspec.DecodeError:
-            return None
-    progress = object_of(object_of(given).get("progress"))
-    policy = object_of(object_of(given).get("policy")) or object_of(progress.get("policy"))
-    return policy.get("request_fingerprint")
-
-
-async def _end_within(client: df.DurableOrchestrationClient, instance_id: str, seconds: int) -> dict[str, Any] | None:
+async def _end_within(client: df.DurableOrchestrationClient, instance_id: str, seconds: int) -> StatusDocument | None:
     """Return the status document once the run has ended; None if it has not within the time."""
     give_up_at = time.monotonic() + seconds
     looks = 0
@@ -122,7 +110,7 @@ async def _end_within(client: df.DurableOrchestrationClient, instance_id: str, s
         except Exception as error:  # noqa: BLE001 - the run goes on: whoever is not told its id pays for another one
             _log.warning("instance %s could not be looked at: %s", instance_id, type(error).__name__)
         else:
-            if is_ended(document):
+            if document.is_ended:
                 return document
         left = give_up_at - time.monotonic()
         if left <= 0:

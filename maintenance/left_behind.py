@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.instance_input import read_instance_input
 from contracts.runs import RunState
 from foundry.connection import agent_service
 from foundry.errors import NotFoundError
@@ -31,13 +32,12 @@ def traces_of(payload: Mapping[str, Any]) -> Traces:
 
     The input is a start request, or what an earlier generation knew; the history holds the thread that was created.
     """
-    given = _object(payload.get("input"))
-    progress, request = _object(given.get("progress")), _object(given.get("request")) or given
+    given = read_instance_input(payload.get("input"))
     created = [e for e in _events(payload) if "create_thread" in (e.get("FunctionName"), e.get("Name"))]
     results = [_object(_object(event.get("Result")).get("value")) for event in created]
-    known = [found.get("thread_id") for found in (progress, request, *results)]
+    known = [given.known("thread_id"), *(found.get("thread_id") for found in results)]
     thread_ids = tuple(dict.fromkeys(t for t in known if isinstance(t, str) and t))
-    stamped = progress.get("instance_id")
+    stamped = given.known("instance_id")
     return Traces(
         instance_id=stamped if isinstance(stamped, str) else str(payload.get("instanceId")),
         thread_ids=thread_ids,

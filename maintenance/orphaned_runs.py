@@ -29,8 +29,9 @@ import azure.functions as func
 
 from app_log import log_event
 from contracts.durable import ORCHESTRATOR
+from contracts.status import read_custom_status
 from maintenance.left_behind import Traces, cancel_runs_of, traces_of
-from recovery import FINAL_STATUSES, died_with_its_worker, ended_at, may_be_rewound, was_rewound
+from recovery import died_with_its_worker, ended_at, may_be_rewound, was_rewound
 from settings import orphan_scan_schedule
 from task_hub import RewindUnsupportedError, TaskHub
 
@@ -54,7 +55,6 @@ LOOK_SECONDS = 90.0
 """A look makes up to three requests of half a minute. With the limit above a scan ends before `functionTimeout`."""
 
 _MOST_REMEMBERED = 10_000
-_ENDED_STATUSES = {"completed", "failed", "cancelled", "expired", "incomplete"}
 _UNFINISHED = ("Terminated", "Failed")
 
 
@@ -214,18 +214,17 @@ def suspect_of(payload: Mapping[str, Any]) -> Suspect | None:
     """Return what an ended instance may have left behind, from its Durable status payload; None if nothing."""
     if payload.get("name") != ORCHESTRATOR:
         return None
-    custom = payload.get("customStatus")
-    custom = custom if isinstance(custom, Mapping) else {}
-    thread_id, run_status = custom.get("thread_id"), custom.get("run_status")
-    if custom.get("status") in FINAL_STATUSES or not died_with_its_worker(payload):
+    custom = read_custom_status(payload.get("customStatus"))
+    if custom is not None and not died_with_its_worker(payload):
         # The step that the custom status shows, and the one after it, may have been executed although the instance was
         # terminated.
-        started = custom.get("run_requested") or custom.get("step") in {"create_message", "create_run"} or not custom
-        if not started or run_status in _ENDED_STATUSES or (custom and thread_id is None):
+        started = custom.run_requested or custom.step in {"create_message", "create_run"}
+        ended = custom.run_state is not None and custom.run_state.is_ended
+        if not started or ended or custom.thread_id is None:
             return None
     return Suspect(
         instance_id=str(payload["instanceId"]),
         ended_at=ended_at(payload),
         payload=payload,
-        thread_id=thread_id if isinstance(thread_id, str) else None,
+        thread_id=custom.thread_id if custom else None,
     )

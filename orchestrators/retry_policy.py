@@ -18,12 +18,6 @@ LONGEST_BACKOFF_SECONDS = 60.5
 LONGEST_BUSY_DELAY_SECONDS = 4.5
 MOST_DOUBTFUL_ATTEMPTS = 8
 
-MOST_WAITS_FOR_AN_INSTANCE = 20
-"""After this many attempts (about 70 seconds) a message that waits for its run counts as abandoned.
-
-Longer than quota is usually waited for, during which the message has no run either.
-"""
-
 MOST_LOOKS_FOR_WHAT_EXISTS = 3
 LOOKS = frozenset({"get_run", "get_response"})
 """Activities that look for what Foundry has just made: it may not be found everywhere at once."""

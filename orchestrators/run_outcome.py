@@ -74,14 +74,15 @@ def timeout_failure(progress: Progress) -> Failure:
     """Return what was not done in time."""
     text = f"not done after {progress.policy.timeout_seconds} seconds, "
     text += f"the run {progress.run_id} was '{progress.run_status}'" if progress.run_id else f"at step {progress.step}"
-    if progress.pending_calls:
-        text += f", waiting for the answer to {_named(progress.pending_calls)}"
+    if progress.question.calls:
+        text += f", waiting for the answer to {_named(progress.question.calls)}"
 
-    def line(last: str) -> str:
-        error = f"; last error: {progress.retrying.code}: {last}" if progress.retrying else ""
+    last = progress.attempts.last
+
+    def line(words: str) -> str:
+        error = f"; last error: {last.code}: {words}" if last else ""
         return _one_line(f"{text}{error}. Give it a longer timeout_seconds")
 
-    last = progress.retrying
     return Failure(
         code=ErrorCode.TIMEOUT, message=line(last.message if last else ""), summary=line(last.loggable if last else "")
     )

@@ -1,4 +1,7 @@
-"""The orchestrator's only access to Durable Functions: calls with retries, waits, and what may interrupt them.
+"""An orchestrator's only access to Durable Functions: calls with retries, waits, and what may interrupt them.
+
+Any orchestrator may take its steps here: it hands in its `Course`, which says until when, and what is to be made of a
+failure, an answer, and the progress.
 
 What the platform demands (durable-protocol.md, rules 1 to 5), kept in this one place:
 - the `cancel` waiter is created first thing and raced in every wait; it is looked at before every further step;
@@ -13,21 +16,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from app_log import log_event
 from contracts.activities import ActivityResult, Failure
-from contracts.durable import CANCEL_EVENT, tool_outputs_event
+from contracts.durable import CANCEL_EVENT
 from contracts.wire import Wire, from_wire, to_wire
 from orchestrators.poll_schedule import within_deadline
-from orchestrators.progress import Progress
-from orchestrators.retry_policy import failure_of_exception, retry_delay
+from orchestrators.retry_policy import failure_of_exception
 
 _log = logging.getLogger("agent_run.orchestrator")
 
 V = TypeVar("V")
 Step = Generator[Any, Any, V]
-"""A part of the orchestrator: yields Durable tasks, returns a value."""
+"""A part of an orchestrator: yields Durable tasks, returns a value."""
 
 TIMERS_PER_GENERATION = 8
 """Replay costs grow with the square of the history, so it starts anew after this many timers. Fewer would cost more
@@ -55,6 +57,32 @@ class StepFailed(Exception):  # noqa: N818
         self.failure = failure
 
 
+class Course(Protocol):
+    """What the steps ask the orchestration that takes them. Everything that must outlive a generation is its own."""
+
+    @property
+    def deadline(self) -> datetime:
+        """Until when it may go on, UTC."""
+        ...
+
+    @property
+    def awaited_event(self) -> str | None:
+        """The external event that answers what it asks now, if it asks anything."""
+        ...
+
+    def accept(self, payload: Any) -> None:
+        """Keep what that event brought."""
+        ...
+
+    def delay_after(self, activity: str, failure: Failure | None) -> float | None:
+        """Count the attempt (None: it succeeded); return the seconds before another one, None where that is no use."""
+        ...
+
+    def custom_status(self) -> Wire:
+        """Return what it shows of itself."""
+        ...
+
+
 class Steps:
     """One generation's access to the Durable context."""
 
@@ -62,10 +90,12 @@ class Steps:
         self._context = context
         self._cancel = context.wait_for_external_event(CANCEL_EVENT)
         self._cancel_is_raced = False
-        self._question: tuple[int, Any] = (0, None)
+        self._awaited: tuple[str | None, Any] = (None, None)
         self._timers = 0
         self._calls: list[Any] = []
         self._interruptible = True
+
+    # --- the instance ---
 
     @property
     def now(self) -> datetime:
@@ -78,6 +108,17 @@ class Steps:
         """The instance that runs this code, which may be a restarted copy of the one that began the progress."""
         return str(self._context.instance_id)
 
+    @property
+    def given(self) -> Any:
+        """The input of this generation."""
+        return self._context.get_input()
+
+    def new_id(self) -> str:
+        """Return an id that no other execution has; the same in every replay."""
+        return str(self._context.new_uuid())
+
+    # --- calls and waits ---
+
     def only_finish(self) -> None:
         """From here on neither a cancel nor the length of the history interrupts: the orchestration is about to end."""
         self._interruptible = False
@@ -87,7 +128,7 @@ class Steps:
         activity: str,
         make: Callable[[], Wire],
         kind: type[V],
-        progress: Progress,
+        course: Course,
         reconsider: Callable[[Failure], Step[bool]] | None = None,
     ) -> Step[V]:
         """Call the activity until it succeeds, each time with what `make` returns; return its value.
@@ -95,23 +136,22 @@ class Steps:
         `reconsider` looks into a failure, and says whether to try again at once.
 
         Raises `StepFailed` where trying again is no use, and `DeadlinePassed`, `CancelRequested` or `GenerationFull`
-        between two attempts; `progress` lets the next generation go on counting.
+        between two attempts; the course lets the next generation go on counting.
         """
         while True:
             self._heed_cancel()
-            self._heed_deadline(progress)
+            self._heed_deadline(course)
             result = yield from self.attempt(activity, make(), kind)
             failure = result.failure
-            progress.count(failure)
+            delay = course.delay_after(activity, failure)
             if failure is None:
                 return cast("V", result.value)
             if reconsider is not None and (yield from reconsider(failure)):
                 continue
-            delay = retry_delay(activity, failure, progress.failed_attempts, wait_if_busy=progress.wait_if_busy)
             if delay is None:
                 raise StepFailed(failure)
-            self.show(progress)
-            yield from self.sleep(delay, progress)
+            self.show(course.custom_status())
+            yield from self.sleep(delay, course)
 
     def attempt(self, activity: str, message: Wire, kind: type[V]) -> Step[ActivityResult[V]]:
         """Call the activity once; return its value or its failure."""
@@ -127,14 +167,14 @@ class Steps:
             return ActivityResult(failure=failure_of_exception(str(error)))
         return from_wire(ActivityResult[kind], wire)  # type: ignore[valid-type]
 
-    def sleep(self, seconds: float, progress: Progress) -> Step[None]:
-        """Wait `seconds`, or until the deadline, a cancel, or the answer to the open question, whichever comes first.
+    def sleep(self, seconds: float, course: Course) -> Step[None]:
+        """Wait `seconds`, or until the deadline, a cancel, or the awaited event, whichever comes first.
 
-        An answer goes into the progress at once, so that it outlives this generation. A timer that the deadline has
-        cut ends in `DeadlinePassed`: what was waited for is not there. While the orchestration ends there is one last
-        try.
+        What the event brought goes into the course at once, so that it outlives this generation. A timer that the
+        deadline has cut ends in `DeadlinePassed`: what was waited for is not there. While the orchestration ends there
+        is one last try.
         """
-        delay = within_deadline(seconds, (progress.deadline - self.now).total_seconds())
+        delay = within_deadline(seconds, (course.deadline - self.now).total_seconds())
         if delay is None:
             raise DeadlinePassed
         timer = self._context.create_timer(self.now + timedelta(seconds=delay))
@@ -142,8 +182,8 @@ class Steps:
         if not self._interruptible:
             yield timer
             return
-        question = progress.open_question()
-        answer = self._waiter(question) if question is not None else None
+        event = course.awaited_event
+        answer = self._waiter(event) if event is not None else None
         self._cancel_is_raced = True
         yield self._context.task_any([timer, self._cancel] + ([answer] if answer is not None else []))
         if not timer.is_completed:
@@ -152,14 +192,44 @@ class Steps:
         if delay < seconds and timer.is_completed:
             raise DeadlinePassed
         if answer is not None and answer.is_completed:
-            progress.accept(answer.result)
-            self.show(progress)  # the caller waits to see it
+            course.accept(answer.result)
+            self.show(course.custom_status())  # the caller waits to see it
         elif self._timers >= TIMERS_PER_GENERATION:
             raise GenerationFull
 
-    def show(self, progress: Progress) -> None:
-        """Make the progress the custom status."""
-        self._context.set_custom_status(progress.custom_status())
+    def wait_for_ever(self) -> Step[None]:
+        """Wait for an event that never comes."""
+        yield self._context.wait_for_external_event("never")
+
+    def continue_as_new(self, given: Any) -> None:
+        """End this generation; the next one begins with this input."""
+        self._context.continue_as_new(given)
+
+    def _waiter(self, event: str) -> Any:
+        """Return this generation's one waiter for the event."""
+        if self._awaited[0] != event:
+            self._awaited = (event, self._context.wait_for_external_event(event))
+        return self._awaited[1]
+
+    def _heed_deadline(self, course: Course) -> None:
+        """Nothing is created, asked or passed on any more; an instance may have been suspended for long, say."""
+        if self._interruptible and self.now >= course.deadline:
+            raise DeadlinePassed
+
+    def _heed_cancel(self) -> None:
+        if self._interruptible and self._cancel.is_completed:
+            raise CancelRequested
+
+    # --- what others see ---
+
+    def show(self, status: Wire) -> None:
+        """Make this the custom status."""
+        self._context.set_custom_status(to_wire(status))
+
+    def log(self, event: str, **fields: Any) -> None:
+        """Log an event once, not in every replay."""
+        if not self._context.is_replaying:
+            log_event(_log, event, **fields)
 
     def leave_out_inputs(self) -> None:
         """Take what the activities were given out of what the SDK reports.
@@ -169,27 +239,3 @@ class Steps:
         """
         for task in self._calls:
             task.action_repr.input_ = '"left out"'
-
-    def log(self, event: str, **fields: Any) -> None:
-        """Log an event once, not in every replay."""
-        if not self._context.is_replaying:
-            log_event(_log, event, **fields)
-
-    def wait_for_ever(self) -> Step[None]:
-        """Wait for an event that never comes."""
-        yield self._context.wait_for_external_event("never")
-
-    def _waiter(self, question: int) -> Any:
-        """Return this generation's one waiter for the answer to the question."""
-        if self._question[0] != question:
-            self._question = (question, self._context.wait_for_external_event(tool_outputs_event(question)))
-        return self._question[1]
-
-    def _heed_deadline(self, progress: Progress) -> None:
-        """Nothing is created, asked or passed on any more; an instance may have been suspended for long, say."""
-        if self._interruptible and self.now >= progress.deadline:
-            raise DeadlinePassed
-
-    def _heed_cancel(self) -> None:
-        if self._interruptible and self._cancel.is_completed:
-            raise CancelRequested

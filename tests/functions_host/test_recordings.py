@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from contracts.codes import ErrorCode
+from contracts.wire import to_wire
 from http_api.status_document import status_document
-from orchestrators.retry_policy import WORKER_DIED, failure_of_exception
+from orchestrators.retry_policy import failure_of_exception
 from tests.functions_host.conformance import RECORDINGS
 from tests.orchestrator.scripted_foundry import DEAD_WORKER
 
@@ -82,7 +84,7 @@ def test_the_app_knows_a_dead_worker_of_both() -> None:
     one_blank = DEAD_WORKER.replace("failed:  ", "failed: ")
     assert one_blank != two_blanks
     assert failure_of_exception(one_blank) == failure_of_exception(two_blanks)
-    assert failure_of_exception(one_blank).code == WORKER_DIED
+    assert failure_of_exception(one_blank).code == ErrorCode.WORKER_DIED
 
 
 def test_the_app_shows_a_failed_instance_of_both() -> None:
@@ -93,7 +95,7 @@ def test_the_app_shows_a_failed_instance_of_both() -> None:
             failed = [
                 {**s, "lastUpdatedTime": "2026-01-01T00:00:00Z"} for s in statuses if s["runtimeStatus"] == "Failed"
             ]
-            shown.append([status_document(s, LATER)["error"] for s in failed])
+            shown.append([to_wire(status_document(s, LATER))["error"] for s in failed])
         before, after = shown
         assert len(before) == len(after) > 5
         assert all(error["code"] and error["message"] for error in before + after)

@@ -17,7 +17,7 @@ from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
 from contracts.wire import SDK_MARKERS
 from http_api.openapi import server_url
 from http_api.openapi_document import OPERATIONS, RESERVED_KEYS, openapi_document
-from http_api.openapi_schemas import RuntimeStatus
+from contracts.status import RuntimeStatus
 from http_api.status_document import STATUS_BY_RUNTIME_STATUS
 from settings import Settings, load_settings
 from tests.functions_host.harness import REPOSITORY

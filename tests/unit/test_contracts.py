@@ -346,6 +346,8 @@ def strategy_of(kind: Any) -> st.SearchStrategy[Any]:
             return st.dictionaries(strategy_of(kind.key_type), strategy_of(kind.value_type), max_size=2)
         case inspect.UnionType():
             return st.one_of([strategy_of(each) for each in kind.types])
+        case inspect.Metadata():
+            return strategy_of(kind.type)
         case inspect.StructType():
             return st.fixed_dictionaries(
                 {f.name: strategy_of(f.type) for f in kind.fields if f.required},

@@ -10,7 +10,9 @@ import azure.functions as func
 import pytest
 from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
 
+from contracts.outcome import Outcome
 from contracts.runs import AgentSummary
+from contracts.wire import to_wire
 from foundry import errors
 from http_api import agents, health, instances, run_control, run_status, runs
 from settings import DEFAULTS
@@ -53,6 +55,28 @@ class FakeClient:
         base = f"{HOST.removesuffix('/api')}/runtime/webhooks/durabletask/instances/{instance_id}"
         body = {"id": instance_id, "statusQueryGetUri": base, "terminatePostUri": f"{base}/terminate"}
         return func.HttpResponse(json.dumps(body), status_code=202, headers={"Location": base, "Retry-After": "10"})
+
+
+STOPPED = {"code": "timeout", "message": "not done"}
+OUTCOME = to_wire(
+    Outcome(
+        status="Success",
+        response="",
+        thread_id="t",
+        run_id="r",
+        composite_run_id="agent#t#r",
+        agent_id="a",
+        run_status="completed",
+        message_id=None,
+        annotations=[],
+        attachments=[],
+        usage=None,
+        model=None,
+        monitor_url=None,
+        started_at="2026-11-21T10:00:00Z",
+        completed_at="2026-11-21T10:00:00Z",
+    )
+)
 
 
 def instance(instance_id="i1", status="Running", **fields):
@@ -201,7 +225,7 @@ def test_a_start_that_waits_answers_with_the_end(client):
 
     async def start_and_end(name, instance_id=None, client_input=None):
         instance_id = await start(name, instance_id, client_input)
-        client.instances[instance_id] = instance(instance_id, "Completed", output={"response": "blue"})
+        client.instances[instance_id] = instance(instance_id, "Completed", output={**OUTCOME, "response": "blue"})
         return instance_id
 
     client.start_new = start_and_end
@@ -397,8 +421,13 @@ def test_a_run_that_ends_just_then_is_no_500(client):
 @pytest.mark.parametrize(
     "custom",
     [
-        {"status": "Running", "run_status": "completed", "step": "get_response"},
-        {"status": "Running", "run_status": "in_progress", "step": "cancel_run", "error": {"code": "timeout"}},
+        {"status": "Running", "run_state": "completed", "step": "get_response"},
+        {
+            "status": "Running",
+            "run_state": "active",
+            "step": "cancel_run",
+            "error": {"code": "timeout", "message": "m"},
+        },
     ],
 )
 def test_a_run_that_is_ending_already_cannot_be_cancelled(client, custom):

@@ -178,7 +178,7 @@ def test_the_timers_end_before_the_platform_kills_their_worker() -> None:
 
 def ended(instance_id: str = "i1", *, minutes_ago: float = 1, **custom: Any) -> dict[str, Any]:
     moment = (NOW - timedelta(minutes=minutes_ago)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    status = {"thread_id": "thread_1", "run_requested": True, "run_id": "run_1", "run_status": "in_progress", **custom}
+    status = {"thread_id": "thread_1", "run_requested": True, "run_id": "run_1", "run_state": "active", **custom}
     return {
         "name": "agent_run",
         "instanceId": instance_id,
@@ -196,20 +196,20 @@ DEAD = {"runtimeStatus": "Failed", "output": "One or more errors occurred. (pyth
     ("payload", "suspected"),
     [
         (ended(), True),
-        (ended(run_status="cancelling"), True),
-        (ended(run_id=None, run_status=None), True),
-        (ended(run_id=None, run_status=None, run_requested=False, step="create_message"), True),
-        (ended(run_id=None, run_status=None, run_requested=False, step="create_run"), True),
-        (ended(run_id=None, run_status=None, run_requested=False, step="create_thread"), False),
-        (ended(run_status="completed"), False),
-        (ended(run_status="cancelled"), False),
+        (ended(run_state="cancelling"), True),
+        (ended(run_id=None, run_state=None), True),
+        (ended(run_id=None, run_state=None, run_requested=False, step="create_message"), True),
+        (ended(run_id=None, run_state=None, run_requested=False, step="create_run"), True),
+        (ended(run_id=None, run_state=None, run_requested=False, step="create_thread"), False),
+        (ended(run_state="completed"), False),
+        (ended(run_state="cancelled"), False),
         (ended(thread_id=None), False),
         ({**ended(), "name": "another"}, False),
         ({**ended(), "customStatus": None}, True),
         ({**ended(), "customStatus": "text"}, True),
-        ({**ended(run_id=None, run_status=None, run_requested=False, step="create_thread"), **DEAD}, True),
-        ({**ended(run_status="completed"), **DEAD}, True),
-        ({**ended(run_status="completed", status="Failed"), **DEAD}, False),
+        ({**ended(run_id=None, run_state=None, run_requested=False, step="create_thread"), **DEAD}, True),
+        ({**ended(run_state="completed"), **DEAD}, True),
+        ({**ended(run_state="completed", status="Failed"), **DEAD}, False),
     ],
 )
 def test_who_may_have_left_a_run(payload: dict[str, Any], suspected: bool) -> None:
@@ -437,7 +437,7 @@ UNFINISHED = {"EventType": "TaskScheduled", "Name": "create_thread"}
 @pytest.mark.parametrize(
     ("given", "history", "traces"),
     [
-        ({"request": {"thread_id": "thread_r"}}, [], Traces("i1", ("thread_r",))),
+        ({"request": {"thread_id": "thread_r"}, "policy": {}}, [], Traces("i1", ("thread_r",))),
         ({"user_message": "hi", "thread_id": "thread_r"}, [], Traces("i1", ("thread_r",))),
         ({"progress": {"thread_id": "thread_p", "instance_id": "i0"}}, [], Traces("i0", ("thread_p",))),
         ('{"progress": {"thread_id": "thread_p"}}', [], Traces("i1", ("thread_p",))),
@@ -521,6 +521,6 @@ def test_a_rewind_that_the_platform_does_not_take_is_tried_again(monkeypatch: py
 def test_a_null_custom_status_leaves_input_and_history_to_tell_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     foundry = FakeFoundry(monkeypatch)
     payload = {**ended(), "runtimeStatus": "Failed", "customStatus": None, "output": "The event cannot be decoded"}
-    whole = {**payload, "input": {"request": {"thread_id": "thread_1"}}, "historyEvents": []}
+    whole = {**payload, "input": {"request": {"thread_id": "thread_1"}, "policy": {}}, "historyEvents": []}
     assert asyncio.run(scan(FakeHub(payload, i1=whole), Memory()))["cancelled"] == 1
     assert foundry.asked == ["i1"]

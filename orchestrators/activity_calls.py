@@ -1,0 +1,175 @@
+"""The activities of one run, each called with what the progress knows, and what it answers put into the progress."""
+
+from __future__ import annotations
+
+from contracts.activities import (
+    CancelledRun,
+    CancelRun,
+    CreateMessage,
+    CreateRun,
+    CreateThread,
+    Failure,
+    InstanceState,
+    LookAtInstance,
+    MessageRef,
+    PlanRun,
+    RunRef,
+    SubmitToolOutputs,
+    TerminateInstance,
+    ThreadRef,
+)
+from contracts.codes import ErrorCode
+from contracts.request import AgentRunRequest, RunPolicy
+from contracts.runs import Answer, RunSnapshot
+from contracts.status import Status
+from orchestrators.progress import Progress
+from orchestrators.shown_status import shortened
+from orchestrators.steps import Step, StepFailed, Steps
+from validation.tool_answers import read_tool_answer
+
+_LONGEST_REFUSAL = 300
+_MOST_PLANS = 3
+
+
+def plan_run(steps: Steps, request: AgentRunRequest) -> Step[RunPolicy]:
+    """Ask the settings for the policy. There is no deadline yet, so a worker that dies meanwhile is waited for
+    thrice.
+    """
+    question = PlanRun(agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
+    failure = Failure(code=ErrorCode.ACTIVITY_FAILED, message="plan_run returned nothing")
+    for _ in range(_MOST_PLANS):
+        result = yield from steps.attempt("plan_run", question, RunPolicy)
+        if result.value is not None:
+            return result.value
+        failure = result.failure or failure
+        if not failure.retryable:
+            break
+    raise StepFailed(failure)
+
+
+def create_thread(steps: Steps, progress: Progress) -> Step[None]:
+    """Create the thread, unless there is one."""
+    if progress.thread_id is not None:
+        return
+
+    def wanted() -> CreateThread:
+        # With an idempotency key the start itself may be repeated, and an earlier one may have created the thread.
+        repeated = progress.attempts.failed > 0 or progress.policy.request_fingerprint is not None
+        return CreateThread(stamp=progress.thread_stamp(), repeated=repeated)
+
+    show(steps, progress, "create_thread")
+    thread = yield from steps.call("create_thread", wanted, ThreadRef, progress)
+    progress.thread_id = thread.thread_id
+
+
+def create_message(steps: Steps, progress: Progress) -> Step[None]:
+    """Post the message, unless it is posted. Where another instance's message waits on the thread for its run, see
+    whether it still can.
+    """
+    content = progress.message
+    if content is None:
+        return
+
+    def wanted() -> CreateMessage:
+        return CreateMessage(
+            thread_id=_thread_id(progress),
+            content=content,
+            stamp=progress.message_stamp(),
+            metadata=progress.metadata,
+            ignore_instance=progress.attempts.abandoned(),
+        )
+
+    def holder_has_ended(failure: Failure) -> Step[bool]:
+        holder = failure.waiting_instance
+        if holder is None or not progress.attempts.is_to_look_at(holder):
+            return False
+        result = yield from steps.attempt("look_at_instance", LookAtInstance(instance_id=holder), InstanceState)
+        state = result.value.state if result.value else "unknown"
+        progress.attempts.holder = (holder, state)
+        return state == "ended"
+
+    show(steps, progress, "create_message")
+    yield from steps.call("create_message", wanted, MessageRef, progress, reconsider=holder_has_ended)
+    progress.message = None
+
+
+def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
+    """Start the run, or look at the one that an earlier generation started."""
+    if progress.run_id is not None:
+        return (yield from get_run(steps, progress))
+
+    def wanted() -> CreateRun:
+        return CreateRun(
+            thread_id=_thread_id(progress),
+            agent_id=progress.policy.agent_id,
+            stamp=progress.run_stamp(),
+            options=progress.options,
+            metadata=progress.metadata,
+        )
+
+    show(steps, progress, "create_run")
+    progress.run_requested = True
+    progress.run_requested_at = progress.run_requested_at or steps.now
+    run = yield from steps.call("create_run", wanted, RunSnapshot, progress)
+    progress.saw(run)
+    return run
+
+
+def get_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
+    """Look at the run once."""
+    run = yield from steps.call("get_run", lambda: _run_ref(progress), RunSnapshot, progress)
+    progress.polls += 1
+    progress.saw(run)
+    return run
+
+
+def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[RunSnapshot]:
+    """Pass on the answer that is held, or ask again where it does not fit."""
+    question = progress.question
+    answer, problems = read_tool_answer(question.answers[0], question.calls)
+    if problems:
+        question.refused(shortened("; ".join(f"{p.target} {p.message}" for p in problems), _LONGEST_REFUSAL))
+        return run
+    show(steps, progress, "submit_tool_outputs")
+    wanted = SubmitToolOutputs(thread_id=run.thread_id, run_id=run.run_id, answer=answer)
+    run = yield from steps.call("submit_tool_outputs", lambda: wanted, RunSnapshot, progress)
+    question.taken()
+    progress.saw(run)
+    return run
+
+
+def get_response(steps: Steps, progress: Progress) -> Step[Answer]:
+    """Fetch what the run's agent wrote, if anything."""
+    return (yield from steps.call("get_response", lambda: _run_ref(progress), Answer, progress))
+
+
+def cancel_run(steps: Steps, progress: Progress) -> Step[RunSnapshot | None]:
+    """Ask for the run's cancellation; return it as it is then, None where there is no run."""
+    wanted = CancelRun(thread_id=_thread_id(progress), run_id=progress.run_id, stamp=progress.run_stamp())
+    run = (yield from steps.call("cancel_run", lambda: wanted, CancelledRun, progress)).run
+    if run is not None:
+        progress.saw(run)
+    return run
+
+
+def terminate_instance(steps: Steps, progress: Progress, reason: str) -> Step[None]:
+    """Ask the platform to terminate this instance."""
+    wanted = TerminateInstance(instance_id=steps.instance_id, reason=reason)
+    yield from steps.call("terminate_instance", lambda: wanted, type(None), progress)
+
+
+def show(steps: Steps, progress: Progress, step: str, status: Status | None = None) -> None:
+    """Show what it works on now."""
+    progress.step, progress.status = step, status or progress.status
+    steps.show(progress.custom_status())
+
+
+def _run_ref(progress: Progress) -> RunRef:
+    assert progress.run_id is not None
+    message = progress.message_stamp() if progress.checks_answer else None
+    return RunRef(thread_id=_thread_id(progress), run_id=progress.run_id, message=message)
+
+
+def _thread_id(progress: Progress) -> str:
+    assert progress.thread_id is not None
+    return progress.thread_id

@@ -1,0 +1,146 @@
+"""The question that a run asks its caller, and what becomes of it: a small machine, declared as a table. Pure.
+
+A question is open until somebody answers it, held until Foundry has taken the answer, and then closed. Foundry may show
+the calls as pending a little longer, may ask anew, or may have taken an answer although its word for it got lost.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+
+from contracts.durable import tool_outputs_event
+from contracts.runs import PendingCall, RunSnapshot, RunState
+from contracts.status import TakenAnswer
+from validation.tool_answers import answer_digest
+
+
+class Stage(enum.Enum):
+    """Where the question stands."""
+
+    NONE = "none"
+    OPEN = "open"
+    HELD = "answered, and the answer not yet taken by Foundry"
+
+
+class Seen(enum.Enum):
+    """What a look at the run says about it."""
+
+    ASKS_ANEW = "asks for other calls"
+    ASKS_STILL = "shows the same calls, or those that were answered last"
+    GOES_ON = "works again"
+    DONE = "completed, as no run does that still waits for an answer"
+    STOPPING = "is being cancelled"
+    ENDED = "ended without an answer"
+
+
+class Effect(enum.Enum):
+    """What follows."""
+
+    ASK = "open a question under a new number"
+    TAKE = "count the answer as taken: only Foundry's word for it was lost"
+    DROP = "close the question: nobody needs an answer any more"
+
+
+EFFECTS: dict[tuple[Stage, Seen], tuple[Effect, ...]] = {
+    (Stage.NONE, Seen.ASKS_ANEW): (Effect.ASK,),
+    (Stage.NONE, Seen.ASKS_STILL): (),
+    (Stage.NONE, Seen.GOES_ON): (),
+    (Stage.NONE, Seen.DONE): (),
+    (Stage.NONE, Seen.STOPPING): (),
+    (Stage.NONE, Seen.ENDED): (),
+    (Stage.OPEN, Seen.ASKS_ANEW): (Effect.ASK,),
+    (Stage.OPEN, Seen.ASKS_STILL): (),
+    (Stage.OPEN, Seen.GOES_ON): (Effect.DROP,),
+    (Stage.OPEN, Seen.DONE): (),
+    (Stage.OPEN, Seen.STOPPING): (Effect.DROP,),
+    (Stage.OPEN, Seen.ENDED): (),
+    (Stage.HELD, Seen.ASKS_ANEW): (Effect.TAKE, Effect.ASK),
+    (Stage.HELD, Seen.ASKS_STILL): (),
+    (Stage.HELD, Seen.GOES_ON): (Effect.TAKE,),
+    (Stage.HELD, Seen.DONE): (Effect.TAKE,),
+    (Stage.HELD, Seen.STOPPING): (Effect.DROP,),
+    (Stage.HELD, Seen.ENDED): (),
+}
+
+_SEEN = {
+    RunState.ACTIVE: Seen.GOES_ON,
+    RunState.REQUIRES_ACTION: Seen.ASKS_STILL,
+    RunState.CANCELLING: Seen.STOPPING,
+    RunState.COMPLETED: Seen.DONE,
+    RunState.INCOMPLETE: Seen.DONE,
+    RunState.FAILED: Seen.ENDED,
+    RunState.EXPIRED: Seen.ENDED,
+    RunState.CANCELLED: Seen.ENDED,
+}
+
+
+class Question(msgspec.Struct, kw_only=True):
+    """The questions of one orchestration; a field may be added with a default, never renamed or removed."""
+
+    number: int = 0
+    """Of the last one that was asked."""
+    calls: tuple[PendingCall, ...] = ()
+    """What it asks for, while it is not closed."""
+    error: str | None = None
+    """Why the last answer was not taken."""
+    answers: list[Any] = []
+    """The payload of the event that answered it, until Foundry has taken it; at most one."""
+    accepted: TakenAnswer | None = None
+    """The last answer that was accepted, so that each of several callers learns whether it was his."""
+    answered: int = 0
+    """The last question that was answered."""
+    answered_calls: tuple[str, ...] = ()
+    """The calls that were answered last, in the order of their ids."""
+
+    @property
+    def stage(self) -> Stage:
+        """Where the question stands."""
+        if not self.calls:
+            return Stage.NONE
+        return Stage.HELD if self.answers else Stage.OPEN
+
+    @property
+    def event(self) -> str | None:
+        """The external event that answers the open question; a fresh name for each (durable-protocol.md, rule 4)."""
+        return tool_outputs_event(self.number) if self.stage is Stage.OPEN else None
+
+    def saw(self, run: RunSnapshot) -> None:
+        """Follow what a look at the run showed."""
+        for effect in EFFECTS[self.stage, self._seen(run)]:
+            match effect:
+                case Effect.ASK:
+                    self._ask(run.pending_calls)
+                case Effect.TAKE:
+                    self.taken()
+                case Effect.DROP:
+                    self.calls, self.error, self.answers = (), None, []
+
+    def accept(self, answer: Any) -> None:
+        """Hold the event's payload as the answer to the open question; no other one is taken."""
+        self.answers = [answer]
+        self.accepted = TakenAnswer(event=tool_outputs_event(self.number), digest=answer_digest(answer))
+
+    def taken(self) -> None:
+        """Close the question: Foundry has taken the answer."""
+        self.answered, self.answered_calls = self.number, _ids(self.calls)
+        self.calls, self.error, self.answers = (), None, []
+
+    def refused(self, why: str) -> None:
+        """Ask again, under a new number, since the answer does not fit."""
+        self._ask(self.calls)
+        self.error = why
+
+    def _ask(self, calls: tuple[PendingCall, ...]) -> None:
+        self.number += 1
+        self.calls, self.error, self.answers = calls, None, []
+
+    def _seen(self, run: RunSnapshot) -> Seen:
+        ids = _ids(run.pending_calls)
+        return Seen.ASKS_ANEW if ids and ids not in (self.answered_calls, _ids(self.calls)) else _SEEN[run.state]
+
+
+def _ids(calls: tuple[PendingCall, ...]) -> tuple[str, ...]:
+    return tuple(sorted(call.id for call in calls))
