@@ -51,7 +51,7 @@ class Service:
         waited_until = time.monotonic() + START_SECONDS
         while not self._ready_file.exists():
             if self._process.poll() is not None:
-                raise ServiceError(f"{self.module} did not start: {self._last_line()}")
+                raise ServiceError(f"{self.module} did not start: {self.last_line()}")
             if time.monotonic() > waited_until:
                 raise ServiceError(f"{self.module} did not start within {START_SECONDS} seconds")
             time.sleep(0.05)
@@ -82,7 +82,8 @@ class Service:
                 self._log = None
             self._directory.cleanup()
 
-    def _last_line(self) -> str:
+    def last_line(self) -> str:
+        """Return what an ended process said last, or its exit code."""
         if self._log is None:
             return "its message is above"
         self._log.seek(0)
@@ -140,9 +141,12 @@ class LocalServices:
         url: str = self.host.ready["url"]
         return url
 
-    def wait(self) -> None:
-        """Return when one of the services has ended by itself."""
-        while self.host.is_running() and (self.emulator is None or self.emulator.is_running()):
+    def wait(self) -> Service:
+        """Return the first service that has ended by itself."""
+        while True:
+            for service in filter(None, (self.host, self.emulator)):
+                if not service.is_running():
+                    return service
             time.sleep(0.2)
 
     def restart_host(self) -> None:

@@ -60,15 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             quiet=False,
         ) as services:
             _greet(services, endpoint, state)
-            services.wait()
+            ended = services.wait()
+            raise ServiceError(f"{ended.module} has ended by itself: {ended.last_line()}")  # noqa: TRY301 - as the others
     except KeyboardInterrupt:
         print("\nHost and emulator are stopped." if endpoint is None else "\nThe host is stopped.", flush=True)
         return 0
     except (ServiceError, requests.RequestException) as error:
         print(painted(f"ERROR {error}", Colour.BAD, sys.stderr), file=sys.stderr)
         return 1
-    print(painted("ERROR a service has ended by itself, its message is above", Colour.BAD, sys.stderr), file=sys.stderr)
-    return 1
 
 
 def emulator_arguments(state: Path | None, agents: str | None) -> list[str]:

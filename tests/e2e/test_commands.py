@@ -282,6 +282,16 @@ def test_a_busy_port_and_a_state_in_use_are_one_clear_line(tmp_path: Path) -> No
 
 
 @needs_proc
+@pytest.mark.parametrize(("module", "said"), [("foundry_emulator", "Ctrl-C ends it."), ("functions_host", "above")])
+def test_a_service_that_dies_ends_the_other_one(module: str, said: str) -> None:
+    with started("--db", ":memory:") as (start, _):
+        [service] = [p for p in descendants(start.mark) if module.encode() in Path(f"/proc/{p}/cmdline").read_bytes()]
+        os.kill(service, signal.SIGKILL)
+        assert start.end() == 1
+    assert re.search(rf"ERROR local.{module} has ended by itself: .*{said}", start.seen), start.seen
+
+
+@needs_proc
 @pytest.mark.parametrize(
     ("endpoint", "words"),
     [
