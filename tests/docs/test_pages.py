@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from contracts.request import AgentRunRequest, RunOptions
+from contracts.status import CustomStatus, StatusDocument
 from http_api.start_request import MAX_BODY_BYTES
 from local.foundry_emulator.faults import Kind
 from local.functions_host import lint, lintsource
@@ -51,6 +52,16 @@ def test_the_table_of_fields_has_those_of_a_start_request() -> None:
     assert set(re.findall(r"`(\w+)`", options)) == {"run_options", *RunOptions.__struct_fields__}
     assert MAX_BODY_BYTES == 1_000_000
     assert "at most 1 MB" in text
+
+
+def test_every_field_of_the_status_document_is_described() -> None:
+    fields = set(StatusDocument.__struct_encode_fields__) - {"name", "instanceId"}
+    assert fields == first_column(page("api.md").section("Status document"))
+
+
+def test_the_design_names_all_that_the_custom_status_has() -> None:
+    paragraph = next(p for p in page("design.md").text.split("\n\n") if p.startswith("**Custom status**"))
+    assert set(CustomStatus.__struct_fields__) <= set(re.findall(r"`(\w+)`", paragraph))
 
 
 def test_every_hostile_behaviour_is_described_as_the_host_does() -> None:
