@@ -11,6 +11,7 @@ BIN    := $(VENV)/$(FOLDER)
 INFRA  := $(VENV)-infra/$(FOLDER)
 WORKER := .venv-worker/$(FOLDER)
 READY  := $(VENV)/.ready
+BENCH_READY := $(VENV)/.ready-benchmarks
 INFRA_READY := $(VENV)-infra/.ready
 # Microsoft's runtime wants 3.13 or later, whatever PYTHON is.
 WORKER_PYTHON ?= $(shell $(BIN)/python tests/worker/interpreters.py --at-least 3.13)
@@ -36,7 +37,7 @@ demo: $(READY) ## run an agent durably on this machine, kill the host under it, 
 start: $(READY) ## host and emulator until Ctrl-C: make start PORT=7072 DB=other.db ARGS=--help
 	@$(BIN)/python -m local.start $(if $(PORT),--port $(PORT)) $(if $(DB),--db "$(DB)") $(ARGS)
 
-test: $(READY) $(INFRA_READY) ## all tests
+test: $(BENCH_READY) $(INFRA_READY) ## all tests
 	@$(BIN)/python -m pytest -n 4 --dist worksteal
 	@$(INFRA)/python -m pytest tests/infra --confcutdir=tests/infra -n 4 --dist worksteal
 	@if [ -n "$(WORKER_PYTHON)" ]; then $(MAKE) --no-print-directory worker WORKER_PYTHON="$(WORKER_PYTHON)"; \
@@ -82,14 +83,19 @@ chaos: $(READY) ## hundreds of runs with random faults, kills and cancels; then 
 	@$(BIN)/python -m tests.faults.chaos
 	@$(BIN)/python -m tests.faults.chaos --hostile-seeds 50
 
-bench: $(READY) ## all benchmarks side by side with the SDK's loop, under ten minutes
+bench: $(BENCH_READY) ## all benchmarks side by side with the SDK's loop, under ten minutes
 	@$(BIN)/python -m benchmarks
 
-bench-quick: $(READY) ## the same with little precision, under one minute
+bench-quick: $(BENCH_READY) ## the same with little precision, under one minute
 	@$(BIN)/python -m benchmarks --quick --out .local/benchmarks
 
-bench-readme: $(READY) ## put the latest results into benchmarks/README.md
+bench-readme: $(BENCH_READY) ## put the latest results into benchmarks/README.md, draw their plots
 	@$(BIN)/python -m benchmarks.readme
+
+$(BENCH_READY): $(READY) benchmarks/requirements.txt
+	@echo "Installing what draws the plots of benchmarks/ (some seconds the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
 
 format: $(READY) ## rewrite the sources in the project's format
 	@$(BIN)/python -m ruff check --fix-only --quiet .

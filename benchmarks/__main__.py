@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import sys
 import time
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import NAMES
+from benchmarks.latest import RESULTS, write
 from benchmarks.machine import commit, described
 from benchmarks.options import Options
 from benchmarks.report import Figure
-
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.svg import draw
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the figures; return 0 whether or not the goals are met, 1 where one could not be measured."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if find_spec("matplotlib") is None:
+        parser.error("matplotlib draws the plots: run make bench, or install benchmarks/requirements.txt")
     began = time.monotonic()
     # The app's modules are imported here too: none of this machine's settings are to reach them.
     os.environ.pop("FOUNDRY_PROJECT_ENDPOINT", None)
@@ -51,20 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
         document["commits"] = sorted({*document["commits"], *seen})
         document["figures"][name] = {"commits": seen, **figure.to_json(), "took_seconds": round(seconds, 1)}
         print(f"\n{figure.to_text()}\n    ({seconds:.0f} s)\n", flush=True)
-        _write(given.out, figure, document)
+        write(given.out, document)  # a run that is interrupted leaves its figures behind
     document["took_seconds"] = round(time.monotonic() - began, 1)
-    _write(given.out, None, document)
+    write(given.out, document)
+    draw(document, given.out)  # last: numpy's threads are not to run beside a measurement
     print(f"{len(document['figures'])} figures in {document['took_seconds']:.0f} s, written to {given.out}")
     return 1 if failed else 0
-
-
-def _write(folder: Path, figure: Figure | None, document: dict[str, Any]) -> None:
-    """Write what there is so far: a run that is interrupted leaves its figures behind."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, chart in (figure.charts if figure else {}).items():
-        (folder / f"{name}.svg").write_text(chart.to_svg(), encoding="utf-8")
-    text = json.dumps(document, indent=1, ensure_ascii=False)
-    (folder / "latest.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:

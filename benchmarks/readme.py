@@ -1,21 +1,19 @@
-"""Puts the latest results into README.md, between its markers. Pure but for `main`.
+"""Puts the latest results into README.md, between its markers, and draws their plots. Pure but for `main`.
 
 `python -m benchmarks.readme` does it from `results/latest.json`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 from benchmarks.cost_model import Prices
 from benchmarks.figures.storage_cost import idle_table
+from benchmarks.latest import RESULTS, read
 from benchmarks.report import Table, shown
-
-FOLDER = Path(__file__).parent
+from benchmarks.svg import draw
 
 
 def with_results(readme: str, document: dict[str, Any]) -> str:
@@ -38,7 +36,7 @@ def results_of(document: dict[str, Any]) -> str:
         goals(document).to_text(),
     ]
     for name, figure in document["figures"].items():
-        plots = " ".join(f"![{chart}](results/{chart})" for chart in figure["charts"])
+        plots = " ".join(f"![{chart['title']}](results/{file}.svg)" for file, chart in figure["charts"].items())
         table = Table(figure["table"]["columns"], figure["table"]["rows"])
         notes = "\n".join(f"- {note}" for note in figure["notes"])
         parts += [part for part in (f"### {figure['title']} (`{name}`)", table.to_text(), notes, plots) if part]
@@ -83,9 +81,10 @@ def _between(text: str, marker: str, content: str) -> str:
 
 
 def main() -> int:
-    """Rewrite README.md."""
-    document = json.loads((FOLDER / "results" / "latest.json").read_text(encoding="utf-8"))
-    readme = FOLDER / "README.md"
+    """Rewrite README.md and the plots beside `latest.json`."""
+    document = read(RESULTS)
+    draw(document, RESULTS)
+    readme = RESULTS.parent / "README.md"
     readme.write_text(with_results(readme.read_text(encoding="utf-8"), document), encoding="utf-8")
     return 0
 

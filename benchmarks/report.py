@@ -1,13 +1,13 @@
-"""What a figure found: a table, checks against its goals, notes, curves. As text, as JSON, as SVG files."""
+"""What a figure found: a table, checks against its goals, notes, curves. As text and as JSON; `svg` draws."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.svg import Chart
+import msgspec
 
 Cell = str | int | float | None
 
@@ -61,8 +61,39 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Line:
+    """A named curve."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves over two axes, either of which may be logarithmic (then all its values must be above zero)."""
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: Sequence[Line]
+    log_x: bool = False
+    log_y: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Show it as JSON types."""
+        rounded = [Line(line.name, [(_rounded(x), _rounded(y)) for x, y in line.points]) for line in self.lines]
+        shown: dict[str, Any] = msgspec.to_builtins(replace(self, lines=rounded))
+        return shown
+
+    @classmethod
+    def from_json(cls, value: Any) -> Chart:
+        """Read what `to_json` shows."""
+        return msgspec.convert(value, cls)
+
+
+@dataclass(frozen=True)
 class Figure:
-    """One row of the issue's table. `data` holds what a reader may want to work with further."""
+    """What one module of `figures` found. `data` holds what a reader may want to work with further."""
 
     title: str
     table: Table
@@ -88,7 +119,7 @@ class Figure:
             "checks": [check.to_json() for check in self.checks],
             "notes": list(self.notes),
             "data": self.data,
-            "charts": sorted(f"{name}.svg" for name in self.charts),
+            "charts": {name: chart.to_json() for name, chart in sorted(self.charts.items())},
         }
 
 

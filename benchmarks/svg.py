@@ -1,138 +1,89 @@
-"""Line charts as SVG text, without a plotting library. Pure: the same chart gives the same text."""
+"""Line charts as SVG. The same chart gives the same text, byte by byte, with one version of matplotlib.
+
+Texts stay texts: they diff by the word. matplotlib is imported where it draws, so that all that only measures or tests
+runs without it; it is in requirements.txt beside this file.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
+import io
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-WIDTH, HEIGHT = 760, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 46, 92
+from benchmarks.report import Chart
+
+if TYPE_CHECKING:
+    from matplotlib.axis import Axis
+
+_SIZE = (7.6, 4.2)  # inches
+_FRAME = (0.1, 0.25, 0.86, 0.65)  # left, bottom, width and height of the axes, as shares of the size
 _COLOURS = ("#0b62a4", "#c2410c", "#15803d", "#7e22ce", "#525252", "#a16207")
-_DASHES = ("", "7 4", "2 3", "9 3 2 3", "4 4", "1 4")
+_DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (2, 2)), (0, (1, 3)))
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "benchmarks",  # ids are random without one
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],  # the first comes with matplotlib; the second is as wide
+    "font.size": 9,
+    "axes.titlesize": 11,
+    "axes.grid": True,
+    "axes.xmargin": 0,
+    "grid.color": "#dddddd",
+    "lines.linewidth": 1.4,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    **{f"axes.spines.{side}": False for side in ("left", "right", "top", "bottom")},
+}
 
 
-@dataclass(frozen=True)
-class Line:
-    """A named curve."""
-
-    name: str
-    points: Sequence[tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Curves over two axes, either of which may be logarithmic (then all its values must be above zero)."""
-
-    title: str
-    x_label: str
-    y_label: str
-    lines: Sequence[Line]
-    log_x: bool = False
-    log_y: bool = False
-
-    def to_svg(self) -> str:
-        """Draw it."""
-        xs = [x for line in self.lines for x, _ in line.points]
-        ys = [y for line in self.lines for _, y in line.points]
-        if not xs:
-            raise ValueError("a chart needs points")
-        x_axis = Axis.over(xs, _LEFT, WIDTH - _RIGHT, logarithmic=self.log_x)
-        y_axis = Axis.over(ys, HEIGHT - _BOTTOM, _TOP, logarithmic=self.log_y)
-        parts = [
-            (
-                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-                'font-family="system-ui, sans-serif" font-size="12">'
-            ),
-            f"<title>{escape(self.title)}</title>",
-            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-            _text(WIDTH / 2, 24, self.title, anchor="middle", size=15),
-            *_grid(x_axis, y_axis),
-            _text((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - _BOTTOM + 38, self.x_label, anchor="middle"),
-            _text(18, (_TOP + HEIGHT - _BOTTOM) / 2, self.y_label, anchor="middle", turned=True),
-        ]
-        for number, line in enumerate(self.lines):
-            parts += _curve(number, line, x_axis, y_axis)
-        return "\n".join([*parts, "</svg>", ""])
+def draw(document: dict[str, Any], folder: Path) -> None:
+    """Write a plot into the folder for every chart of a document as `latest.json` has it."""
+    for figure in document["figures"].values():
+        for name, chart in figure["charts"].items():
+            (folder / f"{name}.svg").write_text(svg_of(Chart.from_json(chart)), encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class Axis:
-    """Maps values from `low` to `high` onto pixels."""
+def svg_of(chart: Chart) -> str:
+    """Draw the chart."""
+    from matplotlib import style  # noqa: PLC0415 - see the module's docstring
+    from matplotlib.figure import Figure  # noqa: PLC0415
 
-    low: float
-    high: float
-    start: float
-    end: float
-    logarithmic: bool
-
-    @classmethod
-    def over(cls, values: Sequence[float], start: float, end: float, *, logarithmic: bool) -> Axis:
-        """Make an axis that shows all values; a linear one begins at zero unless values lie below."""
-        low, high = min(values), max(values)
-        if logarithmic:
-            if low <= 0:
-                raise ValueError("a logarithmic axis has no place for zero")
-            return cls(low, high if high > low else low * 10, start, end, logarithmic)
-        low = min(0.0, low)
-        return cls(low, high if high > low else low + 1, start, end, logarithmic)
-
-    def place(self, value: float) -> float:
-        """Return the pixel of a value."""
-        if self.logarithmic:
-            share = math.log(value / self.low) / math.log(self.high / self.low)
-        else:
-            share = (value - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
-
-    def ticks(self) -> list[float]:
-        """Return about five round values within the axis."""
-        if self.logarithmic:
-            decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            steps = (1, 2, 5) if len(decades) < 5 else (1,)
-            return [s * 10.0**d for d in decades for s in steps if self.low <= s * 10.0**d <= self.high * 1.0001]
-        step = round_step((self.high - self.low) / 5)
-        first = math.ceil(self.low / step)
-        return [i * step for i in range(first, math.floor(self.high / step * 1.0001) + 1)]
+    _refuse_what_would_not_be_seen(chart)
+    with style.context(["default", _STYLE]):
+        figure = Figure(figsize=_SIZE)
+        axes = figure.add_axes(_FRAME, title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
+        styles = zip(chart.lines, cycle(_COLOURS), cycle(_DASHES), strict=False)
+        for number, (line, colour, dash) in enumerate(styles):
+            (curve,) = axes.plot(
+                *zip(*line.points, strict=True), label=line.name, color=colour, ls=dash, gid=f"line_{number}"
+            )
+            curve.sticky_edges.y.append(0)  # no margin below zero
+        axes.set(xscale="log" if chart.log_x else "linear", yscale="log" if chart.log_y else "linear")
+        axes.update_datalim([(0, 0)], updatex=not chart.log_x, updatey=not chart.log_y)
+        axes.autoscale_view()
+        for axis in (axes.xaxis, axes.yaxis):
+            _number(axis)
+        axes.yaxis.set_label_coords(-0.085, 0.5)  # where the longest numbers leave room
+        figure.legend(loc="upper left", bbox_to_anchor=(_FRAME[0], 0.13), ncols=3, frameon=False, handlelength=2.6)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Title": chart.title, "Date": None, "Creator": None})
+    return text.getvalue()
 
 
-def round_step(width: float) -> float:
-    """Return the smallest of 1, 2, 5 times a power of ten that is not below `width`."""
-    power = 10.0 ** math.floor(math.log10(width))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= width * 0.9999)
+def _refuse_what_would_not_be_seen(chart: Chart) -> None:
+    if not chart.lines or not all(line.points for line in chart.lines):
+        raise ValueError("a chart needs curves, and every curve needs points")
+    if any((chart.log_x and x <= 0) or (chart.log_y and y <= 0) for line in chart.lines for x, y in line.points):
+        raise ValueError("a logarithmic axis has no place for zero")
 
 
-def _grid(x_axis: Axis, y_axis: Axis) -> list[str]:
-    parts = []
-    for value in x_axis.ticks():
-        x = x_axis.place(value)
-        parts.append(_rule(x, y_axis.start, x, y_axis.end))
-        parts.append(_text(x, y_axis.start + 17, f"{value:g}", anchor="middle"))
-    for value in y_axis.ticks():
-        y = y_axis.place(value)
-        parts.append(_rule(x_axis.start, y, x_axis.end, y))
-        parts.append(_text(x_axis.start - 8, y + 4, f"{value:g}", anchor="end"))
-    return parts
+def _number(axis: Axis) -> None:
+    """Put round numbers on an axis, written out."""
+    from matplotlib.ticker import LogLocator  # noqa: PLC0415
 
-
-def _curve(number: int, line: Line, x_axis: Axis, y_axis: Axis) -> list[str]:
-    colour, dash = _COLOURS[number % len(_COLOURS)], _DASHES[number % len(_DASHES)]
-    stroke = f'stroke="{colour}" stroke-width="1.8"' + (f' stroke-dasharray="{dash}"' if dash else "")
-    path = " ".join(f"{x_axis.place(x):.1f},{y_axis.place(y):.1f}" for x, y in line.points)
-    column, row = number % 3, number // 3
-    left, y = _LEFT + column * 225, HEIGHT - 30 + row * 18
-    return [
-        f'<polyline fill="none" {stroke} points="{path}"/>',
-        f'<line x1="{left}" y1="{y - 4}" x2="{left + 26}" y2="{y - 4}" {stroke}/>',
-        _text(left + 32, y, line.name),
-    ]
-
-
-def _rule(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="#ddd"/>'
-
-
-def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 12, turned: bool = False) -> str:
-    turn = f' transform="rotate(-90 {x:.0f} {y:.0f})"' if turned else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}"{turn}>{escape(text)}</text>'
+    if axis.get_scale() == "log":
+        low, high = axis.get_data_interval()
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 10_000 else (1,)))
+        axis.minorticks_off()
+    axis.set_major_formatter("{x:,g}")

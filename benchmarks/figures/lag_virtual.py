@@ -9,9 +9,8 @@ from statistics import fmean
 
 from benchmarks.numbers import mean_over
 from benchmarks.options import Options
-from benchmarks.report import Cell, Check, Figure, Table
+from benchmarks.report import Cell, Chart, Check, Figure, Line, Table
 from benchmarks.schedules import Looks, app_looks, naive_looks, sdk_looks
-from benchmarks.svg import Chart, Line
 
 LONGEST = 600.0
 REQUEST_SECONDS = 0.05

@@ -5,9 +5,8 @@ from __future__ import annotations
 from statistics import linear_regression
 
 from benchmarks.options import Options
-from benchmarks.report import Cell, Check, Figure, Table
+from benchmarks.report import Cell, Chart, Check, Figure, Line, Table
 from benchmarks.stage import Emulator
-from benchmarks.svg import Chart, Line
 from benchmarks.worker_process import HOURS, Batch, run_worker
 
 LOOKS = 1

@@ -8,8 +8,7 @@ from statistics import median
 
 from benchmarks.meter import Meter
 from benchmarks.options import Options
-from benchmarks.report import Cell, Check, Figure, Table
-from benchmarks.svg import Chart, Line
+from benchmarks.report import Cell, Chart, Check, Figure, Line, Table
 from orchestrators import steps
 from tests.orchestrator.scripted_foundry import ScriptedFoundry
 

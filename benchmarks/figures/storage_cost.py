@@ -15,9 +15,8 @@ from benchmarks.cost_model import (
     storage_transactions,
 )
 from benchmarks.options import Options
-from benchmarks.report import Cell, Check, Figure, Table
+from benchmarks.report import Cell, Chart, Check, Figure, Line, Table
 from benchmarks.schedules import app_run, naive_looks
-from benchmarks.svg import Chart, Line
 from local.services import APP_ROOT
 
 ACTIVITY_SECONDS = 0.1

@@ -1,14 +1,13 @@
-"""Percentiles, tables and charts of the benchmarks."""
+"""Percentiles, tables and documents of the benchmarks."""
 
 import json
-import xml.etree.ElementTree as ET
 
 import pytest
 
+from benchmarks.latest import read, write
 from benchmarks.numbers import mean_over, median_of_ratios, p95
 from benchmarks.readme import with_results
-from benchmarks.report import Check, Figure, Table, shown
-from benchmarks.svg import Axis, Chart, Line, round_step
+from benchmarks.report import Chart, Check, Figure, Line, Table, shown
 
 
 def test_the_95th_percentile_lies_between_neighbours():
@@ -68,61 +67,35 @@ def test_a_figure_is_markdown_and_json():
     )
     document = json.loads(json.dumps(figure.to_json()))
     assert document["table"]["rows"] == [["the app", 0.5], ["SDK", None]]
-    assert document["charts"] == ["lag.svg"]
+    assert list(document["charts"]) == ["lag"]
 
 
-# --- SVG ---
+# --- latest.json ---
 
 
-def test_a_linear_axis_begins_at_zero():
-    axis = Axis.over([2, 10], 0, 100, logarithmic=False)
-    assert [axis.place(value) for value in (0, 5, 10)] == [0, 50, 100]
-    assert axis.ticks() == [0, 2, 4, 6, 8, 10]
+def test_a_document_is_read_as_it_was_written_with_numbers_on_one_line(tmp_path):
+    chart = Chart("t [\n1, 2]", "x", "y", [Line("a", [(0.30000001, 1), (2e-07, -3.5)]), Line("b", [])], log_x=True)
+    figure = Figure("Lag", Table(("a",), [[1.5, None]]), data={"empty": [], "sizes": [1, 2]}, charts={"lag": chart})
+    document = {"figures": {"lag_virtual": figure.to_json()}}
+    write(tmp_path / "new", document)
+    assert read(tmp_path / "new") == json.loads(json.dumps(document))
+    lines = [line.strip() for line in (tmp_path / "new" / "latest.json").read_text("utf-8").splitlines()]
+    assert {"[0.3, 1],", "[2e-07, -3.5]", '"sizes": [1, 2]'} <= set(lines)
 
 
-def test_a_logarithmic_axis_gives_each_decade_the_same_room():
-    axis = Axis.over([1, 100], 0, 100, logarithmic=True)
-    assert [axis.place(value) for value in (1, 10, 100)] == pytest.approx([0, 50, 100])
-    assert axis.ticks() == [1, 2, 5, 10, 20, 50, 100]
-
-
-def test_a_logarithmic_axis_has_no_zero():
-    with pytest.raises(ValueError, match="zero"):
-        Axis.over([0, 1], 0, 100, logarithmic=True)
-
-
-@pytest.mark.parametrize(("width", "step"), [(0.9, 1), (1.1, 2), (3, 5), (7, 10), (0.03, 0.05), (120, 200)])
-def test_steps_are_round(width, step):
-    assert round_step(width) == pytest.approx(step)
-
-
-@pytest.mark.parametrize("logarithmic", [False, True])
-def test_a_chart_is_well_formed_and_inside_its_frame(logarithmic):
-    lines = [Line(f"<curve & {n}>", [(1, n + 1), (10, 5 * n + 1), (600, 2)]) for n in range(6)]
-    text = Chart("A < B & C", "x", "y", lines, log_x=logarithmic, log_y=logarithmic).to_svg()
-    root = ET.fromstring(text)
-    width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])
-    curves = root.findall("{*}polyline")
-    assert len(curves) == 6
-    for curve in curves:
-        for point in curve.attrib["points"].split():
-            x, y = map(float, point.split(","))
-            assert 0 <= x <= width
-            assert 0 <= y <= height
-    assert {t.text for t in root.findall("{*}text")} >= {"A < B & C", "<curve & 5>"}
-    assert text == Chart("A < B & C", "x", "y", lines, log_x=logarithmic, log_y=logarithmic).to_svg()
-
-
-def test_a_chart_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="points"):
-        Chart("t", "x", "y", []).to_svg()
+def test_a_chart_is_read_as_it_was_shown():
+    chart = Chart("t", "x", "y", [Line("a", [(1.0, 2.5), (3.0, 4.0)])], log_y=True)
+    again = Chart.from_json(json.loads(json.dumps(chart.to_json())))
+    assert again.to_json() == chart.to_json()
+    assert (again.log_x, again.log_y, again.lines[0].name) == (False, True, "a")
 
 
 # --- README ---
 
 
 def test_results_go_between_the_markers_and_nothing_else_changes():
-    figure = Figure("Lag", Table(("a",), [[1.5]]), [Check("lag", 1.5, 1.0, "s")], ["A note."]).to_json()
+    charts = {"plot": Chart("The lag", "x", "y", [Line("a", [(0, 0)])])}
+    figure = Figure("Lag", Table(("a",), [[1.5]]), [Check("lag", 1.5, 1.0, "s")], ["A note."], charts=charts).to_json()
     machine = {"packages": {"msgspec": "0.19"}, "cores": 2, "memory_mb": 2048, "system": "Linux", "python": "3.11"}
     machine |= {"load_before": 0.1}
     document = {
@@ -142,6 +115,7 @@ def test_results_go_between_the_markers_and_nothing_else_changes():
     assert "old" not in once
     assert "| `lag`  | lag  | at most 1 s | 1.5 s    | **no** |" in once
     assert "- A note." in once
+    assert "![The lag](results/plot.svg)" in once
     assert "commit abc and def-dirty;" in once
     with pytest.raises(ValueError, match="markers"):
         with_results("Head", document)

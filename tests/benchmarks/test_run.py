@@ -1,7 +1,9 @@
 """The benchmark code runs. Nothing here asserts a duration."""
 
 import importlib
-import json
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,14 @@ import pytest
 import benchmarks.__main__ as program
 from benchmarks.figures import NAMES
 from benchmarks.figures.replay_cost import replay_seconds
+from benchmarks.latest import RESULTS, read
 from benchmarks.options import Options
-from benchmarks.report import Check, Figure, Table
+from benchmarks.readme import with_results
+from benchmarks.report import Chart, Check, Figure, Line, Table
 from benchmarks.stage import AppHost, Emulator, sdk_loops
-from benchmarks.svg import Chart, Line
 from benchmarks.worker_process import HOURS, Batch, run_worker
 from orchestrators import steps
+from tests.functions_host.harness import REPOSITORY
 
 
 def test_every_figure_is_a_module_that_measures():
@@ -28,6 +32,13 @@ def test_random_choices_come_from_the_seed():
     assert first == second != other
 
 
+DRAWS = pytest.mark.skipif(
+    find_spec("matplotlib") is None,
+    reason="make test installs what draws the plots (benchmarks/requirements.txt)",
+)
+
+
+@DRAWS
 def test_the_program_writes_what_it_measured(tmp_path, monkeypatch, capsys):
     def measure(options):
         options.say(f"quick: {options.quick}")
@@ -37,15 +48,16 @@ def test_the_program_writes_what_it_measured(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("FOUNDRY_PROJECT_ENDPOINT", raising=False)
     monkeypatch.setattr(importlib.import_module("benchmarks.figures.lag_virtual"), "measure", measure)
     assert program.main(["--quick", "--only", "lag_virtual", "--out", str(tmp_path), "--seed", "5"]) == 0
-    document = json.loads((tmp_path / "latest.json").read_text(encoding="utf-8"))
+    document = read(tmp_path)
     assert document["seed"] == 5
     assert document["figures"]["lag_virtual"]["commits"] == document["commits"]
     assert document["machine"]["packages"]["azure-functions-durable"]
     assert document["figures"]["lag_virtual"]["checks"][0]["met"] is False
-    assert (tmp_path / "lag.svg").read_text(encoding="utf-8").startswith("<svg")
+    assert "<svg" in (tmp_path / "lag.svg").read_text(encoding="utf-8")
     assert "quick: True" in capsys.readouterr().out
 
 
+@DRAWS
 def test_a_figure_that_fails_does_not_take_the_others_along(tmp_path, monkeypatch, capsys):
     def fail(options):
         raise RuntimeError("no emulator")
@@ -53,6 +65,21 @@ def test_a_figure_that_fails_does_not_take_the_others_along(tmp_path, monkeypatc
     monkeypatch.setattr(importlib.import_module("benchmarks.figures.memory"), "measure", fail)
     assert program.main(["--only", "memory", "--out", str(tmp_path)]) == 1
     assert "memory could not be measured: RuntimeError: no emulator" in capsys.readouterr().err
+
+
+def test_without_what_draws_nothing_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(program, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        program.main(["--only", "memory", "--out", str(tmp_path)])
+    assert "run make bench, or install benchmarks/requirements.txt" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_measuring_imports_nothing_that_draws():
+    modules = ["benchmarks.__main__", "benchmarks.readme", *(f"benchmarks.figures.{name}" for name in NAMES)]
+    program = f"import sys, {', '.join(modules)}; print({{'matplotlib', 'numpy'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_replay_is_metered_and_the_generation_length_restored():
@@ -65,10 +92,12 @@ def test_replay_is_metered_and_the_generation_length_restored():
 
 
 def test_results_are_in_the_repository():
-    document = json.loads((program.RESULTS / "latest.json").read_text(encoding="utf-8"))
+    document = read(RESULTS)
     assert set(document["figures"]) == set(NAMES)
-    charts = {chart for figure in document["figures"].values() for chart in figure["charts"]}
-    assert {chart for chart in charts if not (program.RESULTS / chart).is_file()} == set()
+    charts = {f"{name}.svg" for figure in document["figures"].values() for name in figure["charts"]}
+    assert {file.name for file in RESULTS.glob("*.svg")} == charts != set()
+    readme = (RESULTS.parent / "README.md").read_text(encoding="utf-8")
+    assert with_results(readme, document) == readme
 
 
 @pytest.mark.e2e
