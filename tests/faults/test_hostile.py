@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from local.functions_host.hostile import BEHAVIOURS as HOSTILE
+from local.functions_host.hostile import BEHAVIOURS, NOT_BY_DEFAULT
 from tests.e2e.world import World
 from tests.faults.behaviours import SCAN, SPEED, all_at_once
 from tests.faults.caller import Caller
@@ -22,7 +22,7 @@ def findings(plan: str, timers: str) -> list[str]:
 
 
 @pytest.mark.parametrize("timers", ["azure-storage", "exact"])
-@pytest.mark.parametrize("name", sorted(HOSTILE))
+@pytest.mark.parametrize("name", sorted(BEHAVIOURS.keys() - NOT_BY_DEFAULT))
 def test_each_hostility_alone(name: str, timers: str) -> None:
     assert findings(f"11:{name}", timers) == []
 

@@ -16,6 +16,7 @@ import pytest
 from local.functions_host.clock import Clock
 from local.functions_host.console import Console
 from local.functions_host.errors import HostError
+from local.functions_host.hooks import Death
 from local.functions_host.hostile import BEHAVIOURS, NOT_BY_DEFAULT, Hostility, parse_plan
 from local.functions_host.store import Instance
 from tests.functions_host.conftest import NEVER, SAMPLE_APP
@@ -75,7 +76,7 @@ def test_a_worker_dies_in_an_episode_and_a_rewind_goes_on(tmp_path: Path) -> Non
         }
         for number in range(count):
             instance = f"appends-{number}"
-            while host.until_ended(instance)["runtimeStatus"] == "Failed":
+            if host.until_ended(instance)["runtimeStatus"] == "Failed":
                 if number % 2:
                     rewound = host.request("POST", f"{host.webhook}/instances/{instance}/rewind?reason=r", b"").status
                 else:
@@ -100,6 +101,22 @@ def test_an_event_to_a_rewound_instance_is_not_lost() -> None:
     rewound = replace(row, output='"why it failed"')
     assert {game.loses_event(row) for _ in range(50)} == {game.overlooks(row) for _ in range(50)} == {True, False}
     assert {game.loses_event(rewound) for _ in range(50)} == {game.overlooks(rewound) for _ in range(50)} == {False}
+
+
+def test_an_instance_dies_with_its_worker_once() -> None:
+    game = Hostility(
+        parse_plan("7:dead-worker-episode"),
+        clock=Clock(),
+        console=Console(stream=io.StringIO()),
+        restarts=0,
+        restart=lambda: None,
+    )
+    row = Instance("i", "e", "o", None, None, "Running", None, None, 0, 0)
+    assert [game.episode_death(row) for _ in range(400)].count(Death.NONE) == 399
+    rewound = Instance("other", "e", "o", None, None, "Pending", None, '"why it failed"', 0, 0)
+    assert {game.episode_death(rewound) for _ in range(400)} == {Death.NONE}
+    others = [replace(row, instance_id=f"other {n}") for n in range(400)]
+    assert {game.episode_death(other) for other in others} == set(Death)
 
 
 def test_an_event_to_a_pending_instance_is_lost() -> None:
