@@ -42,9 +42,9 @@ def died_with_its_worker(payload: Mapping[str, Any]) -> bool:
     return bool(_WORKER_DIED.search(output)) or (output.startswith(_NOT_DETERMINISTIC) and ours)
 
 
-def is_recovering(payload: Mapping[str, Any], now: datetime) -> bool:
-    """Say whether the instance counts as going on, since it will be rewound."""
-    return died_with_its_worker(payload) and now < ended_at(payload) + RECOVERING_FOR
+def is_recovering(payload: Mapping[str, Any], now: datetime, *, rewound: bool = False) -> bool:
+    """Say whether the instance counts as going on, since it will be rewound, unless it was before (`was_rewound`)."""
+    return not rewound and died_with_its_worker(payload) and now < ended_at(payload) + RECOVERING_FOR
 
 
 def may_be_rewound(payload: Mapping[str, Any], now: datetime) -> bool:

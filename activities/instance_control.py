@@ -38,7 +38,7 @@ async def look_at_instance(payload: dict, client: df.DurableOrchestrationClient)
         return to_wire(ActivityResult[InstanceState](failure=failure))
     if not status:
         return to_wire(ActivityResult(value=InstanceState(state="unknown")))
-    # One that will be rewound goes on.
+    # One that will be rewound goes on. Whether it was before is not asked: this only makes others wait a little longer.
     recovering = is_recovering(status.to_json(), datetime.now(UTC))
     ended = status.runtime_status.value in ENDED_RUNTIME_STATUSES and not recovering
     return to_wire(ActivityResult(value=InstanceState(state="ended" if ended else "active")))

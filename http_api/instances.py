@@ -12,12 +12,14 @@ from typing import Any
 
 import azure.durable_functions as df
 
+import recovery
 from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR
 from contracts.formats import INSTANCE_ID_PATTERN
 from contracts.status import StatusDocument
 from http_api.answers import ApiError
 from http_api.status_document import status_document
+from task_hub import TaskHub
 
 _log = logging.getLogger("agent_run.http")
 
@@ -34,7 +36,10 @@ async def read_document(client: df.DurableOrchestrationClient, instance_id: str)
     if not status or status.name != ORCHESTRATOR:
         message = f"there is no run with the instance id {instance_id[:100]!r}"
         raise ApiError(404, ErrorCode.NOT_FOUND, message, target="instance_id")
-    return status_document(status.to_json(), datetime.now(UTC))
+    payload, rewound = status.to_json(), False
+    if recovery.died_with_its_worker(payload):
+        rewound = recovery.was_rewound((await TaskHub(client).whole(instance_id)).get("historyEvents"))
+    return status_document(payload, datetime.now(UTC), rewound=rewound)
 
 
 async def deliver(

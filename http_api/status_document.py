@@ -38,15 +38,15 @@ _WORKER_DIED = RunError(
 _FAILURE = re.compile(r"Orchestrator function '[^']*' failed: (?:(?P<code>\w{1,64}): )?(?P<message>.*)", re.DOTALL)
 
 
-def status_document(durable: Mapping[str, Any], now: datetime) -> StatusDocument:
-    """Return the document for the Durable status payload, as of `now` (UTC).
+def status_document(durable: Mapping[str, Any], now: datetime, *, rewound: bool = False) -> StatusDocument:
+    """Return the document for the Durable status payload, as of `now` (UTC). `rewound`: it was brought back before.
 
     `input` is left out: it holds the user's message. So is what a failure that is not the orchestrator's own says after
     its first line: a stack trace.
     """
     custom = read_custom_status(durable.get("customStatus"))
     shown = custom or CustomStatus()
-    recovering = recovery.is_recovering(durable, now)
+    recovering = recovery.is_recovering(durable, now, rewound=rewound)
     status = _status(durable, shown, recovering=recovering)
     output = _output(durable.get("output"), status)
     outcome = output if isinstance(output, Outcome) else None

@@ -69,6 +69,11 @@ class Suspect:
     thread_id: str | None
     """Null where the custom status names none: its input or its history may."""
 
+    @property
+    def generation(self) -> tuple[str, str]:
+        """What tells it from an earlier generation, created at another time (durable-protocol.md, rule 15)."""
+        return self.instance_id, str(self.payload.get("createdTime"))
+
 
 class Finding(enum.Enum):
     """What became of a suspect."""
@@ -87,7 +92,7 @@ class Memory:
     def __init__(self) -> None:
         self.rewinds_nothing = False
         """The storage provider knows no rewind."""
-        self._rewound: dict[str, None] = {}
+        self._rewound: dict[tuple[str, str], None] = {}
         self._settled: dict[str, None] = {}
         self._looks: dict[str, int] = {}
         self._look = 0
@@ -98,15 +103,15 @@ class Memory:
         if len(self._settled) > _MOST_REMEMBERED:
             del self._settled[next(iter(self._settled))]
 
-    def rewound(self, instance_id: str) -> None:
-        """Remember that the instance had its one rewind."""
-        self._rewound[instance_id] = None
+    def rewound(self, suspect: Suspect) -> None:
+        """Remember that the instance had the one rewind of its present generation."""
+        self._rewound[suspect.generation] = None
         if len(self._rewound) > _MOST_REMEMBERED:
             del self._rewound[next(iter(self._rewound))]
 
-    def may_rewind(self, instance_id: str) -> bool:
+    def may_rewind(self, suspect: Suspect) -> bool:
         """Say whether the instance is still to be rewound, as far as this worker knows."""
-        return not self.rewinds_nothing and instance_id not in self._rewound
+        return not self.rewinds_nothing and suspect.generation not in self._rewound
 
     def looking_at(self, instance_id: str) -> None:
         """Remember that the instance has had its turn."""
@@ -187,9 +192,9 @@ async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory, now: datetime
 
 
 async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory, now: datetime) -> tuple[Finding, int]:
-    healable = may_be_rewound(suspect.payload, now) and memory.may_rewind(suspect.instance_id)
+    healable = may_be_rewound(suspect.payload, now) and memory.may_rewind(suspect)
     whole = await hub.whole(suspect.instance_id) if healable or suspect.thread_id is None else {}
-    if healable and not was_rewound(whole.get("historyEvents")) and await _rewind(hub, suspect.instance_id, memory):
+    if healable and not was_rewound(whole.get("historyEvents")) and await _rewind(hub, suspect, memory):
         return Finding.REWOUND, 0
     traces = traces_of(whole) if suspect.thread_id is None else Traces(suspect.instance_id, (suspect.thread_id,))
     # Foundry is called in a thread: its client blocks, and this function shares the loop with all others.
@@ -197,14 +202,15 @@ async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory, now: dat
     return (Finding.CANCELLED if cancelled else Finding.NOTHING), cancelled
 
 
-async def _rewind(hub: TaskHub, instance_id: str, memory: Memory) -> bool:
+async def _rewind(hub: TaskHub, suspect: Suspect, memory: Memory) -> bool:
+    instance_id = suspect.instance_id
     try:
         rewound = await hub.rewind(instance_id, "the worker process died")
     except RewindUnsupportedError:
         memory.rewinds_nothing = True
         log_event(_log, "agent_run.not_rewound", level=logging.ERROR, instance_id=instance_id, error="unsupported")
         return False
-    memory.rewound(instance_id)
+    memory.rewound(suspect)
     if rewound:
         log_event(_log, "agent_run.rewound", level=logging.WARNING, instance_id=instance_id)
     return rewound

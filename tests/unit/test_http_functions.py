@@ -370,12 +370,21 @@ def test_a_cancel_reaches_an_instance_that_was_rewound(client):
     assert len(client.events) == 1
 
 
-def test_what_is_being_brought_back_is_not_asked_anything(client):
+def test_what_is_being_brought_back_is_not_asked_anything(client, environment):
     died = {"output": "One or more errors occurred. (x exited with code 137 (0x89))", "customStatus": None}
     client.instances["i1"] = instance(status="Failed", **died, lastUpdatedTime=datetime.now(UTC).isoformat())
+    history = []
+
+    async def whole(self, instance_id):
+        return {"historyEvents": history}
+
+    environment.setattr(instances.TaskHub, "__init__", lambda self, client: None)
+    environment.setattr(instances.TaskHub, "whole", whole)
     code, body, headers = cancel(client)
     assert (code, body["error"]["code"], headers["Retry-After"]) == (503, "recovering", "60")
     assert client.events == []
+    history.append({"EventType": "GenericEvent"})
+    assert cancel(client)[1]["error"]["code"] == "already_ended", "it died again after it was brought back"
 
 
 def test_a_cancel_that_is_lost_is_raised_again(client, environment):

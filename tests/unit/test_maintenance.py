@@ -473,6 +473,9 @@ def test_an_instance_that_died_with_its_worker_is_rewound_once(
     asyncio.run(scan(hub, memory))
     assert hub.rewound == ["i1"]
     assert sorted(foundry.asked) == ["i1", "i2", "i2"], "it failed again: its run is stopped"
+    hub.payloads = [died(createdTime="2026-11-21T11:00:00Z")]
+    asyncio.run(scan(hub, memory))
+    assert hub.rewound == ["i1", "i1"], "a later generation has a rewind of its own"
 
 
 def test_a_worker_that_knows_nothing_of_the_rewind_reads_it_in_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
