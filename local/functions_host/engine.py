@@ -261,7 +261,7 @@ class Engine:
             self.store.save_instance(row)
             work = [self.store.put_work(item) for item in effects.work]
             if row.ended and row.status != "Failed":
-                self.store.clear_inbox(row.instance_id)
+                self.store.clear_inbox(row.instance_id)  # of a failed one a rewind may need what is not due yet
             elif not row.ended:
                 for event, due in effects.timers:
                     text = protocol.event_to_text(event)
@@ -351,7 +351,7 @@ class Engine:
 
 
 def _fresh(run: Run | None, messages: Sequence[Message]) -> list[Event]:
-    """The events that are for the present generation, its start first; what is for an earlier one is stale."""
+    """The events for the present generation, its start first; an ended instance takes none, as on the platform."""
     if run is None or run.row.ended:
         return []
     fresh = [m for m in messages if m.execution_id in (None, run.row.execution_id)]
