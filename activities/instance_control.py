@@ -5,6 +5,7 @@ whether one still goes on.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,12 +37,18 @@ async def look_at_instance(payload: dict, client: df.DurableOrchestrationClient)
         message = f"the platform did not say how the instance is ({type(error).__name__})"
         failure = Failure(code=ErrorCode.INSTANCE_NOT_SEEN, message=message, retryable=True)
         return to_wire(ActivityResult[InstanceState](failure=failure))
-    if not status:
-        return to_wire(ActivityResult(value=InstanceState(state="unknown")))
-    # One that will be rewound goes on. Whether it was before is not asked: this only makes others wait a little longer.
-    recovering = is_recovering(status.to_json(), datetime.now(UTC))
-    ended = status.runtime_status.value in ENDED_RUNTIME_STATUSES and not recovering
-    return to_wire(ActivityResult(value=InstanceState(state="ended" if ended else "active")))
+    return to_wire(ActivityResult(value=state_of(status.to_json() if status else None, datetime.now(UTC))))
+
+
+def state_of(payload: Mapping[str, Any] | None, now: datetime) -> InstanceState:
+    """Return whether the instance of this Durable status payload goes on; None is one that nobody knows. Pure.
+
+    One that died with its worker will be rewound. Whether it was before is not asked: others only wait a little longer.
+    """
+    if payload is None:
+        return InstanceState(state="unknown")
+    ended = payload.get("runtimeStatus") in ENDED_RUNTIME_STATUSES and not is_recovering(payload, now)
+    return InstanceState(state="ended" if ended else "active")
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -56,7 +63,6 @@ async def terminate_instance(payload: dict, client: df.DurableOrchestrationClien
         await client.terminate(wanted.instance_id, wanted.reason)
     except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions, and the host a 500 now and then
         message = f"the platform did not take the termination ({type(error).__name__})"
-        return to_wire(
-            ActivityResult[None](failure=Failure(code=ErrorCode.NOT_TERMINATED, message=message, retryable=True))
-        )
+        failure = Failure(code=ErrorCode.NOT_TERMINATED, message=message, retryable=True)
+        return to_wire(ActivityResult[None](failure=failure))
     return to_wire(ActivityResult[None]())

@@ -21,6 +21,14 @@ class MessageSearch:
     waiting_instance: str | None = None
     """Where there is none: the instance whose message is the newest one and has no run yet."""
 
+    def comes_before(self, own_instance: str, *, ignored: str | None) -> str | None:
+        """Return the instance whose message keeps ours waiting, if one does.
+
+        Foundry would take our message now, and that instance's run would then answer it instead of its own. `ignored`
+        is one that seems to be gone.
+        """
+        return None if self.waiting_instance in {None, own_instance, ignored} else self.waiting_instance
+
 
 class AgentService(Protocol):
     """Threads, messages and runs of agents. Ids are opaque."""

@@ -1,4 +1,4 @@
-"""Error codes are one enumeration: everything that has a code takes it from there, and the page about them is complete."""
+"""Error codes are one enumeration: whatever has a code takes it from there, and the page about them is complete."""
 
 import ast
 import re

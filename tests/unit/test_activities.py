@@ -10,6 +10,7 @@ import pytest
 from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
 
 from activities import foundry_calls, instance_control
+from activities.agent_calls import AgentCalls
 from activities.locks import LockByName
 from contracts.activities import (
     ActivityResult,
@@ -122,10 +123,13 @@ def environment(monkeypatch):
 
 
 @pytest.fixture
-def service(monkeypatch):
-    fake = FakeService()
-    monkeypatch.setattr(foundry_calls, "agent_service", lambda settings: fake)
-    return fake
+def service():
+    _given["service"], _given["locks"] = FakeService(), LockByName()
+    return _given["service"]
+
+
+_given = {}
+"""What the activities of the present test are handed."""
 
 
 def function(name):
@@ -137,8 +141,15 @@ def function(name):
 def run(name, message, kind):
     """Run the activity over the wire, as the platform does."""
     payload = json.loads(json.dumps(to_wire(message)))
-    wire = json.loads(json.dumps(function(name)(payload=payload), allow_nan=False))
-    return from_wire(ActivityResult[kind], wire)
+    if hasattr(AgentCalls, name):
+
+        def call(settings, wanted):
+            return getattr(AgentCalls(_given["service"], settings, _given["locks"]), name)(wanted)
+
+        wire = foundry_calls.perform(name, type(message), payload, call)
+    else:
+        wire = function(name)(payload=payload)
+    return from_wire(ActivityResult[kind], json.loads(json.dumps(wire, allow_nan=False)))
 
 
 def test_a_thread_is_created_once(service):
