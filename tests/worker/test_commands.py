@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENTS = (
-    "requirements.txt",
-    "requirements-dev.txt",
-    "infra/requirements-checks.txt",
-    "tests/worker/requirements.txt",
-    "tests/worker/requirements-protocol.txt",
-)
+REQUIREMENTS = [
+    path.relative_to(ROOT)
+    for folder in (".", "benchmarks", "infra", "tests/worker")
+    for path in (ROOT / folder).glob("requirements*.txt")
+]
 NOTHING_FOUND = "case $* in *interpreters.py*) exit 1;; esac"
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
@@ -37,7 +35,8 @@ def checkout(tmp_path: Path) -> Path:
         (tmp_path / name).touch()
     for environment in (".venv", ".venv-infra"):
         _executable(tmp_path / environment / "bin" / "python", f'{NOTHING_FOUND}\necho "ran $*"')
-        (tmp_path / environment / ".ready").touch()
+        for ready in (".ready", ".ready-benchmarks"):
+            (tmp_path / environment / ready).touch()
     return tmp_path
 
 

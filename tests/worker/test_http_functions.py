@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.contract.test_functions import DESCRIPTION, ROUTES
-from tests.worker.comparison import Both, Json, Player, body_of
+from tests.worker.comparison import REPOSITORY, Both, Json, Player, body_of
 from tests.worker.durable_endpoint import NEW_INSTANCE
 
+SUCCESS = REPOSITORY / "tests" / "histories" / "1.0" / "success.json"
 AGENT = "asst_history00000000000000000"
 QUESTION = {"agent_id": AGENT, "user_message": "Why is the sky blue?"}
 KEY = {"idempotency-key": "the-key", "content-type": "application/json"}
@@ -63,7 +64,8 @@ def start_agent_run(player: Player) -> None:
 
 
 def agent_run_status(player: Player) -> None:
-    outcome = {"status": "Success", "response": "Grüße ☀", "thread_id": "thread_1", "run_id": "run_1"}
+    [generation] = json.loads(SUCCESS.read_text("utf-8"))
+    outcome = {**generation["answer"]["output"], "response": "Grüße ☀"}
     player.durable.add("runs", customStatus={"status": "Running", "thread_id": "thread_1"})
     player.durable.add("done", runtimeStatus="Completed", output=outcome, customStatus={"status": "Success"})
     player.durable.add(
