@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR_VERSION
 from contracts.status import FINAL_STATUSES, read_custom_status
 
@@ -20,7 +21,18 @@ REWOUND_WITHIN = timedelta(minutes=12)
 RECOVERING_FOR = timedelta(minutes=15)
 """Longer than it may be rewound: what a caller is told to have ended stays so."""
 
-_WORKER_DIED = re.compile(r"exited with code \d+|worker process .{0,40}(terminated|exited)", re.IGNORECASE)
+NOT_BROUGHT_BACK = f"{ErrorCode.WORKER_DIED}: the instance did not go on after it was rewound"
+"""Why such an instance is terminated."""
+
+_STANDS_STILL_AFTER = timedelta(minutes=10)
+_STANDS_STILL_AFTER_A_FAILURE = timedelta(hours=2)
+"""No timer of a run that goes on is longer than a minute, but one before another attempt may be as long as Foundry
+says.
+"""
+
+_WORKER_DIED = re.compile(
+    r"(Orchestrator function '[^']*' failed: )?One or more errors occurred\..{0,1000}exited with code \d+", re.DOTALL
+)
 _NOT_DETERMINISTIC = "Non-Deterministic workflow detected"
 """What the platform says where the worker had died after an action was sent."""
 
@@ -28,18 +40,16 @@ _NOT_DETERMINISTIC = "Non-Deterministic workflow detected"
 def died_with_its_worker(payload: Mapping[str, Any]) -> bool:
     """Say whether the instance of this Durable status payload ended because its worker died in an episode.
 
-    A text that the orchestrator raised itself is none of the platform's. An instance of another version than this
-    code's may well be not deterministic.
+    A text that the orchestrator raised itself begins with a code. An instance of another version than this code's may
+    well be not deterministic.
     """
     custom, output = read_custom_status(payload.get("customStatus")), payload.get("output")
     if payload.get("runtimeStatus") != "Failed" or not isinstance(output, str):
         return False
     if custom is not None and custom.status in FINAL_STATUSES:
         return False  # the orchestrator itself has said how it ends
-    if output.startswith("Orchestrator function "):
-        return False
     ours = payload.get("version") in (None, "", ORCHESTRATOR_VERSION)
-    return bool(_WORKER_DIED.search(output)) or (output.startswith(_NOT_DETERMINISTIC) and ours)
+    return bool(_WORKER_DIED.match(output)) or (output.startswith(_NOT_DETERMINISTIC) and ours)
 
 
 def is_recovering(payload: Mapping[str, Any], now: datetime, *, rewound: bool = False) -> bool:
@@ -56,6 +66,19 @@ def was_rewound(history_events: Any) -> bool:
     """Say whether the present generation was rewound already: each rewind leaves a generic event in its history."""
     events = history_events if isinstance(history_events, list) else []
     return any(isinstance(e, Mapping) and e.get("EventType") == "GenericEvent" for e in events)
+
+
+def stands_still(payload: Mapping[str, Any], now: datetime) -> bool:
+    """Say whether a rewound instance waits for what will never come.
+
+    The platform drops what arrives at a Failed instance: a timer that came due, or an activity's result, between the
+    failure and the rewind. Such an instance shows Pending, with a past, and is not written any more.
+    """
+    custom = read_custom_status(payload.get("customStatus"))
+    if payload.get("runtimeStatus") != "Pending" or custom is None:
+        return False
+    longest = _STANDS_STILL_AFTER_A_FAILURE if custom.retrying else _STANDS_STILL_AFTER
+    return now > ended_at(payload) + longest
 
 
 def ended_at(payload: Mapping[str, Any]) -> datetime:

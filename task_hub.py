@@ -93,6 +93,14 @@ class TaskHub:
             raise RewindUnsupportedError("the storage provider knows no rewind")
         raise TaskHubError(f"the platform answered {answer.status} to a rewind")
 
+    async def terminate(self, instance_id: str, reason: str) -> None:
+        """Terminate an instance, unless it has ended."""
+        address = f"{self._address}instances/{quote(instance_id, safe='')}/terminate?{urlencode({'reason': reason})}"
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.post(address) as answer:
+            await answer.read()
+        if answer.status not in (200, 202, 404, 410):
+            raise TaskHubError(f"the platform answered {answer.status} to a termination")
+
 
 def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -46,6 +46,7 @@ def status_document(durable: Mapping[str, Any], now: datetime, *, rewound: bool 
     """
     custom = read_custom_status(durable.get("customStatus"))
     shown = custom or CustomStatus()
+    died = recovery.died_with_its_worker(durable) or durable.get("output") == recovery.NOT_BROUGHT_BACK
     recovering = recovery.is_recovering(durable, now, rewound=rewound)
     status = _status(durable, shown, recovering=recovering)
     output = _output(durable.get("output"), status)
@@ -70,12 +71,14 @@ def status_document(durable: Mapping[str, Any], now: datetime, *, rewound: bool 
         agent_id=found.agent_id,
         monitor_url=found.monitor_url,
         required_action=shown.required_action if status == "Running" else None,
-        error=_error(status, shown, output, died=recovery.died_with_its_worker(durable)),
+        error=_error(status, shown, output, died=died),
     )
 
 
 def _status(durable: Mapping[str, Any], shown: CustomStatus, *, recovering: bool) -> Status:
     status = "Running" if recovering else STATUS_BY_RUNTIME_STATUS.get(str(durable.get("runtimeStatus")), "Running")
+    if status == "Cancelled" and durable.get("output") == recovery.NOT_BROUGHT_BACK:
+        return "Failed"  # nobody has cancelled it
     return "Cancelling" if status == "Running" and shown.status == "Cancelling" else status
 
 

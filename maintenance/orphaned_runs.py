@@ -31,7 +31,7 @@ from app_log import log_event
 from contracts.durable import ORCHESTRATOR
 from contracts.status import read_custom_status
 from maintenance.left_behind import Traces, cancel_runs_of, traces_of
-from recovery import died_with_its_worker, ended_at, may_be_rewound, was_rewound
+from recovery import NOT_BROUGHT_BACK, died_with_its_worker, ended_at, may_be_rewound, stands_still, was_rewound
 from settings import orphan_scan_schedule
 from task_hub import RewindUnsupportedError, TaskHub
 
@@ -55,7 +55,8 @@ LOOK_SECONDS = 90.0
 """A look makes up to three requests of half a minute. With the limit above a scan ends before `functionTimeout`."""
 
 _MOST_REMEMBERED = 10_000
-_UNFINISHED = ("Terminated", "Failed")
+_STATUSES = ("Terminated", "Failed", "Pending")
+"""Pending are rewound instances, too."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,8 @@ async def scan(hub: TaskHub, memory: Memory) -> dict[str, int]:
 
 
 async def _suspects(hub: TaskHub, now: datetime) -> list[Suspect]:
-    pages = hub.pages(created_from=now - LOOK_BACK, created_to=now + timedelta(days=1), statuses=_UNFINISHED)
-    return [suspect async for page in pages for suspect in map(suspect_of, page) if suspect is not None]
+    pages = hub.pages(created_from=now - LOOK_BACK, created_to=now + timedelta(days=1), statuses=_STATUSES)
+    return [suspect async for page in pages for row in page if (suspect := suspect_of(row, now)) is not None]
 
 
 async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory, now: datetime) -> tuple[Finding, int]:
@@ -192,6 +193,11 @@ async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory, now: datetime
 
 
 async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory, now: datetime) -> tuple[Finding, int]:
+    if stands_still(suspect.payload, now):
+        await hub.terminate(suspect.instance_id, NOT_BROUGHT_BACK)
+        log_event(
+            _log, "agent_run.not_rewound", level=logging.ERROR, instance_id=suspect.instance_id, error="stands still"
+        )
     healable = may_be_rewound(suspect.payload, now) and memory.may_rewind(suspect)
     whole = await hub.whole(suspect.instance_id) if healable or suspect.thread_id is None else {}
     if healable and not was_rewound(whole.get("historyEvents")) and await _rewind(hub, suspect, memory):
@@ -216,9 +222,11 @@ async def _rewind(hub: TaskHub, suspect: Suspect, memory: Memory) -> bool:
     return rewound
 
 
-def suspect_of(payload: Mapping[str, Any]) -> Suspect | None:
-    """Return what an ended instance may have left behind, from its Durable status payload; None if nothing."""
+def suspect_of(payload: Mapping[str, Any], now: datetime) -> Suspect | None:
+    """Return what an instance may have left behind, from its Durable status payload; None if nothing."""
     if payload.get("name") != ORCHESTRATOR:
+        return None
+    if payload.get("runtimeStatus") == "Pending" and not stands_still(payload, now):
         return None
     custom = read_custom_status(payload.get("customStatus"))
     if custom is not None and not died_with_its_worker(payload):

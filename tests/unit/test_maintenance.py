@@ -21,6 +21,7 @@ from maintenance import left_behind, old_history, orphaned_runs
 from maintenance.left_behind import Traces, traces_of
 from maintenance.old_history import TERMINAL, purge, purge_by_settings, slices_before
 from maintenance.orphaned_runs import AT_ONCE, LOOK_BACK, SETTLED_AFTER, Memory, scan, suspect_of
+from recovery import NOT_BROUGHT_BACK
 from task_hub import RewindUnsupportedError, TaskHubError
 
 NOW = datetime.now(UTC)
@@ -51,6 +52,7 @@ class FakeHub:
         self.wholes = wholes
         self.queries: list[dict[str, Any]] = []
         self.rewound: list[str] = []
+        self.terminated: list[tuple[str, str]] = []
         self.at_rewind: Callable[[], bool] = lambda: True
 
     async def pages(self, **query: Any) -> AsyncIterator[list[dict[str, Any]]]:
@@ -60,6 +62,9 @@ class FakeHub:
 
     async def whole(self, instance_id: str) -> dict[str, Any]:
         return self.wholes.get(instance_id, {})
+
+    async def terminate(self, instance_id: str, reason: str) -> None:
+        self.terminated.append((instance_id, reason))
 
     async def rewind(self, instance_id: str, reason: str) -> bool:
         self.rewound.append(instance_id)
@@ -213,7 +218,7 @@ DEAD = {"runtimeStatus": "Failed", "output": "One or more errors occurred. (pyth
     ],
 )
 def test_who_may_have_left_a_run(payload: dict[str, Any], suspected: bool) -> None:
-    assert (suspect_of(payload) is not None) == suspected
+    assert (suspect_of(payload, NOW) is not None) == suspected
 
 
 class FakeFoundry:
@@ -239,7 +244,7 @@ def test_the_scan_asks_for_terminated_and_failed_instances_of_the_last_hours() -
     hub = FakeHub()
     asyncio.run(scan(hub, Memory()))
     [query] = hub.queries
-    assert set(query["statuses"]) == {"Terminated", "Failed"}
+    assert set(query["statuses"]) == {"Terminated", "Failed", "Pending"}
     assert abs(query["created_from"] - (datetime.now(UTC) - LOOK_BACK)) < timedelta(minutes=1)
     assert query["created_to"] > datetime.now(UTC)
 
@@ -519,6 +524,22 @@ def test_a_rewind_that_the_platform_does_not_take_is_tried_again(monkeypatch: py
     hub.at_rewind = lambda: True
     assert asyncio.run(scan(hub, memory))["rewound"] == 1
     assert foundry.asked == []
+
+
+@pytest.mark.parametrize(
+    ("minutes", "retrying", "stands"),
+    [(9, None, False), (11, None, True), (11, "rate_limited", False), (121, "rate_limited", True)],
+)
+def test_a_rewound_instance_that_stands_still_is_ended_and_its_run_stopped(
+    minutes: float, retrying: str | None, stands: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foundry = FakeFoundry(monkeypatch)
+    waiting = {**ended(minutes_ago=minutes, retrying=retrying), "runtimeStatus": "Pending", "output": DEAD["output"]}
+    new = {**ended("i2", minutes_ago=minutes), "runtimeStatus": "Pending", "customStatus": None, "output": None}
+    hub = FakeHub(waiting, new)
+    asyncio.run(scan(hub, Memory()))
+    assert hub.terminated == ([("i1", NOT_BROUGHT_BACK)] if stands else [])
+    assert foundry.asked == (["i1"] if stands else [])
 
 
 def test_a_null_custom_status_leaves_input_and_history_to_tell_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from contracts.status import StatusDocument
 from contracts.wire import to_wire
 from http_api import status_document as module
-from recovery import RECOVERING_FOR, REWOUND_WITHIN, died_with_its_worker, may_be_rewound, was_rewound
+from recovery import NOT_BROUGHT_BACK, RECOVERING_FOR, REWOUND_WITHIN, died_with_its_worker, may_be_rewound, was_rewound
 from tests.unit.scripted import PROMPT, no_deadline
 
 OUTCOME = {
@@ -259,7 +259,7 @@ def dead(output=DEAD, **fields):
     return durable("Failed", output=output, **{"customStatus": CUSTOM, **fields})
 
 
-@pytest.mark.parametrize("output", [DEAD, NOT_DETERMINISTIC])
+@pytest.mark.parametrize("output", [DEAD, NOT_DETERMINISTIC, f"Orchestrator function 'agent_run' failed: {DEAD}"])
 @pytest.mark.parametrize("custom", [None, CUSTOM, {**CUSTOM, "status": "Cancelling"}])
 def test_who_died_with_its_worker_recovers(output, custom):
     document = status_document(dead(output, customStatus=custom))
@@ -297,6 +297,11 @@ def test_an_instance_that_is_not_brought_back_has_failed():
     assert (document["status"], document["error"]["code"]) == ("Failed", "worker_died")
     assert "new idempotency key" in document["error"]["message"]
     assert document["thread_id"] == "thread_0"
+
+
+def test_one_that_stood_still_after_it_was_brought_back_has_failed():
+    document = status_document(durable("Terminated", output=NOT_BROUGHT_BACK, customStatus=CUSTOM))
+    assert (document["status"], document["error"]["code"]) == ("Failed", "worker_died")
 
 
 def test_nothing_is_rewound_that_a_caller_was_told_to_have_ended():

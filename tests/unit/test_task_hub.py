@@ -111,3 +111,16 @@ def test_a_provider_without_rewind_is_told_from_a_failure(status: int, text: str
     with pytest.raises(TaskHubError) as raised:
         with_hub(lambda _: web.Response(status=status, text=text), lambda hub: hub.rewind("i1", "r"))
     assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(("status", "fails"), [(202, False), (410, False), (404, False), (500, True)])
+def test_a_termination_is_asked_for(status: int, fails: bool) -> None:
+    def answer(request: web.BaseRequest) -> web.Response:
+        assert (request.method, request.path, request.query["reason"]) == ("POST", "/rpc/instances/i1/terminate", "r")
+        return web.Response(status=status)
+
+    if fails:
+        with pytest.raises(TaskHubError, match="500"):
+            with_hub(answer, lambda hub: hub.terminate("i1", "r"))
+    else:
+        with_hub(answer, lambda hub: hub.terminate("i1", "r"))
