@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from tests.contract.test_functions import ACTIVITIES, DESCRIPTION, ORCHESTRATOR, ROUTES, TIMERS, WITH_CLIENT
 from tests.worker import test_activities, test_http_functions, test_timers
-from tests.worker.comparison import Both
+from tests.worker.comparison import NEVER, REPOSITORY, SIDES, Both, Process
 
+APPS = sorted(
+    path.parent for folder in ("tests", "benchmarks") for path in (REPOSITORY / folder).rglob("function_app.py")
+)
 REVIEWED = {*ROUTES, *DESCRIPTION, ORCHESTRATOR, *ACTIVITIES, *TIMERS}
 
 
@@ -30,11 +37,18 @@ def test_the_runtime_gives_the_host_routes_methods_and_levels(product: Both) -> 
     assert {n for n, bindings in functions.items() if "durableClient" in {b["type"] for b in bindings}} == WITH_CLIENT
 
 
-def test_the_other_apps_are_indexed_alike(sample_app: Both, recorded_app: Both) -> None:
-    for both in (sample_app, recorded_app):
-        local, runtime = both.indexes
-        assert local == runtime
-        assert runtime["functions"]
+@pytest.mark.parametrize("root", APPS, ids=lambda p: p.relative_to(REPOSITORY).as_posix())
+def test_every_app_of_the_repository_is_indexed_alike(root: Path) -> None:
+    found = []
+    for side in SIDES:
+        process = Process(side, root, {"TICK_SCHEDULE": NEVER})
+        try:
+            found.append(process.ask(do="index"))
+        finally:
+            process.close()
+    local, runtime = found
+    assert local == runtime
+    assert runtime["functions"]
 
 
 def test_every_function_of_the_product_is_invoked_here() -> None:
