@@ -5,6 +5,7 @@ a contract. Nothing that was to be expected is raised: a failure is data, and th
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import azure.durable_functions as df
@@ -22,6 +23,7 @@ from contracts.activities import (
     PlanRun,
     RunRef,
     SubmitToolOutputs,
+    Timed,
 )
 from contracts.codes import ErrorCode
 from contracts.wire import Wire, from_wire
@@ -35,6 +37,11 @@ blueprint = df.Blueprint()
 _thread_locks = LockByName()
 
 Input = TypeVar("Input")
+Asked = TypeVar("Asked", bound=Timed)
+
+LONGEST_SECONDS = 120.0
+SHORTEST_SECONDS = 10.0
+"""Of an activity's requests together."""
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -89,9 +96,24 @@ def submit_tool_outputs(payload: dict) -> dict[str, Any]:
     return perform("submit_tool_outputs", SubmitToolOutputs, payload, _at_foundry(AgentCalls.submit_tool_outputs))
 
 
-def _at_foundry(call: Callable[[AgentCalls, Input], Wire]) -> Callable[[Settings, Input], Wire]:
-    """Return the call, given this worker's connection and locks."""
-    return lambda settings, wanted: call(AgentCalls(agent_service(settings), settings, _thread_locks), wanted)
+def _at_foundry(call: Callable[[AgentCalls, Asked], Wire]) -> Callable[[Settings, Asked], Wire]:
+    """Return the call, given this worker's connection and locks, and the time it has."""
+
+    def act(settings: Settings, wanted: Asked) -> Wire:
+        service = agent_service(settings).within(seconds_for(wanted, datetime.now(UTC)))
+        return call(AgentCalls(service, settings, _thread_locks), wanted)
+
+    return act
+
+
+def seconds_for(wanted: Timed, now: datetime) -> float:
+    """Return how long all requests of an activity may take together: what the run has left, within bounds.
+
+    An activity that exceeds `functionTimeout` (host.json) costs its worker everything in flight, and a run whose time
+    is over is still to be stopped.
+    """
+    left = LONGEST_SECONDS if wanted.until is None else (wanted.until - now).total_seconds()
+    return min(max(left, SHORTEST_SECONDS), LONGEST_SECONDS)
 
 
 def perform(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Generic, Literal
+from datetime import datetime
+from typing import Annotated, Generic, Literal
+
+from msgspec import Meta
 
 from contracts.request import RunOptions
 from contracts.runs import RunSnapshot, Stamp, ToolAnswer
@@ -45,7 +48,14 @@ class PlanRun(Wire, frozen=True, kw_only=True):
     timeout_seconds: int | None
 
 
-class CreateThread(Wire, frozen=True, kw_only=True):
+class Timed(Wire, frozen=True, kw_only=True):
+    """Base of what is asked of Foundry."""
+
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+    """When the orchestration's time is over: its requests end by then."""
+
+
+class CreateThread(Timed, frozen=True, kw_only=True):
     """Input of `create_thread`; it returns a `ThreadRef`. `repeated`: an earlier attempt may have created it
     already.
     """
@@ -60,7 +70,7 @@ class ThreadRef(Wire, frozen=True, kw_only=True):
     thread_id: str
 
 
-class CreateMessage(Wire, frozen=True, kw_only=True):
+class CreateMessage(Timed, frozen=True, kw_only=True):
     """Input of `create_message`; it returns a `MessageRef`."""
 
     thread_id: str
@@ -77,7 +87,7 @@ class MessageRef(Wire, frozen=True, kw_only=True):
     message_id: str
 
 
-class CreateRun(Wire, frozen=True, kw_only=True):
+class CreateRun(Timed, frozen=True, kw_only=True):
     """Input of `create_run`; it returns a `RunSnapshot`."""
 
     thread_id: str
@@ -87,7 +97,7 @@ class CreateRun(Wire, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
 
 
-class RunRef(Wire, frozen=True, kw_only=True):
+class RunRef(Timed, frozen=True, kw_only=True):
     """Input of `get_run`, which returns a `RunSnapshot` (a completed run's with its answer, if that can be had), and of
     `get_response`, which returns an `Answer`.
     """
@@ -98,7 +108,7 @@ class RunRef(Wire, frozen=True, kw_only=True):
     """The stamp of the message to be answered, on a thread to which others may have added theirs."""
 
 
-class SubmitToolOutputs(Wire, frozen=True, kw_only=True):
+class SubmitToolOutputs(Timed, frozen=True, kw_only=True):
     """Input of `submit_tool_outputs`; it returns a `RunSnapshot`."""
 
     thread_id: str
@@ -106,7 +116,7 @@ class SubmitToolOutputs(Wire, frozen=True, kw_only=True):
     answer: ToolAnswer
 
 
-class CancelRun(Wire, frozen=True, kw_only=True):
+class CancelRun(Timed, frozen=True, kw_only=True):
     """Input of `cancel_run`; it returns a `CancelledRun`.
 
     `run_id` is null where the answer to `create_run` was lost: the run is then looked for by its stamp.

@@ -33,8 +33,12 @@ from foundry.service import MessageSearch
 from foundry.transport import Transport, path_id
 
 _PAGE = 100
-_MOST_PAGES = 1000
-_PAGES_SEARCHED = 10
+_MOST_PAGES = 20
+"""Of agents: two thousand of them."""
+
+_PAGES_SEARCHED = 1
+"""What an earlier attempt made is among the newest hundred; more pages a look would cost a long thread dearly."""
+
 _PAGES_OF_AN_ANSWER = 2
 
 _STATES = {
@@ -56,6 +60,10 @@ class ClassicAgentService:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    def within(self, seconds: float) -> ClassicAgentService:
+        """Return the same service, all of whose requests together end within so many seconds from now."""
+        return ClassicAgentService(self._transport.within(seconds))
 
     def list_agents(self) -> Iterator[AgentSummary]:
         """Yield every agent of the project, all pages followed."""
@@ -85,7 +93,7 @@ class ClassicAgentService:
         return _id(self._transport.post(f"{_thread(thread_id)}/messages", body), "id")
 
     def find_message(self, thread_id: str, stamp: Stamp) -> MessageSearch:
-        """Look for the message that carries the stamp, among the thread's newest thousand."""
+        """Look for the message that carries the stamp, among the thread's newest hundred."""
         newest: dict[str, Any] | None = None
         for item in self._pages(f"{_thread(thread_id)}/messages", _PAGES_SEARCHED):
             newest = newest or item
@@ -118,7 +126,7 @@ class ClassicAgentService:
         return [_snapshot(item, thread_id) for item in self._pages(f"{_thread(thread_id)}/runs", 1)]
 
     def find_run(self, thread_id: str, stamp: Stamp) -> RunSnapshot | None:
-        """Return the run that carries the stamp, if it is among the thread's newest thousand."""
+        """Return the run that carries the stamp, if it is among the thread's newest hundred."""
         found = self._find(f"{_thread(thread_id)}/runs", stamp, pages=_PAGES_SEARCHED)
         return _snapshot(found, thread_id) if found else None
 

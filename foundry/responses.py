@@ -5,6 +5,7 @@ Error bodies come as the service's JSON, a gateway's JSON or HTML, or empty (fou
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,8 @@ _AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([a-z]*)", re.IGNORECASE)
 _UNITS = {"": 1, "s": 1, "sec": 1, "second": 1, "ms": 0.001, "millisecond": 0.001}
 _UNITS |= {"m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
 _LONGEST_DETAIL = 20_000
+SHORTEST_SECRET = 20
+_HALF_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
 _LONGEST_EXCERPT = 500
 
 
@@ -29,7 +32,38 @@ def parse_json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _with_halves_replaced(body) if _HALF_ESCAPED.search(body) else None
+
+
+def _with_halves_replaced(body: bytes) -> Any:
+    """Return the body's JSON although a text in it has half of a surrogate pair, which is no character: a paid answer
+    is not lost for that.
+    """
+    try:
+        return json.loads(json.dumps(json.loads(body, parse_constant=_no_constant), ensure_ascii=False).encode(
+            "utf-16", "surrogatepass"
+        ).decode("utf-16", "replace"))  # fmt: skip
+    except (ValueError, RecursionError):
         return None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
+    """Return the JSON value without these texts, wherever they stand: the service may quote them. A short one, which is
+    no token, may be part of any word, and is left.
+    """
+    hidden = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    if isinstance(value, str):
+        for secret in hidden:
+            value = value.replace(secret, "<token>")
+    elif isinstance(value, dict):
+        return {k: without_secrets(v, hidden) for k, v in value.items()} if hidden else value
+    elif isinstance(value, list):
+        return [without_secrets(v, hidden) for v in value] if hidden else value
+    return value
 
 
 def error_of(
@@ -42,10 +76,10 @@ def error_of(
     """
     detail = _detail(body)
     request_id = headers.get("x-request-id") or headers.get("apim-request-id")
-    where = f"{what} answered {status}" + (f" (request id {request_id[:80]})" if request_id else "")
+    where = f"{what} answered {status}" + (f" (request id {request_id[:200]})" if request_id else "")
     shown = detail
     for secret in sorted(secrets, key=len, reverse=True):
-        shown = shown.replace(secret, "<token>")
+        shown, where = shown.replace(secret, "<token>"), where.replace(secret, "<token>")
     text = f"{where}: {shown[:_LONGEST_EXCERPT]}" if detail else where
     retry_after = retry_after_seconds(headers, detail)
     if busy := _BUSY_WITH_MESSAGE.search(detail) or _BUSY_WITH_RUN.search(detail):

@@ -33,6 +33,10 @@ class MessageSearch:
 class AgentService(Protocol):
     """Threads, messages and runs of agents. Ids are opaque."""
 
+    def within(self, seconds: float) -> AgentService:
+        """Return the same service, all of whose requests together end within so many seconds from now."""
+        ...
+
     def list_agents(self) -> Iterator[AgentSummary]:
         """Yield every agent of the project, all pages followed."""
         ...

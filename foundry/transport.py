@@ -6,9 +6,13 @@ their connections from one pool, which is.
 
 from __future__ import annotations
 
+import copy
+import math
 import re
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,18 +20,30 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from contracts.formats import ID_PATTERN, LOOPBACK_HOSTS
 from foundry import errors, responses
+from foundry.bodies import MOST_BYTES, PIECE_BYTES, BodyTooLargeError, GarbledBodyError, read_body
 from foundry.credential import TokenSource
+from foundry.timed_http import TimedAdapter, deadline
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
+"""For one read, of which an answer may need many."""
+
+REQUEST_SECONDS = 60.0
+"""For a whole request. Without it an answer that drips would hold its activity for ever."""
 
 MOST_CONNECTIONS = 64
 """More are opened than kept only if a worker has more threads than this."""
 
-_USER_AGENT = "durable-foundry-agents/1"
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "Content-Type": "application/json",
+    "User-Agent": "durable-foundry-agents/1",
+}
 
 
 def path_id(value: str, what: str) -> str:
@@ -46,6 +62,32 @@ class _Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer that was read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def _body_of(answer: requests.Response, at: float) -> bytes:
+    """Return the whole body, inflated; raise `TimeoutError`, `GarbledBodyError` or `BodyTooLargeError`."""
+
+    def in_time() -> Iterator[bytes]:
+        for piece in answer.raw.stream(PIECE_BYTES, decode_content=False):
+            if time.monotonic() >= at:
+                raise TimeoutError
+            yield piece
+
+    try:
+        return read_body(in_time(), answer.headers.get("content-encoding"))
+    except ReadTimeoutError:
+        raise TimeoutError from None
+    except HTTPError:
+        raise GarbledBodyError from None
 
 
 class Transport:
@@ -68,8 +110,15 @@ class Transport:
         self._api_version = api_version
         self._tokens = tokens
         self._timeouts = timeouts
-        self._adapter = adapter or HTTPAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS, max_retries=0)
+        self._adapter = adapter or TimedAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS, max_retries=0)
         self._local = threading.local()
+        self._until = math.inf
+
+    def within(self, seconds: float) -> Transport:
+        """Return the same transport, all of whose requests together end within so many seconds from now."""
+        limited = copy.copy(self)
+        limited._until = time.monotonic() + seconds  # noqa: SLF001 - its own copy
+        return limited
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         """GET `path`; return the answer's JSON object."""
@@ -88,34 +137,45 @@ class Transport:
             f"{self._endpoint}{path}",
             params={**params, "api-version": self._api_version},
             data=None if body is None else msgspec.json.encode(body),
-            headers={"Accept": "application/json", "User-Agent": _USER_AGENT, "Content-Type": "application/json"},
+            headers=_HEADERS,
         )
         tokens = [self._tokens.token()]
         answer = self._send(request, tokens[0], what)
-        if answer.status_code == 401:
+        if answer.status == 401:
             self._tokens.discard(tokens[0])
             tokens.append(self._tokens.token())
             if tokens[1] != tokens[0]:
                 answer = self._send(request, tokens[1], what)
-        if not 200 <= answer.status_code < 300:
-            raise responses.error_of(answer.status_code, answer.headers, answer.content, what=what, secrets=tokens)
-        parsed = responses.parse_json(answer.content)
+        if not 200 <= answer.status < 300:
+            raise responses.error_of(answer.status, answer.headers, answer.body, what=what, secrets=tokens)
+        parsed = responses.parse_json(answer.body)
         if not isinstance(parsed, dict):
-            raise errors.BadResponseError(f"{what} answered {answer.status_code} without a JSON object")
-        return parsed
+            raise errors.BadResponseError(f"{what} answered {answer.status} without a JSON object")
+        found: dict[str, Any] = responses.without_secrets(parsed, tokens)
+        return found
 
-    def _send(self, request: requests.Request, token: str, what: str) -> requests.Response:
+    def _send(self, request: requests.Request, token: str, what: str) -> _Answer:
         session = self._session()
         request.auth = _Bearer(token)
+        at = min(time.monotonic() + REQUEST_SECONDS, self._until)
+        left = at - time.monotonic()
+        if left <= 0:
+            raise errors.ConnectionFailedError(f"{what} was not sent: there is no time left for it")
+        connect, read = self._timeouts
+        prepared = session.prepare_request(request)
+        settings = session.merge_environment_settings(prepared.url, {}, True, None, None)  # noqa: FBT003 - stream
+        timeouts = (min(connect, left), min(read, left))
         try:
-            prepared = session.prepare_request(request)
-            settings = session.merge_environment_settings(prepared.url, {}, None, None, None)
-            return session.send(prepared, timeout=self._timeouts, allow_redirects=False, **settings)
-        except requests.Timeout:
+            with deadline(at), session.send(prepared, timeout=timeouts, allow_redirects=False, **settings) as answer:
+                body = _body_of(answer, at)
+        except (requests.Timeout, TimeoutError):
             raise errors.ConnectionFailedError(f"{what} had no answer in time") from None
-        except requests.RequestException as error:
+        except (requests.RequestException, GarbledBodyError) as error:
             # The text of the library's exception holds the URL with its query; its type says enough.
             raise errors.ConnectionFailedError(f"{what} failed: {type(error).__name__}") from None
+        except BodyTooLargeError:
+            raise errors.BadResponseError(f"{what} answered with more than {MOST_BYTES:,} bytes") from None
+        return _Answer(answer.status_code, answer.headers, body)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)

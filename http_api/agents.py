@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
+from contracts.codes import ErrorCode
 from foundry.connection import agent_service
 from foundry.errors import FoundryError
 from http_api.answers import ApiError, answering, json_answer
+from http_api.messages import AgentList
 from settings import Settings, load_settings
 
 blueprint = df.Blueprint()
+
+LISTING_SECONDS = 30.0
+CHECK_SECONDS = 15.0
+
+# Threads of their own: those of the worker are as many as there are activities and orchestrators, and those of the loop
+# are shared with the scan for orphans. However many slow listings there are, nothing else waits for them.
+_listings = ThreadPoolExecutor(4, thread_name_prefix="listing")
+checks = ThreadPoolExecutor(2, thread_name_prefix="check")
 
 
 @blueprint.route(route="agents", methods=["GET"])
@@ -21,18 +34,28 @@ async def list_agents(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG0
     """List every agent that callers may run: `id`, `name`, `model`, ordered by name."""
     settings = load_settings()
     try:
-        # In a thread of the loop's own: those of the worker are as many as there are activities and orchestrators.
-        listed = await asyncio.to_thread(lambda: list(agent_service(settings).list_agents()))
+        service = agent_service(settings)
+        listed = await in_time(_listings, lambda: list(service.within(LISTING_SECONDS).list_agents()))
     except FoundryError as error:
         raise ApiError(502, error.code, error.message) from None
+    except TimeoutError:
+        message = f"Foundry has not listed its agents within {LISTING_SECONDS:.0f} seconds: ask again"
+        raise ApiError(502, ErrorCode.CONNECTION_FAILED, message) from None
     agents = [agent for agent in listed if settings.allows(agent.id)]
-    return json_answer({"agents": sorted(agents, key=lambda a: ((a.name or "").lower(), a.id))})
+    return json_answer(AgentList(agents=sorted(agents, key=lambda a: ((a.name or "").lower(), a.id))))
+
+
+async def in_time(threads: ThreadPoolExecutor, work: Callable[[], Any]) -> Any:
+    """Run what blocks in one of these threads; raise `TimeoutError` where that takes too long, the wait for a free
+    thread included.
+    """
+    return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, work), LISTING_SECONDS)
 
 
 def foundry_problem(settings: Settings) -> tuple[str, str] | None:
     """Ask the project for something small; return the code and message of what is wrong, if anything is."""
     try:
-        agent_service(settings).check()
+        agent_service(settings).within(CHECK_SECONDS).check()
     except FoundryError as error:
         return error.code, error.message
     return None

@@ -54,6 +54,7 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
         settings, route=req.route_params, query=req.params, headers=req.headers, body=req.get_body()
     )
     wait = wait_seconds(req.headers.get("prefer"))
+    _check_urls(req, client)
     if request.idempotency_key is None:
         instance_id = str(await client.start_new(ORCHESTRATOR, client_input=start_input(request, policy)))
     else:
@@ -64,6 +65,16 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
     if wait and (document := await _end_within(client, instance_id, wait)):
         return document_answer(req, document, headers=applied)
     return _accepted(req, client, instance_id, applied)
+
+
+def _check_urls(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> None:
+    """Raise a 400 where no URL can be made of the request's own, before anything is started: its `Host` is no host."""
+    try:
+        client.create_check_status_response(req, "id")
+        own_urls(req.url, "id")
+    except ValueError:
+        message = "the request's Host header is no host name: the answer's URLs cannot be made"
+        raise ApiError(400, ErrorCode.INVALID_REQUEST, message, target="Host") from None
 
 
 async def _start_once(

@@ -8,14 +8,17 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit
 
+_HOST = r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?"
 _ROUTES = re.compile(r"/(run_agent|agents/[^/]+/runs|runs/[^/]+(/\w+)?)/?$", re.IGNORECASE)
 
 
 def own_urls(request_url: str, instance_id: str) -> dict[str, str]:
     """Return `runUri`, `cancelPostUri` and `toolOutputsPostUri` of the instance, below the same origin and route
-    prefix as the request.
+    prefix as the request. Raises `ValueError` where that has no host.
     """
     parts = urlsplit(request_url)
+    if not re.fullmatch(_HOST, parts.netloc):
+        raise ValueError("the host of the request is none")
     prefix = _ROUTES.sub("", parts.path)
     run = f"{parts.scheme}://{parts.netloc}{prefix}/runs/{quote(instance_id, safe='')}"
     return {"runUri": run, "cancelPostUri": f"{run}/cancel", "toolOutputsPostUri": f"{run}/tool_outputs"}

@@ -60,11 +60,12 @@ def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def cancel_runs_of(traces: Traces) -> int:
+def cancel_runs_of(traces: Traces, seconds: float = 60.0) -> int:
     """Cancel the active runs that carry the instance's stamp, on its threads or, where none is known, on the newest
-    threads that carry it; return how many. What Foundry has deleted has no run. Blocks; raises `FoundryError`.
+    threads that carry it; return how many. What Foundry has deleted has no run. Blocks for so many seconds at most;
+    raises `FoundryError`.
     """
-    service = agent_service(load_settings())
+    service = agent_service(load_settings()).within(seconds)
     instance_id = traces.instance_id[:512]
     thread_ids = service.threads_of_instance(instance_id) if traces.made_one else traces.thread_ids
     cancelled = 0

@@ -55,7 +55,7 @@ def create_thread(steps: Steps, progress: Progress) -> Step[None]:
     def wanted() -> CreateThread:
         # With an idempotency key the start itself may be repeated, and an earlier one may have created the thread.
         repeated = progress.attempts.failed > 0 or progress.policy.request_fingerprint is not None
-        return CreateThread(stamp=progress.thread_stamp(), repeated=repeated)
+        return CreateThread(stamp=progress.thread_stamp(), repeated=repeated, until=progress.deadline)
 
     show(steps, progress, "create_thread")
     thread = yield from steps.call("create_thread", wanted, ThreadRef, progress)
@@ -77,6 +77,7 @@ def create_message(steps: Steps, progress: Progress) -> Step[None]:
             stamp=progress.message_stamp(),
             metadata=progress.metadata,
             ignore_instance=progress.attempts.abandoned(),
+            until=progress.deadline,
         )
 
     def holder_has_ended(failure: Failure) -> Step[bool]:
@@ -105,6 +106,7 @@ def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
             stamp=progress.run_stamp(),
             options=progress.options,
             metadata=progress.metadata,
+            until=progress.deadline,
         )
 
     show(steps, progress, "create_run")
@@ -131,7 +133,7 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         question.refused(shortened("; ".join(f"{p.target} {p.message}" for p in problems), _LONGEST_REFUSAL))
         return run
     show(steps, progress, "submit_tool_outputs")
-    wanted = SubmitToolOutputs(thread_id=run.thread_id, run_id=run.run_id, answer=answer)
+    wanted = SubmitToolOutputs(thread_id=run.thread_id, run_id=run.run_id, answer=answer, until=progress.deadline)
     run = yield from steps.call("submit_tool_outputs", lambda: wanted, RunSnapshot, progress)
     question.taken()
     progress.saw(run)
@@ -145,7 +147,9 @@ def get_response(steps: Steps, progress: Progress) -> Step[Answer]:
 
 def cancel_run(steps: Steps, progress: Progress) -> Step[RunSnapshot | None]:
     """Ask for the run's cancellation; return it as it is then, None where there is no run."""
-    wanted = CancelRun(thread_id=_thread_id(progress), run_id=progress.run_id, stamp=progress.run_stamp())
+    wanted = CancelRun(
+        thread_id=_thread_id(progress), run_id=progress.run_id, stamp=progress.run_stamp(), until=progress.deadline
+    )
     run = (yield from steps.call("cancel_run", lambda: wanted, CancelledRun, progress)).run
     if run is not None:
         progress.saw(run)
@@ -167,7 +171,7 @@ def show(steps: Steps, progress: Progress, step: str, status: Status | None = No
 def _run_ref(progress: Progress) -> RunRef:
     assert progress.run_id is not None
     message = progress.message_stamp() if progress.checks_answer else None
-    return RunRef(thread_id=_thread_id(progress), run_id=progress.run_id, message=message)
+    return RunRef(thread_id=_thread_id(progress), run_id=progress.run_id, message=message, until=progress.deadline)
 
 
 def _thread_id(progress: Progress) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from contracts.activities import Failure
 from contracts.codes import ErrorCode
 from orchestrators.poll_schedule import whole_and_half
@@ -28,6 +30,9 @@ DEFAULT_QUOTA_DELAY_SECONDS = 30.5
 DOUBTFUL = frozenset({ErrorCode.WORKER_DIED, ErrorCode.UNREADABLE_REFUSAL})
 """Failures that may pass, and may come again for ever: the activity may kill its worker, the request may be wrong."""
 
+PASSING_REFUSALS = frozenset({ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN, ErrorCode.NO_TOKEN})
+"""Final, but for the answer of a run that has completed."""
+
 _DEAD_WORKER = re.compile(
     r"exited with code|worker process|Timeout value of .* was exceeded|worker.*(terminated|shutting down)",
     re.IGNORECASE,
@@ -45,8 +50,12 @@ def retry_delay(activity: str, failure: Failure, attempts: int, *, wait_if_busy:
     """
     if failure.code == ErrorCode.THREAD_IN_USE or (failure.code == ErrorCode.THREAD_BUSY and wait_if_busy):
         return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)
+    if activity == "get_response" and failure.code in PASSING_REFUSALS:
+        failure = msgspec.structs.replace(failure, retryable=True)  # the answer is paid for: not lost to one refusal
     lags = failure.code == ErrorCode.NOT_FOUND and activity in LOOKS and attempts < MOST_LOOKS_FOR_WHAT_EXISTS
-    if not (failure.retryable or lags) or (failure.code in DOUBTFUL and attempts >= MOST_DOUBTFUL_ATTEMPTS):
+    if not (failure.retryable or lags) or (
+        failure.code in DOUBTFUL | PASSING_REFUSALS and attempts >= MOST_DOUBTFUL_ATTEMPTS
+    ):
         return None
     backoff = min(FIRST_DELAY_SECONDS * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF_SECONDS)
     return whole_and_half(backoff if failure.retry_after_seconds is None else failure.retry_after_seconds)

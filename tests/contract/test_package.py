@@ -204,6 +204,7 @@ def test_the_app_requires_just_what_it_imports():
         "azure-identity",
         "msgspec",
         "requests",
+        "urllib3",
         "werkzeug",
     }
 

@@ -157,6 +157,17 @@ def test_what_foundry_has_just_made_may_lag() -> None:
     assert len(gone.called("get_run")) == 3 + 3  # and as often again while it is being stopped
 
 
+@pytest.mark.parametrize("code", ["unauthorized", "forbidden", "no_token"])
+def test_the_answer_of_a_completed_run_is_not_lost_to_a_refused_token(code: str) -> None:
+    foundry = ScriptedFoundry(get_response=[failure(code)] * 3)
+    assert foundry.run().output["response"] == "answer of run_1"
+    for_good = ScriptedFoundry(get_response=[failure(code)] * 99)
+    assert for_good.run(timeout=7200).custom_status["error"]["code"] == code
+    assert len(for_good.called("get_response")) == 8
+    before = ScriptedFoundry(create_message=[failure(code)])
+    assert before.run().status == "Failed"
+
+
 def test_a_dead_worker_is_retried_but_a_bug_is_not() -> None:
     foundry = ScriptedFoundry(create_run=[ActivityCrashError(DEAD_WORKER)])
     assert foundry.run().status == "Completed"

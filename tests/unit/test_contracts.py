@@ -1,6 +1,7 @@
 """The start request's validation, and the way of every contract over the wire."""
 
 import json
+from datetime import UTC, datetime
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -367,6 +368,8 @@ def scalar_strategy_of(kind: Any) -> st.SearchStrategy[Any]:
             return st.booleans()
         case inspect.IntType():
             return st.integers(kind.ge, kind.le if kind.le is not None else 2**53)
+        case inspect.DateTimeType():
+            return st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
         case inspect.FloatType():
             return st.floats(kind.ge, kind.le, allow_nan=False, allow_infinity=False)
         case inspect.StrType(pattern=str(pattern)):

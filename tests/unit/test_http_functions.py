@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 import types
 from datetime import UTC, datetime
 
@@ -578,7 +579,7 @@ def test_an_answer_that_is_no_json_object_is_refused(client, body, code):
 
 @pytest.fixture
 def foundry(monkeypatch):
-    fake = types.SimpleNamespace(check=lambda: None, list_agents=lambda: iter(()))
+    fake = types.SimpleNamespace(check=lambda: None, list_agents=lambda: iter(()), within=lambda seconds: fake)
     monkeypatch.setattr(agents, "agent_service", lambda settings: fake)
     return fake
 
@@ -660,3 +661,39 @@ def test_ready_tells_token_and_project_apart(foundry, error, token, project):
     for name, (ok, text) in {"token": token, "project": project}.items():
         assert found[name][0] is ok
         assert text in found[name][1]
+
+
+def test_slow_listings_keep_neither_a_health_check_nor_the_loops_threads_waiting(foundry, environment):
+    environment.setattr(agents, "LISTING_SECONDS", 1.0)
+    released, started = threading.Event(), threading.Semaphore(0)
+
+    def hang():
+        started.release()
+        released.wait(60)
+        return iter(())
+
+    foundry.list_agents = hang
+
+    async def all_at_once():
+        listings = [
+            asyncio.ensure_future(function_of(agents.list_agents)(req=func.HttpRequest("GET", "/api/agents", body=b"")))
+            for _ in range(12)
+        ]
+        await asyncio.to_thread(started.acquire)  # the scan for orphans works in these threads
+        ready = await function_of(health.ready)(req=func.HttpRequest("GET", "/api/health/ready", body=b""))
+        assert not any(listing.done() for listing in listings)
+        answers = await asyncio.gather(*listings)
+        released.set()
+        return ready, answers
+
+    try:
+        ready, answers = asyncio.run(all_at_once())
+    finally:
+        released.set()
+    assert ready.status_code == 200
+    assert {a.status_code for a in answers} == {502}
+    assert "ask again" in json.loads(answers[0].get_body())["error"]["message"]
+
+
+def function_of(builder):
+    return builder._function.get_user_function()

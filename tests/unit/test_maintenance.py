@@ -385,6 +385,7 @@ def cancelled_for(
         list_runs=list_runs,
         cancel_run=lambda thread_id, run_id: cancelled.append(run_id),
         threads_of_instance=lambda instance_id: list(threads),
+        within=lambda seconds: service,
     )
     monkeypatch.setattr(left_behind, "load_settings", lambda: None)
     monkeypatch.setattr(left_behind, "agent_service", lambda settings: service)
@@ -423,7 +424,9 @@ def test_a_thread_whose_id_got_lost_is_found_by_its_stamp(monkeypatch: pytest.Mo
 
 
 def test_a_deleted_thread_is_settled_and_warned_about_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = SimpleNamespace(list_runs=lambda _: (_ for _ in ()).throw(NotFoundError("gone")))
+    service = SimpleNamespace(
+        list_runs=lambda _: (_ for _ in ()).throw(NotFoundError("gone")), within=lambda seconds: service
+    )
     monkeypatch.setattr(left_behind, "load_settings", lambda: None)
     monkeypatch.setattr(left_behind, "agent_service", lambda settings: service)
     hub, memory = FakeHub(ended(minutes_ago=60)), Memory()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundry import errors
+from foundry import errors, responses
 from foundry.responses import error_of, hint_in_text, parse_json, retry_after_seconds
 from tests.unit.scripted import no_deadline, raised_by
 
@@ -188,7 +188,7 @@ def test_whatever_the_body_is_the_error_is_one_of_ours(status, body):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"<html>", b"\xff", b'{"a": NaN}', b"9" * 5000, b'{"a": 1} x', b'"\\ud800"']
+    "body", [b"", b"{", b"<html>", b"\xff", b'{"a": NaN}', b"9" * 5000, b'{"a": 1} x', b'"\\ud800" x']
 )
 def test_what_is_no_json_is_none(body):
     assert parse_json(body) is None
@@ -318,3 +318,40 @@ def test_no_hint_raises_or_is_negative(headers, text):
 
     found = raised_by(check)
     assert found is None, repr(found)
+
+
+# --- texts that are not quite text ---
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b'{"a": "x\\ud83d"}', {"a": "x\ufffd"}),
+        (b'{"a": ["\\ude00y", 1, null]}', {"a": ["\ufffdy", 1, None]}),
+        (b'{"\\ud83d": "\\ud83d\\ude00"}', {"\ufffd": "\U0001f600"}),
+    ],
+)
+def test_half_a_surrogate_pair_does_not_make_an_answer_unreadable(body, value):
+    assert responses.parse_json(body) == value
+
+
+def test_half_a_surrogate_pair_makes_no_json_of_what_is_none():
+    for body in (b'{"a": "\\ud83d", "b": NaN}', b'{"a": "\\ud83d"', b'{"a": "\\ud83d"} x', b"[" * 9999 + b'"\\ud83d"'):
+        assert responses.parse_json(body) is None
+
+
+TOKEN = "planted-token-" + 30 * "t"
+
+
+def test_secrets_that_the_service_quotes_in_a_success_are_left_out():
+    value = {"last_error": {"message": f"bad token {TOKEN}!"}, "list": [TOKEN, 5, None], TOKEN: 1, "short": "A"}
+    shown = responses.without_secrets(value, [TOKEN, "A"])
+    assert shown["last_error"]["message"] == "bad token <token>!"
+    assert shown["list"] == ["<token>", 5, None]
+    assert shown["short"] == "A", "what is too short to be a token is part of any word"
+
+
+def test_an_echoed_request_id_holds_no_secret():
+    error = responses.error_of(500, {"x-request-id": f"id-{TOKEN}"}, b"", what="GET /x", secrets=[TOKEN])
+    assert "planted" not in error.message
+    assert "planted" not in error.summary

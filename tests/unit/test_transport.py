@@ -1,7 +1,9 @@
 """One request to Foundry and what can come back, on a scripted network."""
 
 import contextlib
+import gzip
 import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,7 +12,10 @@ import requests
 from urllib3.exceptions import ProtocolError
 
 from foundry import errors
+from foundry import transport as transport_module
+from foundry.bodies import MOST_BYTES
 from foundry.transport import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Transport, path_id
+from tests.contract.project import run_python
 from tests.unit.scripted import ENDPOINT, PROMPT, ScriptedNetwork, Tokens, raised_by, reply, transport_of
 
 OK = reply(200, {"id": "x"})
@@ -380,3 +385,121 @@ def test_a_token_that_stands_where_the_excerpt_is_cut_is_left_out_whole():
     quoted = b'{"error": {"code": "x", "message": "' + 480 * b"." + token.encode() + b'"}}'
     transport, _ = transport_of(reply(400, quoted), tokens=Tokens(token))
     assert "planted" not in raised_by(lambda: transport.get("/assistants")).message
+
+
+# --- time and size have ends ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def dripping(head: bytes, drop: bytes):
+    """Answer each connection with the head, and then with a drop every few milliseconds, for ever."""
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve():
+            while not ended.is_set():
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(65_536)
+                    connection.sendall(head)
+                    while not ended.wait(0.01):
+                        connection.sendall(drop)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/api/projects/p"
+        finally:
+            ended.set()
+            listening.close()
+            thread.join(timeout=10)
+
+
+BODY_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 200 OK\r\n", b"X"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        (BODY_HEAD + b"Content-Length: 1000000\r\n\r\n", b" "),
+        (BODY_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (BODY_HEAD + b"Connection: close\r\n\r\n", b" "),
+    ],
+    ids=["status", "header", "headers", "body", "chunks", "until-closed"],
+)
+def test_an_answer_that_drips_has_an_end(head, drop, monkeypatch):
+    """The read timeout is per read, and each read here succeeds at once."""
+    monkeypatch.setattr(transport_module, "REQUEST_SECONDS", 0.5)
+    with dripping(head, drop) as endpoint:
+        transport = Transport(endpoint, "v1", Tokens(), timeouts=(5, 5))
+        error = raised_by(lambda: transport.get("/threads"))
+        transport._session().close()
+    assert isinstance(error, errors.ConnectionFailedError)
+
+
+def test_all_requests_of_a_limited_transport_share_its_time():
+    transport, network = transport_of(OK, OK)
+    limited = transport.within(1000)
+    limited.get("/threads")
+    assert network.options[-1]["timeout"] == (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
+    limited = transport.within(3)
+    limited.get("/threads")
+    assert max(network.options[-1]["timeout"]) <= 3
+    error = raised_by(lambda: transport.within(0).get("/threads"))
+    assert isinstance(error, errors.ConnectionFailedError)
+    assert "no time left" in error.message
+    assert len(network.requests) == 2
+
+
+def gzipped(size: int, wrapped: int = 1) -> bytes:
+    body = gzip.compress(b'{"a": "' + b"x" * size + b'"}')
+    for _ in range(wrapped - 1):
+        body = gzip.compress(body)
+    return body
+
+
+def test_a_compressed_answer_is_read():
+    transport, _ = transport_of(reply(200, gzipped(1000), {"Content-Encoding": "gzip"}))
+    assert transport.get("/threads") == {"a": "x" * 1000}
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "kind"),
+    [
+        (gzipped(MOST_BYTES), "gzip", errors.BadResponseError),
+        (b'{"a": "' + b"x" * MOST_BYTES + b'"}', "identity", errors.BadResponseError),
+        (gzipped(1000, wrapped=2), "gzip, gzip", errors.ConnectionFailedError),
+        (gzipped(1000)[:-20], "gzip", errors.ConnectionFailedError),
+        (gzipped(1000), "br", errors.ConnectionFailedError),
+    ],
+    ids=["bomb", "plain", "twice", "cut", "unknown"],
+)
+def test_a_body_without_end_or_sense_is_no_answer(body, encoding, kind):
+    transport, _ = transport_of(reply(200, body, {"Content-Encoding": encoding}))
+    assert type(raised_by(lambda: transport.get("/threads"))) is kind
+
+
+BOMB = """
+import gzip, io, json, resource, zlib
+from foundry.bodies import BodyTooLargeError, read_body
+inflated = zlib.compressobj(9, zlib.DEFLATED, 31)
+bomb = b"".join(inflated.compress(bytes(1_000_000)) for _ in range(1_500)) + inflated.flush()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_body([bomb[n : n + 65_536] for n in range(0, len(bomb), 65_536)], "gzip")
+except BodyTooLargeError:
+    print(json.dumps([len(bomb), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is the kilobyte on Linux")
+def test_what_inflates_to_gigabytes_takes_no_memory():
+    size, grown_kilobytes = run_python(BOMB)
+    assert size < 2_000_000
+    assert grown_kilobytes < 60_000
