@@ -7,12 +7,16 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from contracts.formats import ID_PATTERN
-from contracts.wire import Wire
+from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
+from contracts.wire import SDK_MARKERS, Wire
 
 MAX_MESSAGE_CHARACTERS = 256_000
 
 MAX_METADATA_PAIRS = 14
 """Foundry takes 16 pairs; two are ours (`METADATA_INSTANCE`, `METADATA_OPERATION`)."""
+
+RESERVED_KEYS = (*SDK_MARKERS, METADATA_INSTANCE, METADATA_OPERATION)
+"""Keys that `metadata` cannot have."""
 
 AgentId = Annotated[str, Meta(pattern=rf"\A{ID_PATTERN}\Z")]
 
@@ -26,14 +30,15 @@ TokenLimit = Annotated[int, Meta(ge=256)]
 
 Instructions = Annotated[str, Meta(max_length=MAX_MESSAGE_CHARACTERS)]
 
-Metadata = Annotated[
-    dict[Annotated[str, Meta(min_length=1, max_length=64)], Annotated[str, Meta(max_length=512)]],
-    Meta(max_length=MAX_METADATA_PAIRS),
+MetadataKey = Annotated[
+    str, Meta(min_length=1, max_length=64, extra_json_schema={"not": {"enum": list(RESERVED_KEYS)}})
 ]
+
+Metadata = Annotated[dict[MetadataKey, Annotated[str, Meta(max_length=512)]], Meta(max_length=MAX_METADATA_PAIRS)]
 
 
 class RunOptions(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The part of Foundry's create-run body that a caller may set."""
+    """Options of the run; Foundry's documentation of create-run says what each does."""
 
     additional_instructions: Instructions | None = None
     instructions: Instructions | None = None
@@ -49,16 +54,48 @@ class RunOptions(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
 
 
 class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a caller asks for; `request_validation` says what is wrong with one that does not fit."""
+    """What a caller asks for."""
 
-    user_message: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
-    agent_id: AgentId | None = None
-    thread_id: ThreadId | None = None
-    timeout_seconds: Annotated[int, Meta(ge=1, le=10**9)] | None = None
-    if_thread_busy: Literal["wait", "fail"] = "wait"
-    idempotency_key: Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,200}\Z")] | None = None
-    run_options: RunOptions = RunOptions()
-    metadata: Metadata = {}
+    user_message: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=MAX_MESSAGE_CHARACTERS,
+            description="The message to the agent. Not blank.",
+            examples=["Why is the sky blue?"],
+            extra_json_schema={"pattern": r"\S"},
+        ),
+    ]
+    agent_id: Annotated[
+        AgentId | None, Meta(description="The agent, as GET /agents lists it.", examples=["asst_abc123"])
+    ] = None
+    thread_id: Annotated[
+        ThreadId | None,
+        Meta(description="Go on with this thread; without it the run gets a new one.", examples=["thread_abc123"]),
+    ] = None
+    timeout_seconds: Annotated[
+        Annotated[int, Meta(ge=1, le=10**9)] | None,
+        Meta(description="After so long the run is cancelled and fails with the code `timeout`."),
+    ] = None
+    if_thread_busy: Annotated[
+        Literal["wait", "fail"],
+        Meta(description="Where another run is active on the thread: wait for its end, or fail at once."),
+    ] = "wait"
+    idempotency_key: Annotated[
+        Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,200}\Z")] | None,
+        Meta(
+            description="Makes it safe to repeat the request; also as the header `Idempotency-Key`.",
+            examples=["nightly-report-2026-11-21"],
+        ),
+    ] = None
+    run_options: Annotated[RunOptions, Meta(description="Passed on to Foundry's create-run request.")] = RunOptions()
+    metadata: Annotated[
+        Metadata,
+        Meta(
+            description=f"At most {MAX_METADATA_PAIRS} pairs, kept by Foundry on the message and the run.",
+            examples=[{"job": "nightly-report"}],
+        ),
+    ] = {}
 
 
 class RunPolicy(Wire, frozen=True, kw_only=True):

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 import azure.functions as func
 import msgspec
+from msgspec import UNSET
 
 from contracts.codes import ErrorCode
 from contracts.status import StatusDocument
+from http_api.messages import Error, ErrorBody
 from http_api.urls import own_urls
 from settings import SettingsError
 from validation.field_errors import FieldError, InvalidRequestError
@@ -57,15 +59,15 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
 
 def error_answer(error: ApiError) -> func.HttpResponse:
     """Return the error in the one shape that every error of this API has."""
-    body: dict[str, Any] = {"code": error.code, "message": _sendable(error.message)}
-    if error.target is not None:
-        body["target"] = _sendable(error.target)
-    if error.details:
-        body["details"] = [
-            FieldError(code=d.code, message=_sendable(d.message), target=_sendable(d.target)) for d in error.details
-        ]
+    details = [FieldError(code=d.code, message=_sendable(d.message), target=_sendable(d.target)) for d in error.details]
+    body = ErrorBody(
+        code=error.code,
+        message=_sendable(error.message),
+        target=UNSET if error.target is None else _sendable(error.target),
+        details=details or UNSET,
+    )
     headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else None
-    return json_answer({"error": body}, error.status, headers)
+    return json_answer(Error(error=body), error.status, headers)
 
 
 def _sendable(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from contracts.codes import ErrorCode
-from http_api.openapi_document import OPERATIONS
+from http_api.operations import OPERATIONS
 from tests.contract.project import ROOT, deployed_modules
 
 PAGE = (ROOT / "docs" / "errors.md").read_text("utf-8")

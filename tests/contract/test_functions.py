@@ -2,10 +2,12 @@
 
 import ast
 import functools
+import re
 
 import pytest
 
 from contracts.durable import CANCEL_EVENT, ORCHESTRATOR
+from http_api.operations import OPERATIONS
 from settings import DEFAULTS
 from tests.contract.project import ROOT, deployed_modules, run_python
 
@@ -22,20 +24,7 @@ print(json.dumps({
 }))
 """
 
-# design.md, section 2: function name -> method, route
-ROUTES = {
-    "run_agent": ("POST", "run_agent"),
-    "start_agent_run": ("POST", "agents/{agent_id}/runs"),
-    "agent_run_status": ("GET", "runs/{instance_id}"),
-    "cancel_agent_run": ("POST", "runs/{instance_id}/cancel"),
-    "submit_agent_run_tool_outputs": ("POST", "runs/{instance_id}/tool_outputs"),
-    "list_agents": ("GET", "agents"),
-    "health": ("GET", "health"),
-    "ready": ("GET", "health/ready"),
-}
-DESCRIPTION = {"openapi"}
-"""`GET /api/openapi.json`, which describes the others."""
-ANONYMOUS = {"health"}
+HTTP = {operation.name: operation for operation in OPERATIONS}
 WITH_CLIENT = {
     "run_agent",
     "start_agent_run",
@@ -81,14 +70,20 @@ def of_type(trigger: str, **environment: str) -> dict[str, dict]:
 
 
 def test_nothing_is_registered_that_nobody_reviewed():
-    assert set(indexed()) - DESCRIPTION == {*ROUTES, ORCHESTRATOR, *ACTIVITIES, *TIMERS}
+    assert set(indexed()) == {*HTTP, ORCHESTRATOR, *ACTIVITIES, *TIMERS}
 
 
-def test_routes_and_methods_are_those_of_the_design():
-    found = {name: (",".join(b["methods"]), b["route"]) for name, b in of_type("httpTrigger").items()}
-    for name in DESCRIPTION & set(found):
-        assert found.pop(name) == ("GET", "openapi.json")
-    assert found == ROUTES
+def test_routes_and_methods_are_those_of_the_table():
+    found = {name: (b["methods"], b["route"]) for name, b in of_type("httpTrigger").items()}
+    assert found == {name: ([operation.method], operation.route) for name, operation in HTTP.items()}
+
+
+def test_the_table_is_that_of_the_pages():
+    described = {(o.method, f"/api/{o.route}") for o in OPERATIONS}
+    api, design = ((ROOT / "docs" / name).read_text("utf-8") for name in ("api.md", "design.md"))
+    assert set(re.findall(r"^\| (GET|POST) `([^`]+)` \|", api, re.MULTILINE)) == described
+    named = re.findall(r"^\| (GET|POST) `([^`]+)` \| `(\w+)` \|", design, re.MULTILINE)
+    assert set(named) == {(o.method, f"/api/{o.route}", o.name) for o in OPERATIONS}
 
 
 def test_the_route_of_run_agent_is_its_name():
@@ -102,7 +97,7 @@ def test_no_route_is_reserved_by_the_host():
 
 
 def test_every_http_function_answers_by_its_return_value():
-    for name in ROUTES:
+    for name in HTTP:
         assert indexed()[name]["http"]["name"] == "$return"
 
 
@@ -117,9 +112,8 @@ def test_every_http_function_answers_by_its_return_value():
 def test_the_setting_decides_who_may_call(value, level):
     environment = {} if value is None else {"HTTP_AUTH_LEVEL": value}
     levels = {name: b["authLevel"].upper() for name, b in of_type("httpTrigger", **environment).items()}
-    for name in DESCRIPTION & set(levels):
-        del levels[name]
-    assert levels == {name: "ANONYMOUS" if name in ANONYMOUS else level for name in ROUTES}
+    assert levels == {name: "ANONYMOUS" if operation.is_anonymous else level for name, operation in HTTP.items()}
+    assert [name for name, operation in HTTP.items() if operation.is_anonymous] == ["health"]
 
 
 def test_the_app_loads_whatever_the_other_settings_are():

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from contracts.request import AgentRunRequest, RunOptions
-from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
-from contracts.wire import SDK_MARKERS
-from http_api.openapi import server_url
-from http_api.openapi_document import OPERATIONS, RESERVED_KEYS, openapi_document
+from contracts.request import RESERVED_KEYS, AgentRunRequest, RunOptions
 from contracts.status import RuntimeStatus
+from http_api.openapi import server_url
+from http_api.openapi_document import openapi_document
+from http_api.operations import OPERATIONS
 from http_api.status_document import STATUS_BY_RUNTIME_STATUS
 from settings import Settings, load_settings
-from tests.functions_host.harness import REPOSITORY
+from tests.contract.project import run_python
 from tests.openapi.description import Description
 from validation.field_errors import InvalidRequestError
 from validation.start_request import parse_request
 
 ENDPOINT = "https://account.services.ai.azure.com/api/projects/project"
 
-INDEX = """
-import json, sys
-import function_app
-lazy = [m for m in sys.modules if m.startswith("http_api.openapi_")]
-functions = {f.get_function_name(): json.loads(f.get_function_json()) for f in function_app.app.get_functions()}
-print(json.dumps([lazy, functions]))
-"""
+LOADED = "import json, sys, function_app; print(json.dumps(sorted(sys.modules)))"
 
 
 def configured(**environment: str) -> Settings:
@@ -42,7 +34,7 @@ def configured(**environment: str) -> Settings:
 
 def document(auth_level: str = "FUNCTION", given: Settings | None = None) -> dict[str, Any]:
     made = openapi_document("https://app.example/api", auth_level=auth_level, settings=given)
-    return dict(json.loads(json.dumps(made)))
+    return dict(msgspec.json.decode(msgspec.json.encode(made)))
 
 
 @pytest.mark.parametrize("level", ["FUNCTION", "ANONYMOUS"])
@@ -55,26 +47,16 @@ def test_it_is_openapi_3_1(level: str, given: Settings | None) -> None:
     OpenAPIV31SpecValidator(document(level, given)).validate()
 
 
-@pytest.fixture(scope="module")
-def registered() -> tuple[list[str], dict[str, dict[str, Any]]]:
-    """Modules of the description that importing the app loads, and the HTTP triggers that it registers."""
-    ran = subprocess.run([sys.executable, "-c", INDEX], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    lazy, functions = json.loads(ran.stdout)
-    triggers = {name: b for name, f in functions.items() for b in f["bindings"] if b["type"] == "httpTrigger"}
-    return lazy, triggers
-
-
-def test_every_function_is_described_and_nothing_else(registered: tuple[list[str], dict[str, Any]]) -> None:
+def test_every_operation_of_the_table_is_described_and_nothing_else() -> None:
     described = {name: (method, path) for name, (method, path, _) in Description(document()).operations().items()}
-    assert described == {name: (*trigger["methods"], f"/{trigger['route']}") for name, trigger in registered[1].items()}
+    assert described == {o.name: (o.method, f"/{o.route}") for o in OPERATIONS}
 
 
-def test_the_keys_that_are_asked_for_are_described(registered: tuple[list[str], dict[str, Any]]) -> None:
-    anonymous = {name for name, t in registered[1].items() if t["authLevel"].lower() == "anonymous"}
-    operations = Description(document()).operations()
-    assert anonymous == {name for name, (_, _, o) in operations.items() if o.get("security") == []} == {"health"}
-    for _, _, operation in operations.values():
-        assert ("401" in operation["responses"]) == ("security" not in operation)
+def test_the_keys_that_are_asked_for_are_described() -> None:
+    operations = {name: operation for name, (_, _, operation) in Description(document()).operations().items()}
+    anonymous = {name for name, operation in operations.items() if operation.get("security") == []}
+    assert anonymous == {o.name for o in OPERATIONS if o.is_anonymous}
+    assert {name for name, operation in operations.items() if "401" not in operation["responses"]} == anonymous
 
 
 def test_security_follows_the_auth_level() -> None:
@@ -84,8 +66,10 @@ def test_security_follows_the_auth_level() -> None:
     assert "security" not in entra["paths"]["/health"]["get"]
 
 
-def test_importing_the_app_builds_nothing(registered: tuple[list[str], dict[str, Any]]) -> None:
-    assert registered[0] == []
+def test_importing_the_app_builds_nothing() -> None:
+    loaded = run_python(LOADED)
+    assert "http_api.openapi" in loaded
+    assert [name for name in loaded if name.startswith(("http_api.openapi_", "http_api.operations"))] == []
 
 
 @pytest.mark.parametrize(
@@ -110,8 +94,7 @@ def test_no_key_of_the_request_is_repeated() -> None:
 # --- of one mind with the contracts ---
 
 
-def test_what_it_repeats_of_the_parser_is_the_same() -> None:
-    assert set(RESERVED_KEYS) == {*SDK_MARKERS, METADATA_INSTANCE, METADATA_OPERATION}
+def test_every_status_of_the_platform_is_described() -> None:
     assert set(RuntimeStatus.__args__) == set(STATUS_BY_RUNTIME_STATUS)
 
 
@@ -123,11 +106,24 @@ def test_every_field_of_a_start_is_there_everywhere() -> None:
     assert set(schemas["StartRequestOfAgent"]["properties"]) == fields - {"agent_id"}
     assert set(schemas["RunOptions"]["properties"]) == set(RunOptions.__struct_fields__)
     for operation in OPERATIONS:
-        if operation.starts:
-            parameters = whole["paths"][operation.path]["post"]["parameters"]
+        if operation.is_start:
+            parameters = whole["paths"][f"/{operation.route}"]["post"]["parameters"]
             given = {(p["in"], p["name"]) for p in parameters}
             assert {name for where, name in given if where in ("query", "path")} == fields
             assert {name for where, name in given if where == "header"} == {"Idempotency-Key", "Prefer"}
+
+
+def test_no_default_is_an_object() -> None:
+    """Generators of clients drop an operation whose body has one; test_generated_client.py shows it."""
+    assert [default for default in defaults(document(given=configured())) if isinstance(default, dict | list)] == []
+    assert "wait" in list(defaults(document()))
+
+
+def defaults(value: Any) -> Iterator[Any]:
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if key == "default":
+            yield item
+        yield from defaults(item)
 
 
 def test_settings_narrow_it() -> None:

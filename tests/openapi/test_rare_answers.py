@@ -12,6 +12,7 @@ from pathlib import Path
 import azure.functions as func
 import pytest
 
+from contracts.wire import to_wire
 from http_api.answers import answering
 from http_api.openapi_document import openapi_document
 from settings import load_settings
@@ -127,7 +128,9 @@ def test_whatever_a_function_raises_is_described(monkeypatch: pytest.MonkeyPatch
         load_settings()
         raise AssertionError(req.url)
 
-    description = Description(openapi_document("https://app.example/api", auth_level="FUNCTION", settings=None))
+    description = Description(
+        to_wire(openapi_document("https://app.example/api", auth_level="FUNCTION", settings=None))
+    )
     request = func.HttpRequest("GET", "https://app.example/api/secret", body=b"")
     for name, (_, _, operation) in description.operations().items():
         for function, code in ((fails, "internal_error"), (is_not_configured, "configuration_error")):

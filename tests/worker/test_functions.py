@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_functions import ACTIVITIES, DESCRIPTION, ORCHESTRATOR, ROUTES, TIMERS, WITH_CLIENT
+from tests.contract.test_functions import ACTIVITIES, HTTP, ORCHESTRATOR, TIMERS, WITH_CLIENT
 from tests.worker import test_activities, test_http_functions, test_timers
 from tests.worker.comparison import NEVER, REPOSITORY, SIDES, Both, Process
 
 APPS = sorted(
     path.parent for folder in ("tests", "benchmarks") for path in (REPOSITORY / folder).rglob("function_app.py")
 )
-REVIEWED = {*ROUTES, *DESCRIPTION, ORCHESTRATOR, *ACTIVITIES, *TIMERS}
+REVIEWED = {*HTTP, ORCHESTRATOR, *ACTIVITIES, *TIMERS}
 
 
 def test_the_runtime_finds_the_products_functions_with_their_bindings(product: Both) -> None:
@@ -29,9 +29,9 @@ def test_the_runtime_finds_the_products_functions_with_their_bindings(product: B
 def test_the_runtime_gives_the_host_routes_methods_and_levels(product: Both) -> None:
     functions = product.indexes[1]["functions"]
     triggers = {name: next(b for b in bindings if "rigger" in b["type"]) for name, bindings in functions.items()}
-    for name, (method, route) in ROUTES.items():
-        assert (triggers[name]["methods"], triggers[name]["route"]) == ([method], route)
-        assert triggers[name]["authLevel"] == ("ANONYMOUS" if name == "health" else "FUNCTION")
+    for name, operation in HTTP.items():
+        assert (triggers[name]["methods"], triggers[name]["route"]) == ([operation.method], operation.route)
+        assert triggers[name]["authLevel"] == ("ANONYMOUS" if operation.is_anonymous else "FUNCTION")
     assert {n for n, t in triggers.items() if t["type"] == "activityTrigger"} == ACTIVITIES
     assert {n for n, t in triggers.items() if t["type"] == "timerTrigger"} == set(TIMERS)
     assert {n for n, bindings in functions.items() if "durableClient" in {b["type"] for b in bindings}} == WITH_CLIENT

@@ -1,14 +1,13 @@
-"""The answers of this API as types, for its OpenAPI description only: the code that answers builds plain JSON.
+"""What this API answers beside the status document: one type per message, which only the HTTP functions write.
 
-They are held to the running app by `tests/openapi`, with no field more and no field less. What callers send, and the
-parts of answers that are contracts already, come from `contracts`.
+They are no part of `contracts`, which imports nothing of the project: an error holds what `validation` says of a field.
+`StartedRun` alone is for the description only, since what Durable Functions says passes through as it comes.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from contracts.runs import AgentSummary
@@ -16,33 +15,26 @@ from contracts.wire import Wire
 from validation.field_errors import FieldError
 
 Uri = Annotated[str, Meta(extra_json_schema={"format": "uri"})]
+CheckName = Literal["settings", "token", "project"]
 
 
-class StartedRun(Wire, frozen=True, kw_only=True):
+class StartedRun(Wire, frozen=True, kw_only=True, rename="camel"):
     """A run that was started: the standard Durable management URLs, which hold a key of their own, and our routes,
     which hold none.
     """
 
     id: Annotated[str, Meta(description="The instance id.")]
-    status_query_get_uri: Uri = msgspec.field(name="statusQueryGetUri")
-    send_event_post_uri: Annotated[str, Meta(description="`{eventName}` is to be replaced.")] = msgspec.field(
-        name="sendEventPostUri"
-    )
-    terminate_post_uri: Annotated[str, Meta(description="`{text}` is to be replaced by a reason.")] = msgspec.field(
-        name="terminatePostUri"
-    )
-    purge_history_delete_uri: Uri = msgspec.field(name="purgeHistoryDeleteUri")
-    suspend_post_uri: str = msgspec.field(name="suspendPostUri")
-    resume_post_uri: str = msgspec.field(name="resumePostUri")
-    rewind_post_uri: str | UnsetType = msgspec.field(name="rewindPostUri", default=UNSET)
-    restart_post_uri: str | UnsetType = msgspec.field(name="restartPostUri", default=UNSET)
-    run_uri: Annotated[Uri, Meta(description="GET answers with the status document.")] = msgspec.field(name="runUri")
-    cancel_post_uri: Annotated[Uri, Meta(description="POST cancels the run, and waits for Foundry.")] = msgspec.field(
-        name="cancelPostUri"
-    )
-    tool_outputs_post_uri: Annotated[Uri, Meta(description="POST answers a `required_action`.")] = msgspec.field(
-        name="toolOutputsPostUri"
-    )
+    status_query_get_uri: Uri
+    send_event_post_uri: Annotated[str, Meta(description="`{eventName}` is to be replaced.")]
+    terminate_post_uri: Annotated[str, Meta(description="`{text}` is to be replaced by a reason.")]
+    purge_history_delete_uri: Uri
+    suspend_post_uri: str
+    resume_post_uri: str
+    rewind_post_uri: str | UnsetType = UNSET
+    restart_post_uri: str | UnsetType = UNSET
+    run_uri: Annotated[Uri, Meta(description="GET answers with the status document.")]
+    cancel_post_uri: Annotated[Uri, Meta(description="POST cancels the run, and waits for Foundry.")]
+    tool_outputs_post_uri: Annotated[Uri, Meta(description="POST answers a `required_action`.")]
 
 
 class AgentList(Wire, frozen=True, kw_only=True):
@@ -61,7 +53,7 @@ class Health(Wire, frozen=True, kw_only=True):
 class Check(Wire, frozen=True, kw_only=True):
     """One condition for doing its work; `message` says what to do where it is not met."""
 
-    name: Literal["settings", "token", "project"]
+    name: CheckName
     ok: bool
     message: str
     settings: Annotated[list[str], Meta(description="The settings that are wrong.")] | UnsetType = UNSET

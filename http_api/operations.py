@@ -1,0 +1,231 @@
+"""Every operation of this API with all its answers: one table, from which the OpenAPI description is made.
+
+The tests read it too: functions, routes, methods and auth levels as the app registers them, and every answer and error
+code as the running app gives them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from contracts.codes import ErrorCode
+from contracts.request import AgentRunRequest
+from contracts.runs import ToolAnswer
+from contracts.status import StatusDocument
+from contracts.wire import Wire
+from http_api.messages import AgentList, Error, Health, OpenApiDocument, Readiness, StartedRun
+from http_api.start_request import MAX_BODY_BYTES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One answer of an operation; without a `body` it is empty."""
+
+    status: int
+    description: str
+    body: type[Wire] | None = None
+    headers: tuple[str, ...] = ()
+    optional_headers: tuple[str, ...] = ()
+    codes: tuple[ErrorCode, ...] = ()
+    """With an error: the values of `error.code`; none means that Foundry's own may appear."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One operation. `name` is the function's, `route` as the host knows it, below the prefix of all routes."""
+
+    method: str
+    route: str
+    name: str
+    tag: str
+    summary: str
+    description: str
+    answers: tuple[Answer, ...]
+    body: type[Wire] | None = None
+    is_anonymous: bool = False
+
+    @property
+    def is_start(self) -> bool:
+        """Whether it takes a start request, the fields of which may come in the query too."""
+        return self.body is AgentRunRequest
+
+    @property
+    def in_route(self) -> list[str]:
+        """The parameters that the route holds."""
+        return re.findall(r"{(\w+)}", self.route)
+
+
+def _error(status: int, description: str, *codes: ErrorCode, headers: tuple[str, ...] = ()) -> Answer:
+    return Answer(status=status, description=description, body=Error, codes=codes, headers=headers)
+
+
+UNAUTHORIZED = Answer(status=401, description="No key or token, or a wrong one. From the platform.")
+BUSY = Answer(status=429, description="Too many requests at once. From the platform, with an empty body.")
+
+_INTERNAL = _error(500, "The app failed; its log says where.", ErrorCode.INTERNAL_ERROR)
+_UNCONFIGURED = _error(
+    500,
+    "The app is not configured (`configuration_error`; `details` names the settings), or it failed.",
+    ErrorCode.CONFIGURATION_ERROR,
+    ErrorCode.INTERNAL_ERROR,
+)
+_BAD_REQUEST = _error(
+    400,
+    "The request is invalid: `details` names every bad field at once.",
+    ErrorCode.INVALID_REQUEST,
+    ErrorCode.INVALID_JSON,
+    ErrorCode.INVALID_ENCODING,
+)
+_BAD_BODY = (
+    _error(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.", ErrorCode.TOO_LARGE),
+    _error(415, "The body is of another type, or not in UTF-8.", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
+)
+_NO_RUN = _error(404, "There is no run with this instance id.", ErrorCode.NOT_FOUND)
+_NOT_YET = _error(
+    503,
+    "The run has not taken it within ten seconds; it may be starting, or the app is very busy. Or its worker process "
+    "has died, and it is being brought back (`recovering`). Ask again.",
+    ErrorCode.NOT_ACKNOWLEDGED,
+    ErrorCode.RECOVERING,
+    headers=("Retry-After",),
+)
+_ENDED = Answer(status=200, description="The run has ended.", body=StatusDocument)
+_GOES_ON = Answer(status=202, description="The run goes on.", body=StatusDocument, headers=("Location", "Retry-After"))
+_TAKEN = replace(
+    _GOES_ON, description="The run has taken the answer.", headers=(), optional_headers=("Location", "Retry-After")
+)
+
+_START = Operation(
+    method="POST",
+    route="run_agent",
+    name="run_agent",
+    tag="runs",
+    summary="Start a run; the agent is a parameter",
+    description="Fields come from the body, and from the query where they do not fit there (then the body may lack "
+    "them); the same one given twice with different values is an error. `null` counts as not given. A `text/plain` "
+    "body is the user message. With an idempotency key, repeating the request answers with the same run and starts "
+    "nothing.",
+    body=AgentRunRequest,
+    answers=(
+        replace(_ENDED, description="Only with `Prefer: wait`: the run has ended.", headers=("Preference-Applied",)),
+        Answer(
+            status=202,
+            description="The run is started. Poll `statusQueryGetUri` (also in `Location`) or `runUri`.",
+            body=StartedRun,
+            headers=("Location", "Retry-After"),
+            optional_headers=("Preference-Applied",),
+        ),
+        _BAD_REQUEST,
+        _error(409, "The idempotency key was used for another request.", ErrorCode.IDEMPOTENCY_CONFLICT),
+        *_BAD_BODY,
+        _UNCONFIGURED,
+    ),
+)
+
+OPERATIONS = (
+    _START,
+    replace(
+        _START,
+        route="agents/{agent_id}/runs",
+        name="start_agent_run",
+        summary="Start a run of the agent that the route names",
+    ),
+    Operation(
+        method="GET",
+        route="runs/{instance_id}",
+        name="agent_run_status",
+        tag="runs",
+        summary="The status document of a run",
+        description="202 while the run goes on, 200 when it has ended, however it ended: `status` says how.",
+        answers=(_ENDED, _GOES_ON, _NO_RUN, _INTERNAL),
+    ),
+    Operation(
+        method="POST",
+        route="runs/{instance_id}/cancel",
+        name="cancel_agent_run",
+        tag="runs",
+        summary="Cancel a run",
+        description="Cancels the Foundry run too, then ends as `Cancelled`. Repeating it does no harm.",
+        answers=(
+            replace(_TAKEN, description="The run has taken the cancel, or is cancelled already."),
+            _NO_RUN,
+            _error(409, "The run has ended.", ErrorCode.ALREADY_ENDED),
+            _INTERNAL,
+            _NOT_YET,
+        ),
+    ),
+    Operation(
+        method="POST",
+        route="runs/{instance_id}/tool_outputs",
+        name="submit_agent_run_tool_outputs",
+        tag="runs",
+        summary="Answer the tool calls that a run waits for",
+        description="The answer holds something for every call of `required_action`, each once.",
+        body=ToolAnswer,
+        answers=(
+            _TAKEN,
+            replace(
+                _BAD_REQUEST,
+                description="The answer does not fit the pending calls: `details` names missing, unknown and repeated "
+                "ids.",
+            ),
+            _NO_RUN,
+            _error(
+                409,
+                "The run waits for nothing now, has taken another answer, or has ended.",
+                ErrorCode.NOTHING_PENDING,
+                ErrorCode.ANSWERED_OTHERWISE,
+                ErrorCode.ALREADY_ENDED,
+            ),
+            *_BAD_BODY,
+            _INTERNAL,
+            _NOT_YET,
+        ),
+    ),
+    Operation(
+        method="GET",
+        route="agents",
+        name="list_agents",
+        tag="agents",
+        summary="Every agent that callers may run",
+        description="All pages of the project's agents, ordered by name.",
+        answers=(
+            Answer(status=200, description="The agents.", body=AgentList),
+            _UNCONFIGURED,
+            _error(502, "Foundry failed, or refused the app: `message` says what to do."),
+        ),
+    ),
+    Operation(
+        method="GET",
+        route="health",
+        name="health",
+        tag="health",
+        summary="The app is alive",
+        description="Asks for no key, and says nothing but the version.",
+        is_anonymous=True,
+        answers=(Answer(status=200, description="It is.", body=Health),),
+    ),
+    Operation(
+        method="GET",
+        route="health/ready",
+        name="ready",
+        tag="health",
+        summary="Can the app do its work, and if not, what is to be done",
+        description="Checks the settings, the token and the project.",
+        answers=(
+            Answer(status=200, description="All checks are fine.", body=Readiness),
+            _INTERNAL,
+            Answer(status=503, description="One is not; its `message` says what to do.", body=Readiness),
+        ),
+    ),
+    Operation(
+        method="GET",
+        route="openapi.json",
+        name="openapi",
+        tag="description",
+        summary="This description",
+        description="It follows the settings of the app: the longest timeout, the agents that are allowed.",
+        answers=(Answer(status=200, description="OpenAPI 3.1.", body=OpenApiDocument), _INTERNAL),
+    ),
+)
