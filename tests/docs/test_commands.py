@@ -1,4 +1,4 @@
-"""Every command of a page under `docs/` does what the page says."""
+"""Every command of the README and of a page under `docs/` does what is said there."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.docs.documents import Document, pages
+from tests.docs.documents import Document, document, pages
 from tests.docs.shell import EMULATOR, HOST, Command, blocks, calls, commands, fits, is_shell, run
 from tests.e2e.world import World
 from tests.functions_host.harness import REPOSITORY
 
-LANGUAGES = {"console", "json", "python", "text"}
+LANGUAGES = {"console", "json", "mermaid", "python", "text"}
 
 AZURE = re.compile(r"\b(az|azd) |https://<(app|account)>\.")
 """What needs Azure cannot run here: that the shell can read it is all that is seen."""
@@ -33,7 +33,8 @@ REAL_HOST = re.compile(r"^(func|azurite|cp local.settings.example.json) ?")
 SERVER = re.compile(r"python -m (?P<module>local\.\w+)(?P<arguments> .*)?")
 
 ELSEWHERE = {
-    "make demo": "tests/e2e/test_commands.py",
+    "git clone": "tests/docs/test_readme.py",
+    "make demo": "tests/docs/test_readme.py",
     "make start": "tests/e2e/test_commands.py",
     "make install": ".ci/run",
     "make test": ".ci/run",
@@ -52,7 +53,7 @@ ELSEWHERE = {
 }
 """What is run by another test, at least in small, or by CI; that `make` knows it is seen here."""
 
-PAGES = [page for page in pages() if commands(page)]
+PAGES = [page for page in (document(REPOSITORY / "README.md"), *pages()) if commands(page)]
 
 
 def of_page(page: Document) -> str:
