@@ -1,1 +1,1 @@
-"""Tests, see README."""
+"""Tests, see docs/engineering.md."""
