@@ -2,7 +2,8 @@
 
 They go to `tests/histories/VERSION`, by `defaultVersion` in host.json. A file holds, for every generation of one
 orchestration, what the platform handed to the orchestrator at its end and what it answered. A file that exists stands
-for instances in flight: it is never recorded anew to make a test pass (docs/changing-the-orchestrator.md).
+for instances in flight. It is recorded anew only where nothing but inputs, custom status or texts differ; where the
+order of the steps does, the version is raised and the old file stays as it is (docs/changing-the-orchestrator.md).
 """
 
 from __future__ import annotations
