@@ -6,8 +6,9 @@ The platform ends such an instance as Failed for good, although the orchestratio
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,10 +63,48 @@ def may_be_rewound(payload: Mapping[str, Any], now: datetime) -> bool:
     return died_with_its_worker(payload) and now < ended_at(payload) + REWOUND_WITHIN
 
 
+def ended_by_the_platform(payload: Mapping[str, Any]) -> bool:
+    """Say whether the instance failed without the orchestrator's own word for it."""
+    custom = read_custom_status(payload.get("customStatus"))
+    return payload.get("runtimeStatus") == "Failed" and (custom is None or custom.status not in FINAL_STATUSES)
+
+
+def undecodable_event(history_events: Any) -> bool:
+    """Say whether an event was raised that the SDK takes for an encoded object (durable-protocol.md, rule 11): such an
+    instance fails again after a rewind.
+    """
+    return any(
+        event.get("EventType") == "EventRaised" and _has_markers(event.get("Input"))
+        for event in _events(history_events)
+    )
+
+
+def _has_markers(given: Any) -> bool:
+    pending = [given]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str) and "__class__" in item:
+            try:
+                pending.append(json.loads(item))
+            except (ValueError, RecursionError):
+                continue
+        elif isinstance(item, Mapping):
+            if {"__class__", "__module__", "__data__"} <= item.keys():
+                return True
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return False
+
+
+def _events(history_events: Any) -> Iterator[Mapping[str, Any]]:
+    events = history_events if isinstance(history_events, list) else []
+    return (event for event in events if isinstance(event, Mapping))
+
+
 def was_rewound(history_events: Any) -> bool:
     """Say whether the present generation was rewound already: each rewind leaves a generic event in its history."""
-    events = history_events if isinstance(history_events, list) else []
-    return any(isinstance(e, Mapping) and e.get("EventType") == "GenericEvent" for e in events)
+    return any(event.get("EventType") == "GenericEvent" for event in _events(history_events))
 
 
 def stands_still(payload: Mapping[str, Any], now: datetime) -> bool:

@@ -71,6 +71,8 @@ class ErrorCode(enum.StrEnum):
     """The run has answered somebody else's message."""
     WORKER_DIED = "worker_died"
     """The worker process died: of an activity, or of the orchestrator."""
+    UNDECODABLE_EVENT = "undecodable_event"
+    """Somebody has raised an event that the Durable SDK takes for code, which ends the instance."""
     ACTIVITY_FAILED = "activity_failed"
     """A fault of the app in an activity."""
     NOT_TERMINATED = "not_terminated"

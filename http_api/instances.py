@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import azure.durable_functions as df
 
 import recovery
@@ -19,7 +20,7 @@ from contracts.formats import INSTANCE_ID_PATTERN
 from contracts.status import StatusDocument
 from http_api.answers import ApiError
 from http_api.status_document import status_document
-from task_hub import TaskHub
+from task_hub import TaskHub, TaskHubError
 
 _log = logging.getLogger("agent_run.http")
 
@@ -36,10 +37,18 @@ async def read_document(client: df.DurableOrchestrationClient, instance_id: str)
     if not status or status.name != ORCHESTRATOR:
         message = f"there is no run with the instance id {instance_id[:100]!r}"
         raise ApiError(404, ErrorCode.NOT_FOUND, message, target="instance_id")
-    payload, rewound = status.to_json(), False
-    if recovery.died_with_its_worker(payload):
-        rewound = recovery.was_rewound((await TaskHub(client).whole(instance_id)).get("historyEvents"))
-    return status_document(payload, datetime.now(UTC), rewound=rewound)
+    payload: dict[str, Any] = status.to_json()
+    history = await _history(client, instance_id) if recovery.ended_by_the_platform(payload) else None
+    return status_document(payload, datetime.now(UTC), history)
+
+
+async def _history(client: df.DurableOrchestrationClient, instance_id: str) -> Any:
+    """Return the events that tell why the platform ended the instance; None where it does not say."""
+    try:
+        return (await TaskHub(client).whole(instance_id)).get("historyEvents")
+    except (TaskHubError, aiohttp.ClientError, TimeoutError) as error:
+        _log.warning("the history of instance %s could not be read: %s", instance_id, type(error).__name__)
+        return None
 
 
 async def deliver(

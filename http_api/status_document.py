@@ -35,11 +35,18 @@ _WORKER_DIED = RunError(
     message="the worker process died while the orchestration ran, and it could not be brought back; its Foundry run "
     "was stopped. Start again, with a new idempotency key",
 )
+_UNDECODABLE_EVENT = RunError(
+    code=ErrorCode.UNDECODABLE_EVENT,
+    message="somebody raised an event with the keys __class__, __module__ and __data__, which the Durable SDK takes "
+    "for code: that ends the instance. Its Foundry run is stopped. Start again, with a new idempotency key",
+)
 _FAILURE = re.compile(r"Orchestrator function '[^']*' failed: (?:(?P<code>\w{1,64}): )?(?P<message>.*)", re.DOTALL)
 
 
-def status_document(durable: Mapping[str, Any], now: datetime, *, rewound: bool = False) -> StatusDocument:
-    """Return the document for the Durable status payload, as of `now` (UTC). `rewound`: it was brought back before.
+def status_document(durable: Mapping[str, Any], now: datetime, history: Any = None) -> StatusDocument:
+    """Return the document for the Durable status payload, as of `now` (UTC).
+
+    `history` is needed where the platform itself has ended the instance (`recovery.ended_by_the_platform`).
 
     `input` is left out: it holds the user's message. So is what a failure that is not the orchestrator's own says after
     its first line: a stack trace.
@@ -47,7 +54,9 @@ def status_document(durable: Mapping[str, Any], now: datetime, *, rewound: bool 
     custom = read_custom_status(durable.get("customStatus"))
     shown = custom or CustomStatus()
     died = recovery.died_with_its_worker(durable) or durable.get("output") == recovery.NOT_BROUGHT_BACK
-    recovering = recovery.is_recovering(durable, now, rewound=rewound)
+    undecodable = recovery.undecodable_event(history)
+    beyond_help = undecodable or recovery.was_rewound(history)
+    recovering = recovery.is_recovering(durable, now, rewound=beyond_help)
     status = _status(durable, shown, recovering=recovering)
     output = _output(durable.get("output"), status)
     outcome = output if isinstance(output, Outcome) else None
@@ -71,7 +80,7 @@ def status_document(durable: Mapping[str, Any], now: datetime, *, rewound: bool 
         agent_id=found.agent_id,
         monitor_url=found.monitor_url,
         required_action=shown.required_action if status == "Running" else None,
-        error=_error(status, shown, output, died=died),
+        error=_UNDECODABLE_EVENT if undecodable and status == "Failed" else _error(status, shown, output, died=died),
     )
 
 

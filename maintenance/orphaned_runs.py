@@ -31,7 +31,15 @@ from app_log import log_event
 from contracts.durable import ORCHESTRATOR
 from contracts.status import read_custom_status
 from maintenance.left_behind import Traces, cancel_runs_of, traces_of
-from recovery import NOT_BROUGHT_BACK, died_with_its_worker, ended_at, may_be_rewound, stands_still, was_rewound
+from recovery import (
+    NOT_BROUGHT_BACK,
+    died_with_its_worker,
+    ended_at,
+    may_be_rewound,
+    stands_still,
+    undecodable_event,
+    was_rewound,
+)
 from settings import orphan_scan_schedule
 from task_hub import RewindUnsupportedError, TaskHub
 
@@ -200,7 +208,8 @@ async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory, now: dat
         )
     healable = may_be_rewound(suspect.payload, now) and memory.may_rewind(suspect)
     whole = await hub.whole(suspect.instance_id) if healable or suspect.thread_id is None else {}
-    if healable and not was_rewound(whole.get("historyEvents")) and await _rewind(hub, suspect, memory):
+    history = whole.get("historyEvents")
+    if healable and not was_rewound(history) and not undecodable_event(history) and await _rewind(hub, suspect, memory):
         return Finding.REWOUND, 0
     traces = traces_of(whole) if suspect.thread_id is None else Traces(suspect.instance_id, (suspect.thread_id,))
     # Foundry is called in a thread: its client blocks, and this function shares the loop with all others.

@@ -110,6 +110,26 @@ def test_the_run_of_an_instance_that_failed_to_stop_it_is_cancelled() -> None:
         until_status(world, document, "cancelled")
 
 
+FORGED = {"__class__": "Fraction", "__module__": "fractions", "__data__": "1/0"}
+
+
+@pytest.mark.parametrize("event", ["cancel", "tool_outputs_1"])
+def test_an_event_that_the_sdk_cannot_decode_leaves_no_run_behind(event: str) -> None:
+    """It ends the instance with a null custom status; its thread is known from the history only."""
+    with World(env=BY_HAND) as world:
+        instance = world.start("tool" if event != "cancel" else "forever")
+        running = world.until(instance, lambda d: d["required_action"] if event != "cancel" else d["run_id"])
+        path = f"{world.host.webhook}/instances/{instance}/raiseEvent/{event}"
+        assert world.host.request("POST", path, {"deep": [FORGED]}).status == 202
+        document = world.end(instance)
+        assert (document["status"], document["error"]["code"]) == ("Failed", "undecodable_event")
+        assert document["customStatus"] is None
+        assert "Traceback" not in str(document)
+        assert scan(world)["cancelled"] == 1
+        assert statuses(world, running["thread_id"])[running["run_id"]] in {"cancelling", "cancelled"}
+        assert scan(world)["rewound"] == 0
+
+
 def until_status(world: World, document: Mapping[str, Any], wanted: str) -> None:
     """Wait until the run has ended so. Foundry itself lets it expire after ten minutes, which is another end."""
     deadline = time.monotonic() + 60

@@ -101,6 +101,12 @@ def environment(monkeypatch):
     monkeypatch.setenv("FOUNDRY_DEFAULT_AGENT_ID", "asst_1")
     monkeypatch.setattr(instances, "LOOK_SECONDS", 0)
     monkeypatch.setattr(runs, "LOOK_SECONDS", 0)
+
+    async def nothing(self, instance_id):
+        return {}
+
+    monkeypatch.setattr(instances.TaskHub, "__init__", lambda self, client: None)
+    monkeypatch.setattr(instances.TaskHub, "whole", nothing)
     return monkeypatch
 
 
@@ -379,7 +385,6 @@ def test_what_is_being_brought_back_is_not_asked_anything(client, environment):
     async def whole(self, instance_id):
         return {"historyEvents": history}
 
-    environment.setattr(instances.TaskHub, "__init__", lambda self, client: None)
     environment.setattr(instances.TaskHub, "whole", whole)
     code, body, headers = cancel(client)
     assert (code, body["error"]["code"], headers["Retry-After"]) == (503, "recovering", "60")
@@ -697,3 +702,13 @@ def test_slow_listings_keep_neither_a_health_check_nor_the_loops_threads_waiting
 
 def function_of(builder):
     return builder._function.get_user_function()
+
+
+def test_a_history_that_cannot_be_read_fails_no_look(client, environment):
+    async def broken(self, instance_id):
+        raise instances.TaskHubError("500")
+
+    environment.setattr(instances.TaskHub, "whole", broken)
+    client.instances["i1"] = instance(status="Failed", output="One or more errors occurred. (x exited with code 1)")
+    code, body, _ = call(run_status.agent_run_status, "/runs/i1", route={"instance_id": "i1"}, client=client)
+    assert (code, body["error"]["code"]) == (200, "worker_died")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import recovery
 from contracts.status import StatusDocument
 from contracts.wire import to_wire
 from http_api import status_document as module
@@ -55,8 +56,8 @@ class Shown(dict):
         self.document: StatusDocument = document
 
 
-def status_document(payload, now=ENDED_AT):
-    return Shown(module.status_document(payload, now))
+def status_document(payload, now=ENDED_AT, history=None):
+    return Shown(module.status_document(payload, now, history))
 
 
 def is_ended(shown):
@@ -334,3 +335,37 @@ def test_a_failure_that_is_not_ours_shows_no_trace():
     assert document["output"] == "Exception: no"
     assert "home" not in json.dumps(document)
     assert len(status_document(durable("Failed", output="x" * 9999))["output"]) < 1000
+
+
+FORGED = {"__class__": "X", "__module__": "m", "__data__": "d"}
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (json.dumps(FORGED), True),
+        (FORGED, True),
+        (json.dumps({"tool_outputs": [{"output": FORGED}]}), True),
+        (json.dumps(json.dumps(FORGED)), True),
+        (json.dumps({"__class__": 1, "__module__": 2}), False),
+        ("__class__ is no JSON", False),
+        (None, False),
+    ],
+)
+def test_an_event_that_cannot_be_decoded_is_told_and_not_waited_for(given, found):
+    history = [
+        {"EventType": "ExecutionStarted", "Input": json.dumps(FORGED)},
+        {"EventType": "EventRaised", "Input": given},
+    ]
+    for output in (NOT_DETERMINISTIC, DEAD):
+        document = status_document(dead(output, customStatus=None), history=history)
+        assert (document["status"] == "Failed") is found
+        if found:
+            assert document["error"]["code"] == "undecodable_event"
+
+
+def test_why_the_platform_ended_an_instance_is_asked_only_where_the_orchestrator_has_not_said():
+    assert recovery.ended_by_the_platform(dead(customStatus=None))
+    assert recovery.ended_by_the_platform(dead())
+    assert not recovery.ended_by_the_platform(dead(customStatus={**CUSTOM, "status": "Failed"}))
+    assert not recovery.ended_by_the_platform(durable("Terminated"))
