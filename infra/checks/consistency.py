@@ -161,22 +161,6 @@ def local_settings(project: Project) -> Found:
         yield _LOCAL, 1, f"has {name}, which settings.py does not know"
 
 
-@check("readme-settings")
-def readme_settings(project: Project) -> Found:
-    """The table of settings in the README, where there is one, names them all with the same defaults."""
-    documented = readme_table(project)
-    if documented is None:
-        return
-    defaults = default_settings(project)
-    for name in sorted(defaults.keys() ^ documented.keys()):
-        yield "README.md", 1, f"the table of settings {'lacks' if name in defaults else 'has the unknown'} {name}"
-    for name in defaults.keys() & documented.keys():
-        cell = documented[name].strip("` ")
-        shown = _WORDS_FOR_EMPTY if not defaults[name] else {defaults[name]}
-        if cell not in shown:
-            yield "README.md", 1, f"{name} has the default {cell!r}, {defaults[name]!r} in settings.py"
-
-
 @check("identity-settings")
 def identity_settings(project: Project) -> Found:
     """Storage, scheduler and Application Insights are reached with the identity: there is no key in a setting."""
@@ -350,21 +334,11 @@ def deployed_settings(project: Project) -> dict[str, str | None]:
     return defaults
 
 
-def readme_table(project: Project) -> dict[str, str] | None:
-    """Return name and default of each row of the settings table in the README; None where there is no such table."""
-    section = re.search(r"^## .*Settings.*?$(.*?)(?=^## |\Z)", project.text("README.md"), re.MULTILINE | re.DOTALL)
-    rows = re.findall(r"^\| *`([A-Z_]+)` *\|([^|]*)\|", section[1], re.MULTILINE) if section else []
-    return {name: default.strip() for name, default in rows if name not in _HOST_SETTINGS} or None
-
-
 _EXAMPLES = {"FOUNDRY_PROJECT_ENDPOINT"}
 """Settings whose local value is an example, since they have no default."""
 
 _HOST_SETTINGS = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "TASKHUB_NAME", "PYTHON_THREADPOOL_THREAD_COUNT"}
 """Settings of the host, not of the app."""
-
-_WORDS_FOR_EMPTY = {"", "none", "any", "required", "-"}
-"""What the README says of a setting without a default."""
 
 
 def _durable(project: Project, path: str) -> dict[str, Any]:

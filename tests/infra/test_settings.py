@@ -1,14 +1,11 @@
-"""Bicep, settings.py, the example of local settings and the README: the same settings with the same defaults."""
+"""Bicep, settings.py and the example of local settings: the same settings with the same defaults."""
 
 from __future__ import annotations
 
 import json
-import re
-
-import pytest
 
 import settings
-from infra.checks.consistency import default_settings, deployed_settings, readme_table
+from infra.checks.consistency import default_settings, deployed_settings
 from infra.checks.project import Project
 from tests.infra.conftest import ROOT
 
@@ -52,15 +49,3 @@ def test_the_local_example_has_every_setting_with_its_default() -> None:
 def test_a_local_token_is_in_no_template() -> None:
     for file, template in PROJECT.templates.items():
         assert not any(name in template.text for name in LOCAL_ONLY), file
-
-
-def test_the_readme_has_every_setting_with_its_default() -> None:
-    documented = readme_table(PROJECT)
-    if documented is None:
-        pytest.skip("README.md has no table in a section Settings yet")
-    assert documented.keys() == settings.DEFAULTS.keys()
-    for name, cell in documented.items():
-        shown = cell.strip("` ")
-        assert shown == settings.DEFAULTS[name] or (not settings.DEFAULTS[name] and re.fullmatch(r"[a-z -]*", shown)), (
-            name
-        )
