@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from contracts.formats import ID_PATTERN, LOOPBACK_HOSTS
+from contracts.request import LONGEST_TIMEOUT_SECONDS
 
 DEFAULTS: dict[str, str] = {
     "FOUNDRY_PROJECT_ENDPOINT": "",
@@ -40,8 +41,6 @@ _ENDPOINT = (
     r"/api/projects/[A-Za-z0-9][A-Za-z0-9._~-]*"
 )
 _NCRONTAB = r"(\S{1,100} ){5}\S{1,100}"
-_LONGEST_TIMEOUT = 5 * 86_400
-"""Durable timers of more than six days are split and cannot be cancelled (durable-protocol.md, rule 17)."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,8 @@ class Settings:
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of the environment; raise `SettingsError` that names every one that is wrong."""
     reader = _Reader(os.environ if environment is None else environment)
-    longest = reader.whole_number("RUN_MAX_TIMEOUT_SECONDS", 1, _LONGEST_TIMEOUT)
-    timeout = reader.whole_number("RUN_TIMEOUT_SECONDS", 1, _LONGEST_TIMEOUT)
+    longest = reader.whole_number("RUN_MAX_TIMEOUT_SECONDS", 1, LONGEST_TIMEOUT_SECONDS)
+    timeout = reader.whole_number("RUN_TIMEOUT_SECONDS", 1, LONGEST_TIMEOUT_SECONDS)
     if timeout > longest and not reader.problems:
         if reader.is_set("RUN_TIMEOUT_SECONDS"):
             reader.problem(

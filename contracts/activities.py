@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Generic, Literal
+from typing import Generic, Literal
 
-from msgspec import Meta
-
+from contracts.formats import Utc
 from contracts.request import RunOptions
 from contracts.runs import RunSnapshot, Stamp, ToolAnswer
 from contracts.wire import T, Wire
@@ -51,7 +49,7 @@ class PlanRun(Wire, frozen=True, kw_only=True):
 class Timed(Wire, frozen=True, kw_only=True):
     """Base of what is asked of Foundry."""
 
-    until: Annotated[datetime, Meta(tz=True)] | None = None
+    until: Utc | None = None
     """When the orchestration's time is over: its requests end by then."""
 
 

@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from contracts.formats import ID_PATTERN
+from contracts.formats import Id
 from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
 from contracts.wire import SDK_MARKERS, Wire
 
 MAX_MESSAGE_CHARACTERS = 256_000
+
+LONGEST_TIMEOUT_SECONDS = 5 * 86_400
+"""Durable timers of more than six days are split and cannot be cancelled (durable-protocol.md, rule 17)."""
 
 MAX_METADATA_PAIRS = 14
 """Foundry takes 16 pairs; two are ours (`METADATA_INSTANCE`, `METADATA_OPERATION`)."""
@@ -18,7 +21,7 @@ MAX_METADATA_PAIRS = 14
 RESERVED_KEYS = (*SDK_MARKERS, METADATA_INSTANCE, METADATA_OPERATION)
 """Keys that `metadata` cannot have."""
 
-AgentId = Annotated[str, Meta(pattern=rf"\A{ID_PATTERN}\Z")]
+AgentId = Id
 
 ThreadId = AgentId
 
@@ -101,9 +104,9 @@ class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbi
 class RunPolicy(Wire, frozen=True, kw_only=True):
     """What the settings decide about one run; fixed when it starts, so that a change of settings breaks no replay."""
 
-    agent_id: str
-    timeout_seconds: int
-    rate_limit_retries: int = 3
-    monitor_url: str | None = None
-    request_fingerprint: str | None = None
+    agent_id: AgentId
+    timeout_seconds: Annotated[int, Meta(ge=1, le=LONGEST_TIMEOUT_SECONDS)]
+    rate_limit_retries: Annotated[int, Meta(ge=0, le=100)] = 3
+    monitor_url: Annotated[str, Meta(max_length=700)] | None = None
+    request_fingerprint: Annotated[str, Meta(max_length=128)] | None = None
     """With an idempotency key: tells whether a repeated start is the same request."""

@@ -18,6 +18,7 @@ A change here must replay the histories in `tests/histories`, or be versioned (d
 from __future__ import annotations
 
 from collections.abc import Generator
+from datetime import timedelta
 from typing import Any
 
 import azure.durable_functions as df
@@ -27,7 +28,7 @@ from contracts.activities import Failure
 from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR
 from contracts.instance_input import continued_input, read_instance_input
-from contracts.request import RunPolicy
+from contracts.request import LONGEST_TIMEOUT_SECONDS, RunPolicy
 from contracts.runs import RunSnapshot
 from contracts.wire import from_wire
 from orchestrators import endings
@@ -91,7 +92,7 @@ def _validated(steps: Steps) -> Step[Progress]:
     given = read_instance_input(steps.given)
     try:
         if given.progress is not None:
-            return from_wire(Progress, given.progress)
+            return _resumed(from_wire(Progress, given.progress), steps)
         request = parse_request(given.request)
         policy = from_wire(RunPolicy, given.policy) if given.policy else (yield from plan_run(steps, request))
     except InvalidRequestError as error:
@@ -106,6 +107,14 @@ def _validated(steps: Steps) -> Step[Progress]:
         operation_id=_operation_id(policy, steps.new_id()),
         now=steps.now,
     )
+
+
+def _resumed(progress: Progress, steps: Steps) -> Progress:
+    """Return the progress, unless it is one that no generation of ours has left: the management API takes any input."""
+    longest = timedelta(seconds=LONGEST_TIMEOUT_SECONDS + endings.ANSWERING_SECONDS)
+    if not progress.started <= progress.deadline <= steps.now + longest:
+        raise StepFailed(Failure(code=ErrorCode.INVALID_REQUEST, message="the deadline of this progress is none"))
+    return progress
 
 
 def _operation_id(policy: RunPolicy, execution_id: str) -> str:

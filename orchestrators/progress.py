@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from contracts.activities import Failure
+from contracts.formats import Id, Utc
 from contracts.request import AgentRunRequest, RunOptions, RunPolicy
 from contracts.runs import RunSnapshot, RunState, Stamp, composite_run_id
 from contracts.status import CustomStatus, Status
@@ -22,33 +24,33 @@ class Progress(msgspec.Struct, kw_only=True):
     removed.
     """
 
-    instance_id: str
-    operation_id: str
+    instance_id: Annotated[str, Meta(max_length=512)]
+    operation_id: Annotated[str, Meta(max_length=128)]
     """Tells this execution from another one of the same instance id (a restarted instance, say)."""
     policy: RunPolicy
     options: RunOptions
     metadata: dict[str, str]
-    started: datetime
-    deadline: datetime
+    started: Utc
+    deadline: Utc
     message: str | None
     """The user's message, until it is posted."""
     wait_if_busy: bool = True
     status: Status = "Running"
-    step: str = "validate_input"
+    step: Annotated[str, Meta(max_length=64)] = "validate_input"
     failure: Failure | None = None
     """What went wrong, once the orchestration ends for it."""
     attempts: Attempts = msgspec.field(default_factory=Attempts)
     checks_answer: bool = False
     """The thread is not ours alone: see whether the run has answered our message."""
-    thread_id: str | None = None
+    thread_id: Id | None = None
     run_requested: bool = False
     """A run may exist although `run_id` is not known: the answer to its creation may have been lost."""
-    run_id: str | None = None
+    run_id: Id | None = None
     run_number: int = 0
     """Runs that failed for lack of quota before this one."""
-    run_requested_at: datetime | None = None
+    run_requested_at: Utc | None = None
     run_state: RunState | None = None
-    run_status: str | None = None
+    run_status: Annotated[str, Meta(max_length=64)] | None = None
     usage: dict[str, Any] | None = None
     polls: int = 0
     question: Question = msgspec.field(default_factory=Question)

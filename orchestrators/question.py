@@ -7,9 +7,10 @@ the calls as pending a little longer, may ask anew, or may have taken an answer 
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from contracts.durable import tool_outputs_event
 from contracts.runs import PendingCall, RunSnapshot, RunState
@@ -84,9 +85,9 @@ class Question(msgspec.Struct, kw_only=True):
     """Of the last one that was asked."""
     calls: tuple[PendingCall, ...] = ()
     """What it asks for, while it is not closed."""
-    error: str | None = None
+    error: Annotated[str, Meta(max_length=1000)] | None = None
     """Why the last answer was not taken."""
-    answers: list[Any] = []
+    answers: Annotated[list[Any], Meta(max_length=1)] = []
     """The payload of the event that answered it, until Foundry has taken it; at most one."""
     accepted: TakenAnswer | None = None
     """The last answer that was accepted, so that each of several callers learns whether it was his."""

@@ -28,6 +28,43 @@ def most_timers_of_a_generation(ended: Ended) -> int:
     return max(sum(e["EventType"] == 10 for e in h["history"]) for h in ended.histories)
 
 
+LATER = "2026-11-21T11:00:00Z"
+LEFT = {
+    "instance_id": "i1", "operation_id": "op", "policy": {"agent_id": "asst_1", "timeout_seconds": 60},
+    "options": {}, "metadata": {}, "started": "2026-11-21T10:00:00Z", "deadline": LATER, "message": "hi",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"started": "2026-11-21T10:00:00"},
+        {"deadline": "2026-11-21T10:30:00"},
+        {"deadline": "2020-01-01T00:00:00Z"},
+        {"deadline": "9999-01-01T00:00:00Z"},
+        {"run_requested_at": "2026-11-21T10:00:00"},
+        {"policy": {"agent_id": "asst_1", "timeout_seconds": 10**12}},
+        {"policy": {"agent_id": "asst_1", "timeout_seconds": 60, "monitor_url": "u" * 20_000}},
+        {"policy": {"agent_id": "../x", "timeout_seconds": 60}},
+        {"thread_id": "../x"},
+        {"run_id": "a b"},
+        {"step": "s" * 20_000},
+        {"run_status": "s" * 20_000},
+        {"question": {"error": "e" * 20_000}},
+        {"status": "Weird"},
+    ],
+)
+def test_a_forged_generation_is_an_invalid_request(forged: dict[str, Any]) -> None:
+    foundry = ScriptedFoundry()
+    ended = foundry.simulate().run({"progress": {**LEFT, **forged}})
+    assert (ended.status, ended.custom_status["error"]["code"]) == ("Failed", "invalid_request")
+    assert not foundry.simulation.calls
+
+
+def test_a_generation_that_was_left_goes_on() -> None:
+    assert ScriptedFoundry().simulate().run({"progress": LEFT}).status == "Completed"
+
+
 def test_the_steps_in_their_order() -> None:
     foundry = ScriptedFoundry()
     ended = foundry.run()
