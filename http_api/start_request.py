@@ -22,7 +22,8 @@ from settings import Settings
 from validation.field_errors import FieldError, InvalidRequestError
 from validation.start_request import parse_request
 
-MAX_BODY_BYTES = 1_000_000
+MAX_BODY_BYTES = 4_000_000
+"""The longest message, 256,000 characters outside of the basic plane, takes 12 bytes each as escaped JSON."""
 
 _PLATFORM_PARAMETERS = {"code", "clientid"}
 _JSON_IN_QUERY = {"run_options", "metadata"}

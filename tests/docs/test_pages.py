@@ -50,8 +50,8 @@ def test_the_table_of_fields_has_those_of_a_start_request() -> None:
     assert set(AgentRunRequest.__struct_fields__) == first_column(text)
     options = next(line for line in text.splitlines() if line.startswith("| `run_options` |"))
     assert set(re.findall(r"`(\w+)`", options)) == {"run_options", *RunOptions.__struct_fields__}
-    assert MAX_BODY_BYTES == 1_000_000
-    assert "at most 1 MB" in text
+    assert MAX_BODY_BYTES == 4_000_000
+    assert "at most 4 MB" in text
 
 
 def test_every_field_of_the_status_document_is_described() -> None:

@@ -31,7 +31,7 @@ GOOD = {"agent_id": agent("instant"), "user_message": "hi"}
         ("/api/run_agent", b"[1]", {}, 400, None),
         ("/api/run_agent", b"", {}, 400, ["agent_id", "user_message"]),
         ("/api/run_agent", b"<a/>", {"Content-Type": "application/xml"}, 415, None),
-        ("/api/run_agent", b"x" * 1_000_001, {"Content-Type": "text/plain"}, 413, None),
+        ("/api/run_agent", b"x" * 4_000_001, {"Content-Type": "text/plain"}, 413, None),
     ],
 )
 def test_bad_starts(

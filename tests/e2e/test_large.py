@@ -151,3 +151,18 @@ def test_a_thread_of_ten_thousand_messages(world: World) -> None:
     assert sum(map(len, history_of(world, document["instanceId"]))) < 3 * MOST_LOOK_BYTES
     assert resident_bytes(world.host.pid) - before < 100_000_000
     assert agent("instant") == document["agent_id"]
+
+
+def test_the_longest_legal_message_passes_in_any_encoding(world: World) -> None:
+    """256,000 characters, twelve bytes each as escaped JSON."""
+    world.spoil(None)
+    message = "\U0001f600" * 256_000
+    body = json.dumps({"agent_id": agent("instant"), "user_message": message}).encode()
+    assert len(body) > 3_000_000
+    answer = world.host.request("POST", "/api/run_agent", body, headers={"Content-Type": "application/json"})
+    assert answer.status == 202, answer.text
+    document = world.end(answer.json["id"])
+    assert document["status"] == "Success"
+    listed = foundry("GET", world, f"/threads/{document['thread_id']}/messages").json()["data"]
+    assert [m["content"][0]["text"]["value"] == message for m in listed if m["role"] == "user"] == [True]
+    assert message[:10] not in json.dumps(document["customStatus"], ensure_ascii=False)

@@ -49,7 +49,7 @@ BODIES = [
     b'{"tool_outputs": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
     b"a=b&c=d",
     b"<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><x>&e;</x>",
-    b"x" * 1_000_001,
+    b"x" * 4_000_001,
 ]
 TYPES = [
     None, "application/json", "application/json; charset=utf-16", "application/json; charset=nonsense", "text/plain",

@@ -29,7 +29,7 @@ def run_agent(player: Player) -> None:
     assert given["request"]["user_message"] == QUESTION["user_message"]
     for status, request in {
         400: {"body": {"agent_id": "../x", "user_message": "", "more": 1}},
-        413: {"body": b"x" * 1_000_001},
+        413: {"body": b"x" * 4_000_001},
         415: {"body": b"<a/>", "headers": {"content-type": "application/xml"}},
     }.items():
         assert player.http("run_agent", "POST", **request)["result"]["status"] == status
