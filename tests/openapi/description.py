@@ -10,9 +10,24 @@ from typing import Any
 
 import jsonschema
 
+from contracts.codes import ErrorCode
+from http_api.operations import OPERATIONS
 from tests.functions_host.harness import Answer
 
 NOT_KEPT_SHORT = 100_000
+
+OneAnswer = tuple[str, int, str | None]
+"""An operation, a status, and the code of an error, where the table of operations lists codes."""
+
+
+def table() -> set[OneAnswer]:
+    """Every answer and every error code of the table of operations; 401 wherever a key is asked for."""
+    own = {(o.name, a.status, code) for o in OPERATIONS for a in o.answers for code in a.codes or (None,)}
+    return own | {(o.name, 401, None) for o in OPERATIONS if not o.is_anonymous}
+
+
+def with_code(answers: set[OneAnswer], *codes: ErrorCode) -> set[OneAnswer]:
+    return {answer for answer in answers if answer[2] in codes}
 
 
 class Description:
@@ -23,7 +38,7 @@ class Description:
         for schema in self.document["components"]["schemas"].values():
             if "properties" in schema:
                 schema["additionalProperties"] = False  # a field that nobody described would go unnoticed
-        self.seen: set[tuple[str, int]] = set()
+        self.seen: set[OneAnswer] = set()
 
     def operations(self) -> dict[str, tuple[str, str, dict[str, Any]]]:
         """Method, path and description of every operation, by its id."""
@@ -59,9 +74,9 @@ class Description:
         else:
             assert re.match(r"application/json(;|$)", headers["content-type"])
             self.validator(described["content"]["application/json"]["schema"]).validate(answer.json)
-        if "x-error-codes" in described:
-            assert answer.json["error"]["code"] in described["x-error-codes"], answer.text
-        self.seen.add((operation, answer.status))
+        code = answer.json["error"]["code"] if "x-error-codes" in described else None
+        assert code in described.get("x-error-codes", [None]), answer.text
+        self.seen.add((operation, answer.status, code))
         return answer
 
     def for_generators(self, instances: list[str]) -> str:

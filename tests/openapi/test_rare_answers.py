@@ -8,20 +8,26 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import azure.functions as func
 import pytest
 
+from contracts.codes import ErrorCode
 from contracts.wire import to_wire
 from http_api.answers import answering
 from http_api.openapi_document import openapi_document
-from settings import load_settings
+from http_api.operations import OPERATIONS
 from tests.e2e.world import World, agent
 from tests.functions_host.harness import REPOSITORY, Answer
-from tests.openapi.description import Description
-from tests.openapi.test_answers import GOOD, Caller, ended
+from tests.openapi.description import Description, table, with_code
+from tests.openapi.test_answers import GOOD, RARE, Caller, ended
 
 pytestmark = pytest.mark.e2e
+
+
+LOOK_AT_AN_INSTANCE = {o.name for o in OPERATIONS if o.is_start or "instance_id" in o.in_route}
+NEVER = "0 0 0 1 1 *"
 
 
 def app_that_runs_no_orchestrator(folder: Path) -> Path:
@@ -45,7 +51,8 @@ def test_instances_that_do_not_move_and_one_that_cannot_be_read(tmp_path: Path) 
     with World() as world:
         description = Description(world.get("/api/openapi.json").json)
         call = Caller(world, description, {})
-        waiting, asking, broken = call.start("forever"), call.start("tool"), call.start("instant")
+        waiting, asking = call.start("forever"), call.start("tool")
+        broken = call.start("instant", idempotency_key="broken")
         call.until(waiting, lambda d: d["run_id"])
         action = call.until(asking, lambda d: d["required_action"])["required_action"]
         call.until(broken, ended)
@@ -61,12 +68,17 @@ def test_instances_that_do_not_move_and_one_that_cannot_be_read(tmp_path: Path) 
             answer = pool.submit(call, "submit_agent_run_tool_outputs", outputs, instance_id=asking)
         assert (cancel.result().status, answer.result().status) == (503, 503)
         assert time.monotonic() - started > 9
-        for found in (cancel.result(), answer.result()):
-            assert found.json["error"]["code"] == "not_acknowledged"
 
         assert call("agent_run_status", instance_id=broken).status == 500
         assert call("cancel_agent_run", instance_id=broken).status == 500
         assert call("submit_agent_run_tool_outputs", outputs, instance_id=broken).status == 500
+        once = {"Idempotency-Key": "broken"}
+        assert call("run_agent", GOOD, once).status == 500
+        assert call("start_agent_run", {"user_message": "hi"}, once, agent_id=agent("instant")).status == 500
+        assert with_code(description.seen, *RARE) == {
+            *with_code(table(), ErrorCode.NOT_ACKNOWLEDGED),
+            *(a for a in with_code(table(), ErrorCode.INTERNAL_ERROR) if a[0] in LOOK_AT_AN_INSTANCE),
+        }
 
         # What was answered 503 was raised all the same, and comes true when the host has a place again.
         world.host.stop()
@@ -105,6 +117,27 @@ def test_suspended_runs_take_a_cancel_and_an_answer_and_act_on_them_when_resumed
         assert call.until(asking, ended)["status"] == "Success"
 
 
+def test_runs_whose_worker_has_died() -> None:
+    dying = {"args": ["--hostile", "11:dead-worker-episode"], "env": {"ORPHAN_SCAN_SCHEDULE": NEVER}}
+    with World(**dying) as world:  # nobody brings them back, so that they stay as they are
+        call = Caller(world, Description(world.get("/api/openapi.json").json), {})
+
+        def dead_after_a_question() -> dict[str, Any]:
+            for _ in range(50):
+                instance = call.start("tool", timeout_seconds=60)
+                document = call.until(instance, lambda d: d["step"] == "recovering" or ended(d))
+                if document["required_action"]:
+                    return document
+            raise AssertionError("none has died")
+
+        document = dead_after_a_question()
+        assert call("cancel_agent_run", instance_id=document["instanceId"]).status == 503
+        calls = document["required_action"]["calls"]
+        outputs = {"tool_outputs": [{"tool_call_id": c["id"], "output": "rain"} for c in calls]}
+        assert call("submit_agent_run_tool_outputs", outputs, instance_id=document["instanceId"]).status == 503
+        assert with_code(call.description.seen, *RARE) == with_code(table(), ErrorCode.RECOVERING)
+
+
 def test_an_app_that_is_not_configured() -> None:
     with World(env={"FOUNDRY_PROJECT_ENDPOINT": ""}) as world:
         description = Description(world.get("/api/openapi.json").json)
@@ -112,32 +145,23 @@ def test_an_app_that_is_not_configured() -> None:
         assert call("run_agent", GOOD).status == 500
         assert call("start_agent_run", {"user_message": "hi"}, agent_id=agent("instant")).status == 500
         assert call("list_agents").status == 500
+        assert with_code(description.seen, *RARE) == with_code(table(), ErrorCode.CONFIGURATION_ERROR)
         assert call("ready").status == 503
 
 
-def test_whatever_a_function_raises_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every 500, of the code that is around every function."""
-    monkeypatch.delenv("FOUNDRY_PROJECT_ENDPOINT", raising=False)
+def test_whatever_a_function_raises_is_described() -> None:
+    """Of the code that is around every function: not all of them can be made to fail from outside."""
 
     @answering
     def fails(req: func.HttpRequest) -> func.HttpResponse:
         raise LookupError(req.url)
 
-    @answering
-    def is_not_configured(req: func.HttpRequest) -> func.HttpResponse:
-        load_settings()
-        raise AssertionError(req.url)
-
     description = Description(
         to_wire(openapi_document("https://app.example/api", auth_level="FUNCTION", settings=None))
     )
-    request = func.HttpRequest("GET", "https://app.example/api/secret", body=b"")
-    for name, (_, _, operation) in description.operations().items():
-        for function, code in ((fails, "internal_error"), (is_not_configured, "configuration_error")):
-            if "500" in operation["responses"]:
-                sent = function(request)
-                headers = {**sent.headers, "Content-Type": str(sent.mimetype)}
-                answer = description.conforms(name, Answer(sent.status_code, headers, sent.get_body()))
-                assert answer.json["error"]["code"] == code
-                assert "secret" not in answer.text
-    assert {name for name, _ in description.seen} == description.operations().keys() - {"health"}
+    sent = fails(func.HttpRequest("GET", "https://app.example/api/secret", body=b""))
+    headers = {**sent.headers, "Content-Type": str(sent.mimetype)}
+    for name in description.operations().keys() - {"health"}:
+        answer = description.conforms(name, Answer(sent.status_code, headers, sent.get_body()))
+        assert "secret" not in answer.text
+    assert description.seen == with_code(table(), ErrorCode.INTERNAL_ERROR)
