@@ -281,9 +281,9 @@ def _snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) ->
     error = _object(run.get("last_error"))
     summary = None
     if state is RunState.INCOMPLETE:
-        reason = _word(_object(run.get("incomplete_details")).get("reason")) or "no reason given"
-        summary = f"the answer is not complete: {reason}"
-        error = {"code": ErrorCode.INCOMPLETE, "message": summary}
+        reason = _word(_object(run.get("incomplete_details")).get("reason"))
+        summary = f"the answer is not complete: {reason or 'no reason given'}"
+        error = {"code": reason or ErrorCode.INCOMPLETE, "message": summary}
     code, message = _word(error.get("code")), error.get("message")
     return RunSnapshot(
         run_id=_id(run, "id"),

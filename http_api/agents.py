@@ -45,11 +45,11 @@ async def list_agents(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG0
     return json_answer(AgentList(agents=sorted(agents, key=lambda a: ((a.name or "").lower(), a.id))))
 
 
-async def in_time(threads: ThreadPoolExecutor, work: Callable[[], Any]) -> Any:
+async def in_time(threads: ThreadPoolExecutor, work: Callable[[], Any], seconds: float | None = None) -> Any:
     """Run what blocks in one of these threads; raise `TimeoutError` where that takes too long, the wait for a free
     thread included.
     """
-    return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, work), LISTING_SECONDS)
+    return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, work), seconds or LISTING_SECONDS)
 
 
 def foundry_problem(settings: Settings) -> tuple[str, str] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import azure.durable_functions as df
 import azure.functions as func
 
@@ -13,6 +15,7 @@ from contracts.wire import to_wire
 from http_api.answers import ApiError, answering, document_answer, invalid_request
 from http_api.instances import deliver, read_document
 from http_api.start_request import read_json_object
+from validation.cancel_request import cancel_errors
 from validation.tool_answers import answer_digest, read_tool_answer
 
 blueprint = df.Blueprint()
@@ -25,12 +28,20 @@ ASK_WHEN_RECOVERED_SECONDS = 60
 @blueprint.durable_client_input(client_name="client")
 @answering
 async def cancel_agent_run(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-    """Cancel the run: 202 once the orchestrator has acknowledged it, 409 if it has ended. Repeating it does no harm."""
+    """Cancel the run: 202 once the orchestrator has acknowledged it, 200 where it is cancelled already, 409 where it
+    has ended otherwise. Repeating it does no harm.
+    """
     instance_id = req.route_params["instance_id"]
+    body = read_json_object(req.headers.get("content-type"), req.get_body()) if req.get_body() else {}
+    if problems := cancel_errors(body):
+        raise invalid_request(problems)
     document = await read_document(client, instance_id)
+    if document.status == "Cancelled":
+        return document_answer(req, document)
     _refuse_ended(document)
     _refuse_ending(document)
-    document = await deliver(client, instance_id, CANCEL_EVENT, None, lambda d: d.is_cancelling)
+    reason = {"reason": body["reason"]} if body.get("reason") else None
+    document = await deliver(client, instance_id, CANCEL_EVENT, reason, lambda d: d.is_cancelling)
     if document.status != "Cancelled":
         _refuse_ended(document)
     _refuse_ending(document)
@@ -49,6 +60,8 @@ async def submit_agent_run_tool_outputs(
     instance_id = req.route_params["instance_id"]
     body = read_json_object(req.headers.get("content-type"), req.get_body())
     document = await read_document(client, instance_id)
+    if _was_taken(document, body):
+        return document_answer(req, document, 202)
     _refuse_ended(document)
     action = document.required_action
     if action is None:
@@ -74,6 +87,15 @@ async def submit_agent_run_tool_outputs(
     if _event_of(document) == event and document.runtime_status != "Suspended":
         raise _not_acknowledged("answer", document)
     return document_answer(req, document, 202)
+
+
+def _was_taken(document: StatusDocument, body: dict[str, Any]) -> bool:
+    """Say whether just this answer is the last one that was accepted: whoever sends it again is told the same."""
+    taken = document.custom_status.answer_taken if document.custom_status else None
+    if taken is None or document.required_action is not None:
+        return False
+    answer, _ = read_tool_answer(body, [])
+    return taken.digest == answer_digest(to_wire(answer))
 
 
 def _event_of(document: StatusDocument) -> str | None:

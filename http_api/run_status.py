@@ -7,6 +7,9 @@ import azure.functions as func
 
 from http_api.answers import answering, document_answer
 from http_api.instances import read_document
+from http_api.partial_answer import with_partial_answer
+from http_api.preferences import wait_seconds
+from http_api.waiting import news_within
 
 blueprint = df.Blueprint()
 
@@ -15,5 +18,13 @@ blueprint = df.Blueprint()
 @blueprint.durable_client_input(client_name="client")
 @answering
 async def agent_run_status(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-    """Return the status document: 202 while the run goes on, 200 when it has ended."""
-    return document_answer(req, await read_document(client, req.route_params["instance_id"]))
+    """Return the status document: 202 while the run goes on, 200 when it has ended. `Prefer: wait=N` waits for that, or
+    for the run to ask something.
+    """
+    instance_id = req.route_params["instance_id"]
+    document = await read_document(client, instance_id)
+    wait = wait_seconds(req.headers.get("prefer"))
+    if wait and not document.is_ended and not document.required_action:
+        document = await news_within(client, instance_id, wait) or await read_document(client, instance_id)
+    applied = {"Preference-Applied": f"wait={wait}"} if wait else {}
+    return document_answer(req, await with_partial_answer(document), headers=applied)

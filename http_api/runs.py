@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
-import time
 from typing import Any
 
 import azure.durable_functions as df
@@ -16,20 +14,16 @@ from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR
 from contracts.instance_input import read_instance_input, start_input
 from contracts.request import AgentRunRequest, RunPolicy
-from contracts.status import StatusDocument
 from http_api.answers import POLL_AFTER_SECONDS, ApiError, answering, document_answer, json_answer
-from http_api.instances import read_document
+from http_api.partial_answer import with_partial_answer
 from http_api.preferences import wait_seconds
 from http_api.start_request import read_start_request
 from http_api.urls import own_urls
+from http_api.waiting import news_within
 from settings import load_settings
 
 blueprint = df.Blueprint()
 _log = logging.getLogger("agent_run.http")
-
-LOOK_SECONDS = 0.3
-FIRST_LOOK_SECONDS = 0.02
-"""A caller who waits looks often at first: a run may end at once."""
 
 
 @blueprint.route(route="run_agent", methods=["POST"])
@@ -62,8 +56,8 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
         instance_id = await _start_once(client, request.idempotency_key, fingerprint, request, policy)
     _log.info("started instance %s of agent %s", instance_id, policy.agent_id)
     applied = {"Preference-Applied": f"wait={wait}"} if wait else {}
-    if wait and (document := await _end_within(client, instance_id, wait)):
-        return document_answer(req, document, headers=applied)
+    if wait and (document := await news_within(client, instance_id, wait)):
+        return document_answer(req, await with_partial_answer(document), headers=applied)
     return _accepted(req, client, instance_id, applied)
 
 
@@ -109,25 +103,6 @@ def _fingerprint(request: AgentRunRequest, policy: RunPolicy, site_name: str) ->
     """Return what tells this request from any other with its key, of this app or of another one on the project."""
     same = [msgspec.structs.replace(request, idempotency_key=None, agent_id=policy.agent_id), site_name]
     return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()
-
-
-async def _end_within(client: df.DurableOrchestrationClient, instance_id: str, seconds: int) -> StatusDocument | None:
-    """Return the status document once the run has ended; None if it has not within the time."""
-    give_up_at = time.monotonic() + seconds
-    looks = 0
-    while True:
-        try:
-            document = await read_document(client, instance_id)
-        except Exception as error:  # noqa: BLE001 - the run goes on: whoever is not told its id pays for another one
-            _log.warning("instance %s could not be looked at: %s", instance_id, type(error).__name__)
-        else:
-            if document.is_ended:
-                return document
-        left = give_up_at - time.monotonic()
-        if left <= 0:
-            return None
-        looks += 1
-        await asyncio.sleep(min(FIRST_LOOK_SECONDS * looks, LOOK_SECONDS, left))
 
 
 def _accepted(

@@ -47,6 +47,7 @@ from orchestrators.question import Stage
 from orchestrators.retry_policy import quota_delay
 from orchestrators.run_outcome import Verdict, run_failure, timeout_failure, verdict_of
 from orchestrators.steps import CancelRequested, DeadlinePassed, GenerationFull, Step, StepFailed, Steps
+from validation.cancel_request import read_cancel_reason
 from validation.field_errors import InvalidRequestError
 from validation.start_request import parse_request
 
@@ -78,8 +79,8 @@ def _to_its_end(steps: Steps) -> Step[dict[str, Any] | None]:
     except GenerationFull:
         steps.continue_as_new(continued_input(progress))
         return None
-    except CancelRequested:
-        ending = yield from endings.cancel(steps, progress)
+    except CancelRequested as signal:
+        ending = yield from endings.cancel(steps, progress, read_cancel_reason(signal.payload))
     except DeadlinePassed:
         ending = yield from endings.give_up(steps, progress, timeout_failure(progress))
     except StepFailed as signal:

@@ -125,13 +125,14 @@ def _last_status(progress: Progress | None, ending: Ending) -> CustomStatus:
         assert isinstance(ending, Failed)
         error = shown_error(ending.failure, _LONGEST_ERROR_BEFORE_THE_START)
         return CustomStatus(status="Failed", step="validate_input", error=error)
+    progress.attempts.last = None  # nothing is tried again
     match ending:
         case Succeeded():
             progress.status, progress.step, progress.failure = "Success", "done", None
         case Failed(failure):
             progress.status, progress.failure = "Failed", failure
         case Cancelled():
-            progress.status, progress.step = "Cancelled", "terminate_instance"
+            progress.status = "Cancelled"
     return progress.custom_status()
 
 
@@ -167,14 +168,18 @@ def conclude(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Ending]
             return Failed(run_failure(run, progress.question.calls, runs=progress.run_number + 1))
 
 
-def cancel(steps: Steps, progress: Progress) -> Step[Ending]:
-    """Cancel the Foundry run and wait for its end; it is cancelled, unless the run has ended by itself meanwhile."""
+def cancel(steps: Steps, progress: Progress, why: str | None) -> Step[Ending]:
+    """Cancel the Foundry run and wait for its end; it is cancelled, unless the run has ended by itself meanwhile.
+
+    `why` is the caller's reason, if he gave one.
+    """
     finish_within(steps, progress, CANCELLING_SECONDS)
     show(steps, progress, "cancel_run", "Cancelling")
     run, obstacle = yield from _stop_run(steps, progress)
     if run is not None and run.state in {RunState.COMPLETED, RunState.FAILED, RunState.INCOMPLETE}:
         return (yield from conclude(steps, progress, run))
-    return Cancelled(cancel_reason(run, obstacle, runs_before=progress.run_number))
+    told = cancel_reason(run, obstacle, runs_before=progress.run_number)
+    return Cancelled(f"{why} ({told})" if why else told)
 
 
 def give_up(steps: Steps, progress: Progress, failure: Failure) -> Step[Ending]:

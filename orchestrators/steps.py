@@ -38,7 +38,11 @@ transactions than they save processor time (benchmarks/README.md, `replay_cost`)
 
 
 class CancelRequested(Exception):  # noqa: N818 - a signal, not an error
-    """Somebody raised the event `cancel`."""
+    """Somebody raised the event `cancel`; `payload` is what it brought."""
+
+    def __init__(self, payload: Any) -> None:
+        super().__init__("cancel")
+        self.payload = payload
 
 
 class DeadlinePassed(Exception):  # noqa: N818
@@ -218,7 +222,7 @@ class Steps:
 
     def _heed_cancel(self) -> None:
         if self._interruptible and self._cancel.is_completed:
-            raise CancelRequested
+            raise CancelRequested(self._cancel.result)
 
     # --- what others see ---
 

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "function_app": {"activities", "http_api", "maintenance", "orchestrators", "settings"},  # the level of the app
     "activities": {"contracts", "validation", "settings", "policy", "app_log", "foundry", "recovery"},
     "http_api": {"contracts", "validation", "settings", "policy", "app_log", "version", "recovery", "task_hub"},
+    "http_api.partial_answer": {"contracts", "settings", "foundry"},
     "http_api.agents": {"contracts", "validation", "settings", "policy", "app_log", "foundry"},
     "maintenance": {"contracts", "settings", "app_log", "foundry", "recovery", "task_hub"},
     "orchestrators": {"contracts", "validation", "app_log"},

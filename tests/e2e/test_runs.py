@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from tests.e2e.world import World, agent, one_message_one_run
 
@@ -101,8 +102,8 @@ def test_options_and_metadata_reach_foundry_beside_our_stamp(world: World) -> No
     [
         ("fails", "server_error", "ended as failed"),
         ("expires", "expired", "expired"),
-        ("incomplete", "incomplete", "max_completion_tokens"),
-        ("contentFilter", "incomplete", "content_filter"),
+        ("incomplete", "max_completion_tokens", "max_completion_tokens"),
+        ("contentFilter", "content_filter", "content_filter"),
     ],
 )
 def test_a_run_that_fails_fails_the_instance_in_one_readable_line(
@@ -117,6 +118,21 @@ def test_a_run_that_fails_fails_the_instance_in_one_readable_line(
     assert document["thread_id"].startswith("thread_")
     assert document["customStatus"]["error"]["code"] == code
     one_message_one_run(world, document)
+
+
+def test_a_run_that_was_cut_short_keeps_what_it_wrote(world: World) -> None:
+    document = world.run("incomplete")
+    listed = requests.get(
+        f"{world.emulator.endpoint}/threads/{document['thread_id']}/messages?api-version=v1",
+        headers={"Authorization": "Bearer x"},
+        timeout=20,
+    ).json()["data"]
+    [written] = [m["content"][0]["text"]["value"] for m in listed if m["role"] == "assistant"]
+    assert written
+    assert (document["status"], document["response"]) == ("Failed", written)
+    world.emulator.faults.add("status", operation="list_messages", status=503, times=None)
+    assert world.document(document["instanceId"])["response"] is None
+    world.emulator.faults.clear()
 
 
 def test_a_run_that_somebody_else_cancels_ends_terminated(world: World) -> None:

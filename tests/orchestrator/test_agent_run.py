@@ -606,6 +606,37 @@ def test_a_cancel_that_foundry_refuses_is_not_quoted_in_the_reason() -> None:
     assert ended.output.endswith("may still be active: invalid_request: POST answered 400")
 
 
+@pytest.mark.parametrize(
+    ("payload", "begins"),
+    [
+        ({"reason": "not needed\nany more"}, "not needed any more (cancelled on request; the Foundry run run_1 was"),
+        ('{"reason": "by the Python client"}', "by the Python client (cancelled on request; "),
+        (None, "cancelled on request; "),
+        ({"reason": 5}, "cancelled on request; "),
+        ({"reason": "x" * 501}, "cancelled on request; "),
+        ({"reason": " "}, "cancelled on request; "),
+        ("no JSON", "cancelled on request; "),
+        ([1], "cancelled on request; "),
+    ],
+)
+def test_a_cancel_keeps_its_reason(payload: Any, begins: str) -> None:
+    ended = ScriptedFoundry({0: "active"}).run(events=[(5, "cancel", payload)])
+    assert ended.status == "Terminated"
+    assert ended.output.startswith(begins)
+
+
+def test_the_last_custom_status_is_final() -> None:
+    for ended in (
+        ScriptedFoundry(create_message=[down()] * 99).run(timeout=20),
+        ScriptedFoundry(create_message=[down()] * 99).run(events=[(5, "cancel")]),
+        ScriptedFoundry({0: "active"}).run(events=[(5, "cancel")]),
+        ScriptedFoundry(create_run=[down()]).run(),
+    ):
+        assert ended.custom_status["retrying"] is None
+        assert ended.custom_status["status"] in {"Failed", "Cancelled", "Success"}
+        assert ended.custom_status["step"] in {"create_message", "cancel_run", "done"}
+
+
 def test_an_unknown_field_is_named_to_the_caller_only() -> None:
     foundry = ScriptedFoundry()
     ended = foundry.run({"PROMPT-7f3a": 1, "thread_id": "no id"})

@@ -262,7 +262,7 @@ def test_a_full_run_is_read():
 @pytest.mark.parametrize("details", [{"reason": "content_filter"}, {"reason": "max_completion_tokens"}])
 def test_an_incomplete_run_says_why(details):
     run = snapshot_of(run_body("incomplete", incomplete_details=details, last_error=None))
-    assert run.error_code == "incomplete"
+    assert run.error_code == details["reason"], "a program tells them apart"
     assert details["reason"] in run.error_message
 
 

@@ -15,7 +15,8 @@ from contracts.outcome import Outcome
 from contracts.runs import AgentSummary
 from contracts.wire import to_wire
 from foundry import errors
-from http_api import agents, health, instances, run_control, run_status, runs
+from http_api import agents, health, instances, run_control, run_status, runs, waiting
+from http_api.start_request import MAX_BODY_BYTES
 from settings import DEFAULTS
 from tests.unit.scripted import ENDPOINT, PROMPT
 from validation.tool_answers import answer_digest
@@ -100,7 +101,7 @@ def environment(monkeypatch):
     monkeypatch.setenv("FOUNDRY_PROJECT_ENDPOINT", ENDPOINT)
     monkeypatch.setenv("FOUNDRY_DEFAULT_AGENT_ID", "asst_1")
     monkeypatch.setattr(instances, "LOOK_SECONDS", 0)
-    monkeypatch.setattr(runs, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(waiting, "LOOK_SECONDS", 0)
 
     async def nothing(self, instance_id):
         return {}
@@ -158,7 +159,9 @@ def test_the_agent_may_be_in_the_route(client):
     assert client.started[0][2]["policy"]["agent_id"] == "asst_7"
 
 
-@pytest.mark.parametrize(("body", "status"), [({}, 400), (b"{", 400), (b"x" * 2**20, 413), ({"user_message": 5}, 400)])
+@pytest.mark.parametrize(
+    ("body", "status"), [({}, 400), (b"{", 400), (b"x" * (MAX_BODY_BYTES + 1), 413), ({"user_message": 5}, 400)]
+)
 def test_a_bad_request_starts_nothing(client, body, status):
     assert call(runs.run_agent, body=body, client=client)[0] == status
     assert client.started == []
@@ -414,7 +417,7 @@ def test_a_cancel_that_nobody_takes_says_to_ask_again(client, environment):
     assert headers["Retry-After"].isdigit()
 
 
-@pytest.mark.parametrize("status", ["Completed", "Failed", "Terminated"])
+@pytest.mark.parametrize("status", ["Completed", "Failed"])
 def test_a_run_that_has_ended_cannot_be_cancelled(client, status):
     client.instances["i1"] = instance(status=status)
     code, body, _ = cancel(client)
@@ -573,7 +576,7 @@ def test_where_nothing_waits_there_is_nothing_to_answer(client):
     assert answer(client, OUTPUTS)[0] == 409
 
 
-@pytest.mark.parametrize(("body", "code"), [(b"", 400), (b"[]", 400), (b"{", 400), (b"x" * 2**21, 413)])
+@pytest.mark.parametrize(("body", "code"), [(b"", 400), (b"[]", 400), (b"{", 400), (b"x" * 2**23, 413)])
 def test_an_answer_that_is_no_json_object_is_refused(client, body, code):
     client.instances["i1"] = instance(customStatus=WAITING)
     assert answer(client, body)[0] == code
@@ -712,3 +715,80 @@ def test_a_history_that_cannot_be_read_fails_no_look(client, environment):
     client.instances["i1"] = instance(status="Failed", output="One or more errors occurred. (x exited with code 1)")
     code, body, _ = call(run_status.agent_run_status, "/runs/i1", route={"instance_id": "i1"}, client=client)
     assert (code, body["error"]["code"]) == (200, "worker_died")
+
+
+# --- what a user stumbles over ---
+
+
+def test_a_cancel_of_what_is_cancelled_answers_with_the_document(client):
+    client.instances["i1"] = instance(status="Terminated", output="cancelled on request")
+    code, body, _ = cancel(client)
+    assert (code, body["status"], client.events) == (200, "Cancelled", [])
+
+
+def test_a_cancel_takes_a_reason_and_nothing_else(client):
+    def cancel_with(body):
+        return call(run_control.cancel_agent_run, "/runs/i1/cancel", body, route={"instance_id": "i1"}, client=client)
+
+    client.instances["i1"] = instance()
+    client.on_event = lambda *event: client.instances["i1"].update(customStatus={"status": "Cancelling"})
+    for bad in ({"why": "x"}, {"reason": 5}, {"reason": "x" * 501}, {"reason": "\ud800"}):
+        code, body, _ = cancel_with(bad)
+        assert (code, body["error"]["code"], client.events) == (400, "invalid_request", [])
+    assert cancel_with({"reason": "enough"})[0] == 202
+    assert client.events == [("i1", "cancel", {"reason": "enough"})]
+
+
+def test_the_same_answer_sent_again_is_taken_again(client):
+    given = {"tool_outputs": [{"tool_call_id": "call_1", "output": "42"}], "approvals": []}
+    taken = {"event": "tool_outputs_1", "digest": answer_digest(given)}
+    shown = {"status": "Running", "answered": 1, "answer_taken": taken}
+    for state in ({}, {"status": "Completed", "output": OUTCOME}):
+        client.instances["i1"] = instance(customStatus=shown, **state)
+        assert answer(client, {"tool_outputs": given["tool_outputs"]})[0] == 202
+        code, body, _ = answer(client, {"tool_outputs": [{"tool_call_id": "call_1", "output": "43"}]})
+        assert (code, body["error"]["code"]) == (409, "already_ended" if state else "nothing_pending")
+    assert client.events == []
+
+
+def test_who_waits_is_told_what_the_run_asks(client, environment):
+    client.instances["i1"] = instance(customStatus=WAITING)
+    headers = {"Prefer": "wait=100"}
+    code, body, answered = call(
+        run_status.agent_run_status, "/runs/i1", route={"instance_id": "i1"}, client=client, headers=headers
+    )
+    assert (code, body["required_action"]["event"]) == (202, "tool_outputs_1")
+    assert answered["Preference-Applied"] == "wait=100"
+
+
+def test_a_look_can_wait_for_the_end(client):
+    client.instances["i1"] = instance()
+    get_status, looks = client.get_status, []
+
+    async def look(instance_id, **options):
+        looks.append(instance_id)
+        if len(looks) == 4:
+            client.instances["i1"].update(runtimeStatus="Completed", output={**OUTCOME, "response": "blue"})
+        return await get_status(instance_id, **options)
+
+    client.get_status = look
+    code, body, _ = call(
+        run_status.agent_run_status,
+        "/runs/i1",
+        route={"instance_id": "i1"},
+        client=client,
+        headers={"Prefer": "wait=100"},
+    )
+    assert (code, body["response"], len(looks)) == (200, "blue", 4)
+
+
+def test_a_look_that_waits_in_vain_is_202(client, environment):
+    client.instances["i1"] = instance()
+    code, body, _ = call(
+        run_status.agent_run_status,
+        "/runs/i1",
+        route={"instance_id": "i1"},
+        client=client,
+        headers={"Prefer": "wait=1"},
+    )
+    assert (code, body["status"]) == (202, "Running")
