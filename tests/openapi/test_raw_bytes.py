@@ -9,6 +9,7 @@ import random
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -129,13 +130,12 @@ def exchange(world: World, sent: bytes, patience: float = 15) -> bytes:
     host, port = world.host.url.removeprefix("http://").split(":")
     answer = b""
     with socket.create_connection((host, int(port)), timeout=15) as connection:
-        try:
+        with suppress(ConnectionError, TimeoutError):  # the host may answer before it has read all, and close
             connection.sendall(sent)
+        with suppress(ConnectionError, TimeoutError):  # it may close on nonsense, or wait for the rest of it
             connection.settimeout(patience)
             while part := connection.recv(65_536):
                 answer += part
-        except (ConnectionError, TimeoutError):
-            pass  # the host may close on nonsense, or wait for the rest of it
     return answer
 
 
