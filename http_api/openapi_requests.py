@@ -110,7 +110,7 @@ def parameters(operation: Operation, start: Json) -> Iterator[Json]:
             parameter["allowEmptyValue"] = True  # the platform drops a parameter without a value
         yield parameter
     key = _values(fields["idempotency_key"])
-    key["pattern"] = key["pattern"].replace("{1,", "{0,")
+    key["pattern"] = key["pattern"].replace("{1,", "{0,")  # an empty header counts as none
     yield _parameter("header", "Idempotency-Key", "Makes it safe to repeat the request. Empty counts as none.", key)
     yield _parameter("header", "Prefer", _PREFER, {"type": "string", "examples": ["wait=30"]})
 
