@@ -1,4 +1,4 @@
-"""Command line: ``python -m local.functions_host``."""
+"""Command line: `python -m local.functions_host`."""
 
 from __future__ import annotations
 

@@ -14,16 +14,16 @@ VERSION = "local"
 
 
 class Admin:
-    """Answers requests below ``/admin``."""
+    """Answers requests below `/admin`."""
 
     def __init__(self, app: App, prefix: str, by_hand: ByHand) -> None:
-        """Describe ``app``, whose routes sit below ``prefix``."""
+        """Describe `app`, whose routes sit below `prefix`."""
         self._app = app
         self._by_hand = by_hand
         self._prefix = prefix
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.Response:
-        """Answer a request; ``path`` is what follows ``/admin``, lower-case."""
+        """Answer a request; `path` is what follows `/admin`, lower-case."""
         base = f"{request.scheme}://{request.host}"
         match request.method, path.strip("/").split("/"):
             case "GET" | "POST", ["host", "ping"]:

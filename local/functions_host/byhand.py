@@ -1,4 +1,4 @@
-"""Runs a function by hand: ``POST /admin/functions/{name}`` with ``{"input": ...}``."""
+"""Runs a function by hand: `POST /admin/functions/{name}` with `{"input": ...}`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class ByHand:
     """Starts functions without their trigger; whoever asked is not told how they end."""
 
     def __init__(self, invoker: Invoker, timers: TimerTriggers, console: Console) -> None:
-        """Run through ``invoker``, timer triggers through ``timers``."""
+        """Run through `invoker`, timer triggers through `timers`."""
         self._invoker = invoker
         self._timers = timers
         self._console = console
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, request: web.BaseRequest, function: Function) -> web.Response:
-        """Start a function and answer 202; 400 for a body that is not ``{"input": ...}``."""
+        """Start a function and answer 202; 400 for a body that is not `{"input": ...}`."""
         try:
             document = json.loads(await request.read() or b"{}")
             given = document.get("input")

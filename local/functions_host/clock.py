@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Wall-clock time that runs ``speed`` times faster than real time from the moment it is made.
+    """Wall-clock time that runs `speed` times faster than real time from the moment it is made.
 
     Timestamps, timers, the time orchestrators see and cron schedules follow it; measured durations do not.
     """
 
     def __init__(self, *, speed: float = 1.0, not_before: float = 0.0) -> None:
-        """Start now, or at ``not_before`` (epoch seconds) where a faster clock has been further already."""
+        """Start now, or at `not_before` (epoch seconds) where a faster clock has been further already."""
         if not speed > 0:
             raise ValueError(f"the clock's speed must be above 0, not {speed}")
         self.speed = speed
@@ -29,21 +29,21 @@ class Clock:
         return datetime.fromtimestamp(self.timestamp(), UTC)
 
     def real_seconds(self, host_seconds: float) -> float:
-        """How long ``host_seconds`` of this clock take, never below zero."""
+        """How long `host_seconds` of this clock take, never below zero."""
         return max(0.0, host_seconds / self.speed)
 
     def real_until(self, timestamp: float) -> float:
-        """Real seconds from now until this clock shows ``timestamp``, never below zero."""
+        """Real seconds from now until this clock shows `timestamp`, never below zero."""
         return self.real_seconds(timestamp - self.timestamp())
 
 
 def iso(moment: datetime) -> str:
-    """Write a moment as the Durable extension writes it in histories: UTC with ``Z`` and microseconds."""
+    """Write a moment as the Durable extension writes it in histories: UTC with `Z` and microseconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def iso_seconds(timestamp: float) -> str:
-    """Write a moment as the status API does: UTC with ``Z``, whole seconds."""
+    """Write a moment as the status API does: UTC with `Z`, whole seconds."""
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

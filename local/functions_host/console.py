@@ -21,7 +21,7 @@ class Console:
     """Writes lines to a stream from any thread."""
 
     def __init__(self, *, level: int = NORMAL, stream: TextIO | None = None) -> None:
-        """Write to ``stream``, standard output by default; ``level`` is one of the four above."""
+        """Write to `stream`, standard output by default; `level` is one of the four above."""
         self.level = level
         self._stream = stream if stream is not None else sys.stdout
         self._lock = threading.Lock()
@@ -85,7 +85,7 @@ class ConsoleHandler(logging.Handler):
     """Sends what the app logs to the console."""
 
     def __init__(self, console: Console) -> None:
-        """Write through ``console``."""
+        """Write through `console`."""
         super().__init__()
         self._console = console
         self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))

@@ -1,6 +1,6 @@
 """The orchestration engine: gets messages to instances, activities run and timers fired.
 
-One episode at a time per instance (``episode``). Everything an episode leads to is written in one transaction; only
+One episode at a time per instance (`episode`). Everything an episode leads to is written in one transaction; only
 then is new work dispatched. Nothing that matters lives in memory alone: what was not committed happens again, from
 the database.
 """
@@ -42,7 +42,7 @@ class Engine:
         hooks: Hooks,
         observe: Callable[[Effects], None] = lambda _: None,
     ) -> None:
-        """Prepare; ``start`` begins to work. ``observe`` is shown every episode that was written."""
+        """Prepare; `start` begins to work. `observe` is shown every episode that was written."""
         self.store = store
         self.clock = clock
         self.options = options
@@ -79,7 +79,7 @@ class Engine:
             self._console.info(f"resumed from the database: {instances} waiting instances, {len(work)} activities")
 
     async def stop(self, grace: float) -> None:
-        """Let running episodes and activities end for ``grace`` real seconds; the rest runs again at next start."""
+        """Let running episodes and activities end for `grace` real seconds; the rest runs again at next start."""
         self._stopping = True
         for _, alarm in self._alarms.values():
             alarm.cancel()
@@ -91,7 +91,7 @@ class Engine:
             await asyncio.gather(*pending, return_exceptions=True)
 
     def wake_at(self, instance_id: str, visible_at: float) -> None:
-        """Look at the inbox of an instance once the clock shows ``visible_at``."""
+        """Look at the inbox of an instance once the clock shows `visible_at`."""
         delay = self.clock.real_until(visible_at)
         if delay <= 0 or self._stopping:
             self.wake(instance_id)
@@ -144,7 +144,7 @@ class Engine:
         return visible_at
 
     def send_termination(self, row: Instance, event: Event) -> float:
-        """Send a termination, like ``send``. One that an activity of the instance asks for may have to wait."""
+        """Send a termination, like `send`. One that an activity of the instance asks for may have to wait."""
         if not self._running[row.instance_id] or not self.hooks.holds_termination(row):
             return self.send(row.instance_id, event)
         at = self.clock.timestamp() + RETRY_SECONDS  # for the case that the activity never ends
@@ -217,7 +217,7 @@ class Engine:
             del self._cache[next(iter(self._cache))]
 
     async def _episode(self, instance_id: str, now: float) -> bool:
-        """Run one episode on what is visible ``now``; False where there was nothing to do."""
+        """Run one episode on what is visible `now`; False where there was nothing to do."""
         messages = self.store.due_messages(instance_id, now)
         if not messages:
             return False

@@ -1,7 +1,7 @@
 """One episode of an instance, from its messages to everything that follows, in memory only.
 
 The orchestrator is called with the history and the new events; its answer is replayed as the extension does
-(``replay``); what that starts or ends is recorded in the run and collected as effects. The engine writes both in
+(`replay`); what that starts or ends is recorded in the run and collected as effects. The engine writes both in
 one transaction.
 """
 
@@ -90,7 +90,7 @@ class Answered:
 
 @dataclass(slots=True)
 class Run:
-    """An instance in memory: its row and its history, decoded and as text, of which ``stored`` are in the store."""
+    """An instance in memory: its row and its history, decoded and as text, of which `stored` are in the store."""
 
     row: Instance
     events: list[Event]
@@ -113,7 +113,7 @@ class Run:
 
 @dataclass(slots=True)
 class Effects:
-    """What an episode leads to besides the new state of its own instance. ``timers`` are events with due times."""
+    """What an episode leads to besides the new state of its own instance. `timers` are events with due times."""
 
     work: list[Work] = field(default_factory=list)
     timers: list[tuple[Event, float]] = field(default_factory=list)
@@ -136,7 +136,7 @@ class Episodes:
     def __init__(
         self, functions: Functions, clock: Clock, console: Console, options: EngineOptions, hooks: Hooks
     ) -> None:
-        """Call ``functions``; times come from ``clock``."""
+        """Call `functions`; times come from `clock`."""
         self._hooks = hooks
         self._functions = functions
         self._clock = clock
@@ -144,7 +144,7 @@ class Episodes:
         self._options = options
 
     async def run(self, run: Run, events: Sequence[Event]) -> Effects:
-        """Handle new events: updates ``run`` and returns the effects. Continues into new generations at once."""
+        """Handle new events: updates `run` and returns the effects. Continues into new generations at once."""
         run.append(self.event(Kind.ORCHESTRATOR_STARTED))
         for event in events:
             run.append(event)

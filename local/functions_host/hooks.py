@@ -1,4 +1,4 @@
-"""Where the host can be made to misbehave on purpose; without ``--hostile`` it never does."""
+"""Where the host can be made to misbehave on purpose; without `--hostile` it never does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Death(Enum):
 
 
 class Hooks:
-    """The well-behaved host. ``hostile`` overrides these."""
+    """The well-behaved host. `hostile` overrides these."""
 
     def message_delay(self, event: Event) -> float:  # noqa: ARG002
         """Host seconds for which a message is held back."""

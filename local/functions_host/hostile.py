@@ -1,7 +1,7 @@
 """Hostile mode: everything the real host may do happens often, from a seed.
 
-Each behaviour was seen on the real host (``durable-protocol.md``), there rarely and never when one looks. They can
-be named alone: ``--hostile 7:repeat-activity,lost-pending-event``.
+Each behaviour was seen on the real host (`durable-protocol.md`), there rarely and never when one looks. They can
+be named alone: `--hostile 7:repeat-activity,lost-pending-event`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Plan:
 
 
 def parse_plan(text: str) -> Plan:
-    """Parse ``SEED`` or ``SEED:name,name``; raises HostError for a name that does not exist."""
+    """Parse `SEED` or `SEED:name,name`; raises HostError for a name that does not exist."""
     seed, colon, names = text.partition(":")
     chosen = frozenset(n.strip() for n in names.split(",") if n.strip())
     unknown = chosen - BEHAVIOURS.keys()
@@ -78,7 +78,7 @@ class Hostility(Hooks):
     def __init__(
         self, plan: Plan, *, clock: Clock, console: Console, restarts: int, restart: Callable[[], None]
     ) -> None:
-        """Drive from the plan's seed; ``restarts`` varies it after each restart, ``restart`` does not return."""
+        """Drive from the plan's seed; `restarts` varies it after each restart, `restart` does not return."""
         self._random = random.Random(f"{plan.seed}/{restarts}")  # noqa: S311 - a seeded game, not cryptography
         self._names = plan.names
         self._clock = clock

@@ -1,4 +1,4 @@
-"""Runs HTTP-triggered functions: from the request to ``func.HttpRequest`` and back, as the real host does it.
+"""Runs HTTP-triggered functions: from the request to `func.HttpRequest` and back, as the real host does it.
 
 Whatever goes wrong in a function is an empty 500; the console says why.
 """
@@ -36,7 +36,7 @@ _OPENS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``maxConcurrentRequests`` and ``maxOutstandingRequests`` of host.json; not positive is without limit."""
+    """`maxConcurrentRequests` and `maxOutstandingRequests` of host.json; not positive is without limit."""
 
     concurrent: int = -1
     outstanding: int = -1
@@ -55,7 +55,7 @@ class HttpHost:
         keys: Keys | None,
         limits: Limits,
     ) -> None:
-        """Route to ``functions``; ``keys`` is None where no key is asked for."""
+        """Route to `functions`; `keys` is None where no key is asked for."""
         self._router = Router([(f.route, f) for f in functions if f.route is not None])
         self._prefix = [p.lower() for p in prefix.split("/") if p]
         self._invoker = invoker
@@ -66,7 +66,7 @@ class HttpHost:
         self._slots = asyncio.Semaphore(limits.concurrent) if limits.concurrent > 0 else None
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.Response:
-        """Answer a request; ``path`` is the encoded path."""
+        """Answer a request; `path` is the encoded path."""
         began = time.perf_counter()
         function, parameters = self._find(request.method, path)
         if function is None:

@@ -1,6 +1,6 @@
 """What the platform's Python worker refuses while it indexes an app; one refusal and the app has no function at all.
 
-The rules and the words are those of Microsoft's runtime (``azure-functions-runtime``), the order of the checks too, so
+The rules and the words are those of Microsoft's runtime (`azure-functions-runtime`), the order of the checks too, so
 that what is said first here is what Azure's log says. The local host adds the place and the remedy.
 """
 
@@ -44,7 +44,7 @@ class _RefusedError(Exception):
 
 
 def app_refusal(apps: Sequence[object], script: str) -> Refusal | None:
-    """Judge what a module holds at its top level: ``apps`` has one item for each name of an app."""
+    """Judge what a module holds at its top level: `apps` has one item for each name of an app."""
     if not apps:
         text = f"ValueError: Could not find top level function app instances in {script}."
         return Refusal(text, "write `app = df.DFApp()` at its top level")
@@ -225,7 +225,7 @@ def _check_return(name: str, kind: str, annotation: Any) -> None:
 
 
 def _is_generic(annotation: Any) -> bool:
-    """Whether the worker takes an annotation for a generic class: the aliases of ``typing``, not the built-in ones."""
+    """Whether the worker takes an annotation for a generic class: the aliases of `typing`, not the built-in ones."""
     origin = typing.get_origin(annotation)
     return origin is not None and not isinstance(annotation, types.GenericAlias) and origin not in _NOT_GENERIC
 

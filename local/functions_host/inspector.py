@@ -15,7 +15,7 @@ class Inspector:
     """Runs the linter over an app and its instances."""
 
     def __init__(self, app: App, console: Console) -> None:
-        """Report on ``console``."""
+        """Report on `console`."""
         self._app = app
         self._console = console
         self._said: set[tuple[str, str]] = set()

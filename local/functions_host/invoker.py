@@ -31,7 +31,7 @@ class FunctionTimeoutError(Exception):
 
 
 class InvocationContext(func.Context):
-    """The ``context`` parameter of a function."""
+    """The `context` parameter of a function."""
 
     def __init__(self, function: Function, app_root: Path) -> None:
         """Make a context with a new invocation id."""
@@ -77,9 +77,9 @@ class Invoker:
     def __init__(
         self, app: App, app_root: Path, client_binding: Callable[[], str], timeout: float | None = None
     ) -> None:
-        """Start the pool and the loop; ``client_binding`` gives the text of a durable client binding.
+        """Start the pool and the loop; `client_binding` gives the text of a durable client binding.
 
-        ``timeout`` is host.json's functionTimeout in real seconds, None without.
+        `timeout` is host.json's functionTimeout in real seconds, None without.
         """
         self._timeout = timeout
         self._app_root = app_root
@@ -142,7 +142,7 @@ class Invoker:
             ) from error
 
     async def close(self, grace: float) -> None:
-        """End pool and loop. Threads still in user code after ``grace`` seconds are left to the process's end."""
+        """End pool and loop. Threads still in user code after `grace` seconds are left to the process's end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         closing = asyncio.run_coroutine_threadsafe(_end_loop(), self._loop)
         try:
@@ -177,7 +177,7 @@ async def _end_loop() -> None:
 
 
 def thread_count() -> int:
-    """Size of the pool: ``PYTHON_THREADPOOL_THREAD_COUNT``, or the worker's default."""
+    """Size of the pool: `PYTHON_THREADPOOL_THREAD_COUNT`, or the worker's default."""
     text = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
     if text.isdigit() and 1 <= int(text) <= 1024:
         return int(text)

@@ -1,4 +1,4 @@
-"""Function keys: generated once, kept in the state folder, asked for only with ``--auth``."""
+"""Function keys: generated once, kept in the state folder, asked for only with `--auth`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.functions_host.errors import HostError
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of this host. ``function`` is one key that opens every function, as a host key does."""
+    """The keys of this host. `function` is one key that opens every function, as a host key does."""
 
     master: str
     host: str
@@ -32,12 +32,12 @@ class Keys:
 
 
 def given_key(headers: Mapping[str, str], code: str | None) -> str | None:
-    """The key of a request: the header wins over ``code=``, even where it is wrong [M]."""
+    """The key of a request: the header wins over `code=`, even where it is wrong [M]."""
     return headers.get("x-functions-key", code)
 
 
 def load_keys(path: Path | None) -> Keys:
-    """Read the keys from ``path``, or make new ones there; without a path they live as long as the process."""
+    """Read the keys from `path`, or make new ones there; without a path they live as long as the process."""
     if path is not None and path.is_file():
         try:
             return Keys(**json.loads(path.read_text(encoding="utf-8")))

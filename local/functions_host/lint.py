@@ -1,8 +1,8 @@
-"""A linter for orchestrators: a second opinion, apart from ``replay``, on instances that have ended.
+"""A linter for orchestrators: a second opinion, apart from `replay`, on instances that have ended.
 
-It reads a finished history and the actions of the last answer by the extension's rules (``durable-protocol.md``,
+It reads a finished history and the actions of the last answer by the extension's rules (`durable-protocol.md`,
 the model and rules 1 to 5, 8, 12, 20) and reports what stalls, repeats or is non-deterministic on Azure, also where
-it went well this time. Code is read without running it in ``lintsource``.
+it went well this time. Code is read without running it in `lintsource`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from local.functions_host.protocol import (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that goes wrong on Azure. ``rule`` is a short name, ``text`` says what and what to do."""
+    """Something that goes wrong on Azure. `rule` is a short name, `text` says what and what to do."""
 
     rule: str
     text: str
@@ -61,7 +61,7 @@ def unread() -> Finding:
 class Finished:
     """A generation that has ended: its history and the actions of its last answer.
 
-    ``status`` is a terminal one or ``ContinuedAsNew``. ``done_in`` is the number of the episode in which the
+    `status` is a terminal one or `ContinuedAsNew`. `done_in` is the number of the episode in which the
     orchestrator first answered that it was done, None where that is not known.
     """
 

@@ -41,7 +41,7 @@ def lint_source(function: Callable[..., Any], activities: set[str], orchestrator
 
 
 def _after_continuing(tree: ast.Module) -> Iterator[Finding]:
-    """What follows ``continue_as_new`` may raise, and the instance then ends as non-deterministic."""
+    """What follows `continue_as_new` may raise, and the instance then ends as non-deterministic."""
     for node in ast.walk(tree):
         for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
             statements = block if isinstance(block, list) else []

@@ -1,6 +1,6 @@
 """Finds the functions of an app and checks them as the platform does: the worker first, then the host.
 
-What the worker refuses (``indexing``), or an app that does not import, leaves no function at all: AppError. What the
+What the worker refuses (`indexing`), or an app that does not import, leaves no function at all: AppError. What the
 host refuses leaves that one function out, with a warning that says why.
 """
 
@@ -35,7 +35,7 @@ _SUPPORTED_BINDINGS = _SUPPORTED_TRIGGERS | {"durableClient", "http"}
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the app. ``bindings`` are the dictionaries of function.json, plain JSON."""
+    """A function of the app. `bindings` are the dictionaries of function.json, plain JSON."""
 
     name: str
     call: Callable[..., Any]
@@ -63,7 +63,7 @@ class Function:
 class App:
     """The functions that were found and, for those left out, why.
 
-    ``state`` is what the real host would say of itself: ``Error`` only for faults it notices while it starts.
+    `state` is what the real host would say of itself: `Error` only for faults it notices while it starts.
     """
 
     functions: list[Function] = field(default_factory=list)
@@ -80,7 +80,7 @@ class App:
 
 
 def load_app(app_root: Path) -> App:
-    """Import ``function_app.py`` and index its functions; raises AppError where the whole app is unusable."""
+    """Import `function_app.py` and index its functions; raises AppError where the whole app is unusable."""
     script = app_root / SCRIPT
     apps = [v for v in vars(_import(app_root)).values() if isinstance(v, FunctionRegister)]
     refused = app_refusal(apps, SCRIPT)

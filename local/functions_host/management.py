@@ -1,6 +1,6 @@
-"""The HTTP face of ``operations``: the extension's webhook API, which the Durable SDK's client uses as well.
+"""The HTTP face of `operations`: the extension's webhook API, which the Durable SDK's client uses as well.
 
-Codes, headers and bodies are those of the recordings: errors are ``{"Message": ...}``, some are bare JSON strings,
+Codes, headers and bodies are those of the recordings: errors are `{"Message": ...}`, some are bare JSON strings,
 everything else is empty.
 """
 
@@ -45,12 +45,12 @@ class Management:
     """Answers requests below the webhook's root."""
 
     def __init__(self, operations: Operations, clock: Clock) -> None:
-        """Answer from ``operations``; ``clock`` measures how long a start waits."""
+        """Answer from `operations`; `clock` measures how long a start waits."""
         self._operations = operations
         self._clock = clock
 
     async def handle(self, request: web.BaseRequest, path: str, binding: ClientBinding) -> web.Response:
-        """Answer a request; ``path`` is what follows the root, ``binding`` makes the URLs of payloads."""
+        """Answer a request; `path` is what follows the root, `binding` makes the URLs of payloads."""
         parts = [unquote(p) for p in path.strip("/").split("/")]
         query = {k.lower(): v for k, v in request.query.items()}
         kind, names, operation = parts[0].lower(), parts[1:2], [p.lower() for p in parts[2:3]]
@@ -252,7 +252,7 @@ class Management:
         return _accepted(binding, started)
 
     async def _wait(self, instance_id: str, at_most: float, interval: float) -> Instance | None:
-        """Wait until an instance has ended; None where it has not within ``at_most`` seconds."""
+        """Wait until an instance has ended; None where it has not within `at_most` seconds."""
         deadline = self._clock.timestamp() + at_most
         while True:
             row = self._operations.status(instance_id)

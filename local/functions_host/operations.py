@@ -1,6 +1,6 @@
 """What clients may do with instances: start, look, raise, terminate, suspend, resume, restart, rewind, purge.
 
-Everything is written to the store before the caller hears of it. HTTP is ``management``.
+Everything is written to the store before the caller hears of it. HTTP is `management`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Operations:
     """The client side of the task hub."""
 
     def __init__(self, engine: Engine, disabled: Collection[str] = ()) -> None:
-        """Work on the engine's store; orchestrators that are ``disabled`` are not started."""
+        """Work on the engine's store; orchestrators that are `disabled` are not started."""
         self._engine = engine
         self._disabled = disabled
         self._store = engine.store
@@ -176,7 +176,7 @@ class Operations:
     def _rewind(self, row: Instance, reason: str, leaves: list[str]) -> None:
         """Take failed tasks and the end out of the history; inside a transaction.
 
-        An instance with failed children waits for them: only the innermost are ``leaves``, and go on by themselves.
+        An instance with failed children waits for them: only the innermost are `leaves`, and go on by themselves.
         """
         history = self.history(row.instance_id)
         failed = {e.task_id for e in history if e.kind in (Kind.TASK_FAILED, Kind.SUB_FAILED)}

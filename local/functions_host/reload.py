@@ -23,7 +23,7 @@ def snapshot(app_root: Path) -> dict[Path, int]:
 
 
 async def changed(app_root: Path, before: dict[Path, int], interval: float = 0.5) -> Path:
-    """Wait until a file is not as it was in the snapshot ``before``; returns it."""
+    """Wait until a file is not as it was in the snapshot `before`; returns it."""
     while True:
         await asyncio.sleep(interval)
         now = await asyncio.to_thread(snapshot, app_root)

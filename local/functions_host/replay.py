@@ -3,7 +3,7 @@
 The SDK re-runs the orchestrator and answers with all actions so far. The extension then runs those actions as a
 little program of its own, awaiting each top-level action in turn, while it feeds itself the same history; what the
 program has started but the history does not hold yet is new work. Both sides keep their own idea of what is
-finished, and most surprises of Durable Functions are disagreements between the two (``durable-protocol.md``, "The
+finished, and most surprises of Durable Functions are disagreements between the two (`durable-protocol.md`, "The
 model that explains most of it"). So this module follows the extension step by step instead of trusting the SDK.
 """
 
@@ -48,7 +48,7 @@ class NonDeterministicError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """Work that the program starts under task id ``id``; the history event for it is made when it is recorded."""
+    """Work that the program starts under task id `id`; the history event for it is made when it is recorded."""
 
     id: int
     action: CallActivity | CallSubOrchestrator | CreateTimer
@@ -58,11 +58,11 @@ class Scheduled:
 class Outcome:
     """What follows from an episode.
 
-    ``status`` is None while the instance runs on, else ``Completed``, ``Failed``, ``Terminated`` or
-    ``ContinuedAsNew``; ``reason`` is the error or the reason of the termination, ``bare`` one that is not the
-    orchestrator's own. ``carried`` are events for the
-    next generation, ``unregistered`` names the host does not know, ``open_ids`` tasks that hold the end back. Tasks
-    from id ``terminated_before`` on were started after a termination, and are really run. ``waiting_for`` are the
+    `status` is None while the instance runs on, else `Completed`, `Failed`, `Terminated` or
+    `ContinuedAsNew`; `reason` is the error or the reason of the termination, `bare` one that is not the
+    orchestrator's own. `carried` are events for the
+    next generation, `unregistered` names the host does not know, `open_ids` tasks that hold the end back. Tasks
+    from id `terminated_before` on were started after a termination, and are really run. `waiting_for` are the
     events that open waits are for.
     """
 
@@ -80,7 +80,7 @@ class Outcome:
 
 
 class _Node:
-    """Something awaited. ``done`` tells whether it has ended, successfully or not."""
+    """Something awaited. `done` tells whether it has ended, successfully or not."""
 
     done: bool = False
 
@@ -108,10 +108,10 @@ class _All(_Node):
 
 
 class Replay:
-    """One run of the extension's program over one history. Use ``run`` once."""
+    """One run of the extension's program over one history. Use `run` once."""
 
     def __init__(self, answer: Answer, *, activities: set[str], orchestrators: set[str]) -> None:
-        """Prepare to replay ``answer``; names outside the two sets are unknown to the host."""
+        """Prepare to replay `answer`; names outside the two sets are unknown to the host."""
         self._answer = answer
         self._activities = activities
         self._orchestrators = orchestrators

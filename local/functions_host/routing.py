@@ -123,7 +123,7 @@ def decode(part: str) -> str:
 
 
 def parse_route(template: str) -> Route:
-    """Parse a template like ``agents/{id}/runs/{run:int?}``; raises RouteError."""
+    """Parse a template like `agents/{id}/runs/{run:int?}`; raises RouteError."""
     if template.startswith("/"):
         raise RouteError(f"the route '{template}' must not begin with '/'")
     if "?" in re.sub(_PARAMETER, "", template):

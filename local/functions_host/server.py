@@ -79,7 +79,7 @@ class Host:
         keys: Keys,
         hooks: Hooks,
     ) -> None:
-        """Wire the parts; ``start`` begins to answer on the ``listening`` socket, ``stop`` closes it."""
+        """Wire the parts; `start` begins to answer on the `listening` socket, `stop` closes it."""
         self._options = options
         self._config = config
         self._console = console

@@ -1,4 +1,4 @@
-"""host.json and local.settings.json, read and checked as ``func`` does."""
+"""host.json and local.settings.json, read and checked as `func` does."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SETTINGS_KEYS = {"IsEncrypted", "Values", "Host", "ConnectionStrings"}
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """What of host.json this host acts on. ``warnings`` are lines for the user."""
+    """What of host.json this host acts on. `warnings` are lines for the user."""
 
     route_prefix: str = "api"
     hub: str = DEFAULT_HUB
@@ -53,7 +53,7 @@ class HostConfig:
 
 
 def load_local_settings(app_root: Path, environ: MutableMapping[str, str]) -> list[str]:
-    """Read local.settings.json into ``environ``, where real variables win; returns warnings."""
+    """Read local.settings.json into `environ`, where real variables win; returns warnings."""
     path = app_root / "local.settings.json"
     if not path.is_file():
         return []
@@ -137,7 +137,7 @@ def _number(section: dict[str, Any], key: str, default: int) -> int:
 
 
 def resolve(text: str, default: str | None = None) -> str:
-    """Replace ``%SETTING%`` by its value; raises ValueError for one that is not set and has no default."""
+    """Replace `%SETTING%` by its value; raises ValueError for one that is not set and has no default."""
 
     def value(match: re.Match[str]) -> str:
         found = os.environ.get(match[1]) or default
@@ -149,7 +149,7 @@ def resolve(text: str, default: str | None = None) -> str:
 
 
 def _timespan(value: Any, path: Path) -> float | None:
-    """Seconds of a .NET time span like ``00:05:00`` or ``1.00:00:00``; ``-1`` is without limit."""
+    """Seconds of a .NET time span like `00:05:00` or `1.00:00:00`; `-1` is without limit."""
     if value is None:
         return 1800.0
     if value in ("-1", -1):

@@ -1,4 +1,4 @@
-"""Makes replay in this host faster: the SDK parses every timestamp of a history with ``dateutil``."""
+"""Makes replay in this host faster: the SDK parses every timestamp of a history with `dateutil`."""
 
 from __future__ import annotations
 

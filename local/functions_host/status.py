@@ -18,7 +18,7 @@ def status_document(
     history: Sequence[Event] | None = None,
     show_output: bool = False,
 ) -> dict[str, Any]:
-    """The body of a status answer; ``historyEvents`` is there only where a history is given."""
+    """The body of a status answer; `historyEvents` is there only where a history is given."""
     parent = {} if row.parent_id is None else {"parentInstanceId": row.parent_id}
     document = {
         "name": row.name,

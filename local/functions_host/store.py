@@ -45,9 +45,9 @@ CREATE TABLE schedules (name TEXT PRIMARY KEY, last REAL, next REAL NOT NULL) WI
 
 @dataclass(slots=True)
 class Instance:
-    """A row of ``instances``. ``input``, ``custom_status`` and ``output`` are JSON text, times are epoch seconds.
+    """A row of `instances`. `input`, `custom_status` and `output` are JSON text, times are epoch seconds.
 
-    ``carried_status`` is the custom status of the generation before, shown until this one sets its own.
+    `carried_status` is the custom status of the generation before, shown until this one sets its own.
     """
 
     instance_id: str
@@ -71,7 +71,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A row of the inbox. ``execution_id`` is None where the message is for whatever generation runs."""
+    """A row of the inbox. `execution_id` is None where the message is for whatever generation runs."""
 
     seq: int
     instance_id: str
@@ -82,7 +82,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An activity to run; ``seq`` is 0 until it is stored."""
+    """An activity to run; `seq` is 0 until it is stored."""
 
     seq: int
     instance_id: str
@@ -102,10 +102,10 @@ _WORK = "seq, instance_id, execution_id, task_id, name, input"
 
 
 class Store:
-    """Access to the state. Every change happens inside ``with store.transaction():``. Not thread-safe."""
+    """Access to the state. Every change happens inside `with store.transaction():`. Not thread-safe."""
 
     def __init__(self, path: str) -> None:
-        """Open or create the database at ``path``, or ``:memory:``; raises HostError where that is impossible."""
+        """Open or create the database at `path`, or `:memory:`; raises HostError where that is impossible."""
         self.path = path
         try:
             if path != ":memory:":
@@ -249,7 +249,7 @@ class Store:
         return [row[0] for row in rows]
 
     def append_history(self, instance_id: str, start: int, events: Sequence[str]) -> None:
-        """Append events behind the ``start`` that are there."""
+        """Append events behind the `start` that are there."""
         self._db.executemany(
             "INSERT INTO history VALUES (?, ?, ?)",
             [(instance_id, start + i, event) for i, event in enumerate(events)],

@@ -23,7 +23,7 @@ class TimerTriggers:
     def __init__(
         self, functions: list[Function], invoker: Invoker, store: Store, *, clock: Clock, console: Console
     ) -> None:
-        """Prepare; ``start`` begins to run them."""
+        """Prepare; `start` begins to run them."""
         self._functions = functions
         self._invoker = invoker
         self._store = store

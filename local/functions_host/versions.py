@@ -1,4 +1,4 @@
-"""Which instances this host may run: ``defaultVersion``, ``versionMatchStrategy`` and ``versionFailureStrategy``."""
+"""Which instances this host may run: `defaultVersion`, `versionMatchStrategy` and `versionFailureStrategy`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class VersionRule:
-    """The host's version and what fits it: ``None`` (everything), ``Strict`` or ``CurrentOrOlder``."""
+    """The host's version and what fits it: `None` (everything), `Strict` or `CurrentOrOlder`."""
 
     current: str | None = None
     match: str = "None"
@@ -31,7 +31,7 @@ class VersionRule:
 
 
 def _parts(version: str | None) -> list[tuple[int, str]]:
-    """Compare versions part by part, numbers as numbers, without trailing zeros: ``1`` is ``1.0``."""
+    """Compare versions part by part, numbers as numbers, without trailing zeros: `1` is `1.0`."""
     parts = [(int(p), "") if p.isdigit() else (0, p) for p in re.split(r"[.\-+]", version or "") if p]
     while parts and parts[-1] == (0, ""):
         parts.pop()

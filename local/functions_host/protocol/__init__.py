@@ -1,8 +1,8 @@
 """The wire format between host and Durable SDK 1.x; no other package knows it.
 
 History events go to the SDK and into the store as JSON in the extension's spelling; the SDK answers with a list of
-actions. Both are plain dataclasses in the rest of the host. Facts and numbers: ``durable-protocol.md``, "What the
-SDK is given and gives back"; ground truth: ``tests/recordings/episodes.json``.
+actions. Both are plain dataclasses in the rest of the host. Facts and numbers: `durable-protocol.md`, "What the
+SDK is given and gives back"; ground truth: `tests/recordings/episodes.json`.
 """
 
 from local.functions_host.protocol.actions import (

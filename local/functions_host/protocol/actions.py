@@ -40,7 +40,7 @@ class CallSubOrchestrator:
 
 @dataclass(frozen=True, slots=True)
 class CreateTimer:
-    """Wait until a moment; ``cancelled`` is set on it in a later answer."""
+    """Wait until a moment; `cancelled` is set on it in a later answer."""
 
     fire_at: str
     cancelled: bool
@@ -55,7 +55,7 @@ class WaitForEvent:
 
 @dataclass(frozen=True, slots=True)
 class ContinueAsNew:
-    """End this generation and start the next with ``input``."""
+    """End this generation and start the next with `input`."""
 
     input: str | None
 
@@ -76,7 +76,7 @@ class WhenAll:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """An action this host does not run; ``api`` is what the author called."""
+    """An action this host does not run; `api` is what the author called."""
 
     api: str
 
@@ -88,10 +88,10 @@ Action = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an episode of the orchestrator answered. ``output`` and ``custom_status`` are JSON values.
+    """What an episode of the orchestrator answered. `output` and `custom_status` are JSON values.
 
-    ``read`` is False for one of which the extension knows the error alone, as if no action had been taken;
-    ``by_platform`` where that error is not the code's.
+    `read` is False for one of which the extension knows the error alone, as if no action had been taken;
+    `by_platform` where that error is not the code's.
     """
 
     is_done: bool = False
@@ -123,7 +123,7 @@ def parse_answer(text: str) -> Answer:
 def parse_failure(message: str) -> Answer | None:
     """Read the state inside the message that a failing orchestrator raises; None where there is none.
 
-    One that says it is done, after ``continue_as_new`` or with a result that is no JSON, is not read (3.19).
+    One that says it is done, after `continue_as_new` or with a result that is no JSON, is not read (3.19).
     """
     _, label, state = message.rpartition(ERROR_LABEL)
     if not label:

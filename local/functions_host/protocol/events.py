@@ -76,9 +76,9 @@ class Parent:
 class Event:
     """One history event. Which fields are set depends on the kind.
 
-    ``event_id`` is the task id of an event that schedules, ``task_id`` that of the task an event ends. ``input``,
-    ``result`` are JSON text. ``reason`` is also the text of terminate, suspend and resume. ``status`` is that of
-    an ``EXECUTION_COMPLETED``, ``generation`` is 0 where a client started the instance.
+    `event_id` is the task id of an event that schedules, `task_id` that of the task an event ends. `input`,
+    `result` are JSON text. `reason` is also the text of terminate, suspend and resume. `status` is that of
+    an `EXECUTION_COMPLETED`, `generation` is 0 where a client started the instance.
     """
 
     kind: Kind
@@ -208,7 +208,7 @@ def event_from_text(text: str) -> Event:
 
 
 def episode_context(texts: Sequence[str], *, started: Event, replaying: bool) -> str:
-    """The JSON text an orchestrator function is called with; ``texts`` is the whole history."""
+    """The JSON text an orchestrator function is called with; `texts` is the whole history."""
     rest = {
         "input": None if started.input is None else json.loads(started.input),
         "instanceId": started.instance_id,

@@ -24,7 +24,7 @@ def dumps(value: Any) -> str:
 
 
 def normalise(value: Any) -> Any:
-    """What .NET leaves of a JSON value: ``$type`` keys vanish, NaN and infinities become strings [M]."""
+    """What .NET leaves of a JSON value: `$type` keys vanish, NaN and infinities become strings [M]."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, dict):
@@ -57,7 +57,7 @@ def worker_failure(error: BaseException) -> str:
 
 
 def failure_details(message: str) -> str:
-    """The ``Details`` of a failed activity: a .NET exception as JSON, cut to what an orchestrator may look at."""
+    """The `Details` of a failed activity: a .NET exception as JSON, cut to what an orchestrator may look at."""
     return dumps(
         {
             "$type": "System.Exception, System.Private.CoreLib",
