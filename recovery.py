@@ -25,11 +25,8 @@ RECOVERING_FOR = timedelta(minutes=15)
 NOT_BROUGHT_BACK = f"{ErrorCode.WORKER_DIED}: the instance did not go on after it was rewound"
 """Why such an instance is terminated."""
 
-_STANDS_STILL_AFTER = timedelta(minutes=10)
-_STANDS_STILL_AFTER_A_FAILURE = timedelta(hours=2)
-"""No timer of a run that goes on is longer than a minute, but one before another attempt may be as long as Foundry
-says.
-"""
+STANDS_STILL_AFTER = timedelta(minutes=10)
+"""After its last write, and after its timer has come due."""
 
 _WORKER_DIED = re.compile(
     r"(Orchestrator function '[^']*' failed: )?One or more errors occurred\..{0,1000}exited with code \d+", re.DOTALL
@@ -107,17 +104,28 @@ def was_rewound(history_events: Any) -> bool:
     return any(event.get("EventType") == "GenericEvent" for event in _events(history_events))
 
 
-def stands_still(payload: Mapping[str, Any], now: datetime) -> bool:
-    """Say whether a rewound instance waits for what will never come.
+def may_stand_still(payload: Mapping[str, Any], now: datetime) -> bool:
+    """Say whether the instance may be a rewound one that waits for what will never come; its history tells for sure
+    (`waits_for_a_timer`).
 
     The platform drops what arrives at a Failed instance: a timer that came due, or an activity's result, between the
     failure and the rewind. Such an instance shows Pending, with a past, and is not written any more.
     """
-    custom = read_custom_status(payload.get("customStatus"))
-    if payload.get("runtimeStatus") != "Pending" or custom is None:
-        return False
-    longest = _STANDS_STILL_AFTER_A_FAILURE if custom.retrying else _STANDS_STILL_AFTER
-    return now > ended_at(payload) + longest
+    past = read_custom_status(payload.get("customStatus")) is not None or payload.get("output") is not None
+    return payload.get("runtimeStatus") == "Pending" and past and now > ended_at(payload) + STANDS_STILL_AFTER
+
+
+def waits_for_a_timer(history_events: Any, now: datetime) -> bool:
+    """Say whether a timer is still to fire, or came due so lately that it may be on its way."""
+    due = [event.get("FireAt") for event in _events(history_events) if event.get("EventType") == "TimerCreated"]
+    return any(moment is not None and now < moment + STANDS_STILL_AFTER for moment in map(_moment, due))
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text)).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def ended_at(payload: Mapping[str, Any]) -> datetime:

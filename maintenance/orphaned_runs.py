@@ -36,8 +36,9 @@ from recovery import (
     died_with_its_worker,
     ended_at,
     may_be_rewound,
-    stands_still,
+    may_stand_still,
     undecodable_event,
+    waits_for_a_timer,
     was_rewound,
 )
 from settings import orphan_scan_schedule
@@ -46,8 +47,11 @@ from task_hub import RewindUnsupportedError, TaskHub
 blueprint = df.Blueprint()
 _log = logging.getLogger("agent_run.maintenance")
 
-LOOK_BACK = timedelta(hours=3)
-"""A generation of an instance lasts far less, and Foundry itself expires a run ten minutes after its creation."""
+LOOK_BACK = {("Terminated",): timedelta(hours=3), ("Failed", "Pending"): timedelta(days=6)}
+"""By the creation of the instance's generation. Of what was terminated lately a run can be active only if it was asked
+for lately: Foundry expires it ten minutes after its creation. What fails or was rewound may have waited for days in its
+generation, suspended or for as long as Foundry said.
+"""
 
 SETTLED_AFTER = timedelta(minutes=10)
 """A run may still be on its way to Foundry when its instance ends, so a clean look soon after the end is not enough."""
@@ -62,9 +66,10 @@ START_NONE_AFTER_SECONDS = 180.0
 LOOK_SECONDS = 90.0
 """A look makes up to three requests of half a minute. With the limit above a scan ends before `functionTimeout`."""
 
+STILL_FOR = timedelta(minutes=4)
+"""Between the two looks that end an instance which does not go on."""
+
 _MOST_REMEMBERED = 10_000
-_STATUSES = ("Terminated", "Failed", "Pending")
-"""Pending are rewound instances, too."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,11 @@ class Suspect:
         """What tells it from an earlier generation, created at another time (durable-protocol.md, rule 15)."""
         return self.instance_id, str(self.payload.get("createdTime"))
 
+    @property
+    def end(self) -> tuple[str, ...]:
+        """What tells this end from another one: of an instance that was started again, or rewound by hand."""
+        return *self.generation, str(self.payload.get("lastUpdatedTime"))
+
 
 class Finding(enum.Enum):
     """What became of a suspect."""
@@ -90,6 +100,7 @@ class Finding(enum.Enum):
     REWOUND = "rewound"
     CANCELLED = "cancelled"
     NOTHING = "nothing"
+    GOES_ON = "goes on"
     FAILED = "failed"
 
 
@@ -101,16 +112,23 @@ class Memory:
     def __init__(self) -> None:
         self.rewinds_nothing = False
         """The storage provider knows no rewind."""
+        self._still: dict[tuple[str, ...], datetime] = {}
         self._rewound: dict[tuple[str, str], None] = {}
-        self._settled: dict[str, None] = {}
+        self._settled: dict[tuple[str, ...], None] = {}
         self._looks: dict[str, int] = {}
         self._look = 0
 
-    def settle(self, instance_id: str) -> None:
-        """Ask Foundry about this instance no more; forget the oldest one where there are too many."""
-        self._settled[instance_id] = None
+    def settle(self, suspect: Suspect) -> None:
+        """Ask Foundry about this end of the instance no more; forget the oldest one where there are too many."""
+        self._settled[suspect.end] = None
         if len(self._settled) > _MOST_REMEMBERED:
             del self._settled[next(iter(self._settled))]
+
+    def stood_still_before(self, suspect: Suspect, now: datetime) -> bool:
+        """Say whether the instance was in just this state minutes ago; remember that it is. What comes late, since the
+        app itself was down, has then arrived.
+        """
+        return now - self._still.setdefault(suspect.end, now) >= STILL_FOR
 
     def rewound(self, suspect: Suspect) -> None:
         """Remember that the instance had the one rewind of its present generation."""
@@ -132,7 +150,7 @@ class Memory:
         by the last look. So whatever a scan leaves over comes first in the next one, and those that fail again and
         again keep nobody waiting.
         """
-        left = [s for s in suspects if s.instance_id not in self._settled]
+        left = [s for s in suspects if s.end not in self._settled]
         self._looks = {s.instance_id: self._looks[s.instance_id] for s in left if s.instance_id in self._looks}
         return sorted(left, key=lambda s: (self._looks.get(s.instance_id, 0), s.ended_at))
 
@@ -165,12 +183,12 @@ async def scan(hub: TaskHub, memory: Memory) -> dict[str, int]:
             suspect = waiting.popleft()
             memory.looking_at(suspect.instance_id)
             counts["scanned"] += 1
-            finding, cancelled = await _look_at(hub, suspect, memory, now)
+            finding, cancelled = await _look_at(hub, suspect, memory)
             counts["rewound"] += finding is Finding.REWOUND
             counts["failed"] += finding is Finding.FAILED
             counts["cancelled"] += cancelled
             if finding is Finding.NOTHING and suspect.ended_at < now - SETTLED_AFTER:
-                memory.settle(suspect.instance_id)
+                memory.settle(suspect)
 
     await asyncio.gather(*(look_at_one_after_the_other() for _ in range(AT_ONCE)))
     counts["left"] = len(waiting)
@@ -180,14 +198,17 @@ async def scan(hub: TaskHub, memory: Memory) -> dict[str, int]:
 
 
 async def _suspects(hub: TaskHub, now: datetime) -> list[Suspect]:
-    pages = hub.pages(created_from=now - LOOK_BACK, created_to=now + timedelta(days=1), statuses=_STATUSES)
-    return [suspect async for page in pages for row in page if (suspect := suspect_of(row, now)) is not None]
+    found = []
+    for statuses, look_back in LOOK_BACK.items():
+        pages = hub.pages(created_from=now - look_back, created_to=now + timedelta(days=1), statuses=statuses)
+        found += [suspect async for page in pages for row in page if (suspect := suspect_of(row, now)) is not None]
+    return found
 
 
-async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory, now: datetime) -> tuple[Finding, int]:
+async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple[Finding, int]:
     """Heal the instance or stop its runs; return what was found, and how many runs were cancelled."""
     try:
-        return await asyncio.wait_for(_heal_or_stop(hub, suspect, memory, now), LOOK_SECONDS)
+        return await asyncio.wait_for(_heal_or_stop(hub, suspect, memory), LOOK_SECONDS)
     except Exception as error:  # noqa: BLE001 - one bad thread must not keep the others' runs alive
         log_event(
             _log,
@@ -200,21 +221,34 @@ async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory, now: datetime
         return Finding.FAILED, 0
 
 
-async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory, now: datetime) -> tuple[Finding, int]:
-    if stands_still(suspect.payload, now):
+async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple[Finding, int]:
+    now = datetime.now(UTC)
+    whole = await hub.whole(suspect.instance_id)
+    history = whole.get("historyEvents")
+    if may_stand_still(suspect.payload, now):
+        if waits_for_a_timer(history, now) or not memory.stood_still_before(suspect, now):
+            return Finding.GOES_ON, 0
         await hub.terminate(suspect.instance_id, NOT_BROUGHT_BACK)
         log_event(
             _log, "agent_run.not_rewound", level=logging.ERROR, instance_id=suspect.instance_id, error="stands still"
         )
-    healable = may_be_rewound(suspect.payload, now) and memory.may_rewind(suspect)
-    whole = await hub.whole(suspect.instance_id) if healable or suspect.thread_id is None else {}
-    history = whole.get("historyEvents")
-    if healable and not was_rewound(history) and not undecodable_event(history) and await _rewind(hub, suspect, memory):
+    elif _is_to_be_rewound(suspect, history, memory, now) and await _rewind(hub, suspect, memory):
         return Finding.REWOUND, 0
-    traces = traces_of(whole) if suspect.thread_id is None else Traces(suspect.instance_id, (suspect.thread_id,))
+    traces = traces_of({"instanceId": suspect.instance_id, **whole})
+    if suspect.thread_id is not None:
+        traces = Traces(traces.instance_id, (suspect.thread_id,))
     # Foundry is called in a thread: its client blocks, and this function shares the loop with all others.
     cancelled = await asyncio.to_thread(cancel_runs_of, traces)
     return (Finding.CANCELLED if cancelled else Finding.NOTHING), cancelled
+
+
+def _is_to_be_rewound(suspect: Suspect, history: Any, memory: Memory, now: datetime) -> bool:
+    return (
+        may_be_rewound(suspect.payload, now)
+        and memory.may_rewind(suspect)
+        and not was_rewound(history)
+        and not undecodable_event(history)
+    )
 
 
 async def _rewind(hub: TaskHub, suspect: Suspect, memory: Memory) -> bool:
@@ -235,10 +269,11 @@ def suspect_of(payload: Mapping[str, Any], now: datetime) -> Suspect | None:
     """Return what an instance may have left behind, from its Durable status payload; None if nothing."""
     if payload.get("name") != ORCHESTRATOR:
         return None
-    if payload.get("runtimeStatus") == "Pending" and not stands_still(payload, now):
-        return None
     custom = read_custom_status(payload.get("customStatus"))
-    if custom is not None and not died_with_its_worker(payload):
+    if payload.get("runtimeStatus") == "Pending":
+        if not may_stand_still(payload, now):
+            return None
+    elif custom is not None and not died_with_its_worker(payload):
         # The step that the custom status shows, and the one after it, may have been executed although the instance was
         # terminated.
         started = custom.run_requested or custom.step in {"create_message", "create_run"}

@@ -57,8 +57,9 @@ class FakeHub:
 
     async def pages(self, **query: Any) -> AsyncIterator[list[dict[str, Any]]]:
         self.queries.append(query)
-        for n in range(0, len(self.payloads), 3):
-            yield self.payloads[n : n + 3]
+        rows = [p for p in self.payloads if p["runtimeStatus"] in query["statuses"]]
+        for n in range(0, len(rows), 3):
+            yield rows[n : n + 3]
 
     async def whole(self, instance_id: str) -> dict[str, Any]:
         return self.wholes.get(instance_id, {})
@@ -243,10 +244,11 @@ def boom() -> int:
 def test_the_scan_asks_for_terminated_and_failed_instances_of_the_last_hours() -> None:
     hub = FakeHub()
     asyncio.run(scan(hub, Memory()))
-    [query] = hub.queries
-    assert set(query["statuses"]) == {"Terminated", "Failed", "Pending"}
-    assert abs(query["created_from"] - (datetime.now(UTC) - LOOK_BACK)) < timedelta(minutes=1)
-    assert query["created_to"] > datetime.now(UTC)
+    assert {tuple(q["statuses"]) for q in hub.queries} == {("Terminated",), ("Failed", "Pending")}
+    for query in hub.queries:
+        back = LOOK_BACK[tuple(query["statuses"])]
+        assert abs(query["created_from"] - (datetime.now(UTC) - back)) < timedelta(minutes=1)
+        assert query["created_to"] > datetime.now(UTC)
 
 
 def test_one_failure_keeps_no_other_run_from_being_cancelled(
@@ -529,20 +531,69 @@ def test_a_rewind_that_the_platform_does_not_take_is_tried_again(monkeypatch: py
     assert foundry.asked == []
 
 
+def rewound_row(minutes: float, **custom: Any) -> dict[str, Any]:
+    return {**ended(minutes_ago=minutes, **custom), "runtimeStatus": "Pending", "output": DEAD["output"]}
+
+
+def timer(minutes: float) -> dict[str, Any]:
+    moment = datetime.now(UTC) + timedelta(minutes=minutes)
+    return {"EventType": "TimerCreated", "FireAt": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+
+
 @pytest.mark.parametrize(
-    ("minutes", "retrying", "stands"),
-    [(9, None, False), (11, None, True), (11, "rate_limited", False), (121, "rate_limited", True)],
+    ("minutes", "custom", "history", "stands"),
+    [
+        (9, {}, [], False),
+        (11, {}, [], True),
+        (11, {"run_id": None, "run_state": None, "run_requested": False, "step": "create_thread"}, [], True),
+        (11, {"run_state": "completed", "step": "get_response"}, [], True),
+        (11, {"thread_id": None, "run_state": None}, [], True),
+        (11, {"retrying": "rate_limited"}, [timer(180)], False),
+        (200, {"retrying": "rate_limited"}, [timer(180)], False),
+        (11, {}, [timer(-5)], False),
+        (15, {}, [timer(-11)], True),
+    ],
 )
 def test_a_rewound_instance_that_stands_still_is_ended_and_its_run_stopped(
-    minutes: float, retrying: str | None, stands: bool, monkeypatch: pytest.MonkeyPatch
+    minutes: float, custom: dict[str, Any], history: list[Any], stands: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    foundry = FakeFoundry(monkeypatch)
-    waiting = {**ended(minutes_ago=minutes, retrying=retrying), "runtimeStatus": "Pending", "output": DEAD["output"]}
+    monkeypatch.setattr(orphaned_runs, "STILL_FOR", timedelta(0))
+    monkeypatch.setattr(orphaned_runs, "cancel_runs_of", lambda traces: 1)
     new = {**ended("i2", minutes_ago=minutes), "runtimeStatus": "Pending", "customStatus": None, "output": None}
-    hub = FakeHub(waiting, new)
-    asyncio.run(scan(hub, Memory()))
+    hub = FakeHub(rewound_row(minutes, **custom), new, i1={"historyEvents": history})
+    counts = asyncio.run(scan(hub, Memory()))
     assert hub.terminated == ([("i1", NOT_BROUGHT_BACK)] if stands else [])
-    assert foundry.asked == (["i1"] if stands else [])
+    assert counts["cancelled"] == int(stands)
+
+
+def test_one_look_is_not_enough_to_end_what_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app may have been down, and what the instance waits for may be on its way."""
+    FakeFoundry(monkeypatch)
+    hub, memory = FakeHub(rewound_row(11)), Memory()
+    asyncio.run(scan(hub, memory))
+    assert hub.terminated == []
+    monkeypatch.setattr(orphaned_runs, "STILL_FOR", timedelta(0))
+    asyncio.run(scan(hub, memory))
+    assert len(hub.terminated) == 1
+
+
+def test_an_instance_that_was_started_again_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    foundry, memory = FakeFoundry(monkeypatch), Memory()
+    foundry.otherwise = lambda: 0
+    hub = FakeHub({**ended(minutes_ago=60), "createdTime": "2026-11-21T10:00:00Z"})
+    for _ in range(2):
+        asyncio.run(scan(hub, memory))
+    assert foundry.asked == ["i1"]
+    hub.payloads = [{**ended(minutes_ago=30), "createdTime": "2026-11-21T11:00:00Z"}]
+    asyncio.run(scan(hub, memory))
+    assert foundry.asked == ["i1", "i1"]
+
+
+def test_the_run_of_a_restarted_copy_carries_the_stamp_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    foundry = FakeFoundry(monkeypatch)
+    hub = FakeHub(ended("copy"), copy={"input": {"progress": {"instance_id": "orig", "thread_id": "thread_1"}}})
+    asyncio.run(scan(hub, Memory()))
+    assert foundry.asked == ["orig"]
 
 
 def test_a_null_custom_status_leaves_input_and_history_to_tell_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
