@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -26,10 +27,11 @@ from contracts.activities import (
     RunRef,
     SubmitToolOutputs,
     ThreadRef,
+    Timed,
 )
 from contracts.runs import Answer, RunSnapshot, RunState
 from contracts.wire import to_wire
-from foundry.errors import FoundryError, ThreadBusyError, ThreadInUseError
+from foundry.errors import FoundryError, ThreadBusyError, ThreadInUseError, TimeIsOverError
 from foundry.service import AgentService
 from policy import policy_for
 from settings import Settings
@@ -44,10 +46,14 @@ class AgentCalls:
     service: AgentService
     settings: Settings
     locks: LockByName
+    now: datetime
+    """When the activity began, UTC."""
 
     def create_thread(self, wanted: CreateThread) -> ThreadRef:
         """Create the thread. A first one that nobody knows of stays behind empty, which is harmless."""
         known = self.service.find_thread(wanted.stamp) if wanted.repeated else None
+        if known is None:
+            self._in_time(wanted)
         return ThreadRef(thread_id=known or self.service.create_thread(wanted.stamp))
 
     def create_message(self, wanted: CreateMessage) -> MessageRef:
@@ -63,6 +69,7 @@ class AgentCalls:
                     f"instance {waiting} has posted its message on thread {wanted.thread_id} and starts its run next",
                     waiting_instance=waiting,
                 )
+            self._in_time(wanted)
             created = self.service.create_message(wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp)
         return MessageRef(message_id=created)
 
@@ -73,6 +80,7 @@ class AgentCalls:
         policy_for(self.settings, agent_id=wanted.agent_id, timeout_seconds=None)
         if known := self.service.find_run(wanted.thread_id, wanted.stamp):
             return bounded_run(known)
+        self._in_time(wanted)
         options: dict[str, Any] = to_wire(wanted.options)
         try:
             run = self.service.create_run(wanted.thread_id, wanted.agent_id, options, wanted.metadata, wanted.stamp)
@@ -83,6 +91,13 @@ class AgentCalls:
                 raise
             run = known
         return bounded_run(run)
+
+    def _in_time(self, wanted: Timed) -> None:
+        """Raise an error where the orchestration's time is over: an activity may run long after it was asked for, since
+        a host that dies gives it back. What was created before that is adopted all the same.
+        """
+        if wanted.until is not None and self.now >= wanted.until:
+            raise TimeIsOverError("the run's time was over before this could be created")
 
     def get_run(self, ref: RunRef) -> RunSnapshot:
         """Look at the run; a completed one brings its answer along, so that nobody waits for one more activity."""

@@ -100,8 +100,9 @@ def _at_foundry(call: Callable[[AgentCalls, Asked], Wire]) -> Callable[[Settings
     """Return the call, given this worker's connection and locks, and the time it has."""
 
     def act(settings: Settings, wanted: Asked) -> Wire:
-        service = agent_service(settings).within(seconds_for(wanted, datetime.now(UTC)))
-        return call(AgentCalls(service, settings, _thread_locks), wanted)
+        now = datetime.now(UTC)
+        service = agent_service(settings).within(seconds_for(wanted, now))
+        return call(AgentCalls(service, settings, _thread_locks, now), wanted)
 
     return act
 

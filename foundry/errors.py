@@ -8,6 +8,7 @@
     ├── ThreadBusyError          another run is active on the thread; names it where Foundry does
     ├── ThreadInUseError         another message is being posted on the thread by this worker
     ├── RateLimitedError         (429)
+    ├── TimeIsOverError          nothing was sent: the orchestration's deadline has passed
     ├── TooManyToolCallsError    the run asks for more at once than can be passed on
     ├── ResponseTooLargeError    the answer is larger than can be passed on; it stays in Foundry
     ├── UnavailableError         Foundry is down or slow (408, 5xx)
@@ -102,6 +103,12 @@ class RateLimitedError(FoundryError):
 
     code = ErrorCode.RATE_LIMITED
     retryable = True
+
+
+class TimeIsOverError(FoundryError):
+    """The orchestration's deadline has passed: nothing is created any more."""
+
+    code = ErrorCode.TIMEOUT
 
 
 class TooManyToolCallsError(FoundryError):

@@ -11,7 +11,7 @@ from typing import Any
 from contracts.wire import SDK_MARKERS
 
 _DEEPEST = 32
-_MOST_NUMBERS = 32
+_MOST_NUMBERS = 16
 _LATEST = 2**33
 """In Unix seconds: the year 2242."""
 

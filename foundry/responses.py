@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.codes import ErrorCode
 from foundry import errors
 
 _BUSY_WITH_MESSAGE = re.compile(r"can't add messages to (\w+) while a run (\w+) is active", re.IGNORECASE)
@@ -113,7 +114,7 @@ def error_of(
         case 400 if not _error_object(body):
             return errors.UnreadableRefusalError(text, summary=where)
         case _:
-            return errors.InvalidInputError(text, code=_code(body) or "invalid_request", summary=where)
+            return errors.InvalidInputError(text, code=_code(body) or ErrorCode.INVALID_REQUEST, summary=where)
 
 
 def retry_after_seconds(headers: Mapping[str, str], message: str = "") -> float | None:

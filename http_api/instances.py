@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,17 +38,18 @@ async def read_document(client: df.DurableOrchestrationClient, instance_id: str)
         message = f"there is no run with the instance id {instance_id[:100]!r}"
         raise ApiError(404, ErrorCode.NOT_FOUND, message, target="instance_id")
     payload: dict[str, Any] = status.to_json()
-    history = await _history(client, instance_id) if recovery.ended_by_the_platform(payload) else None
-    return status_document(payload, datetime.now(UTC), history)
+    whole = await _whole(client, instance_id) if recovery.ended_by_the_platform(payload) else {}
+    payload = {**payload, "version": whole.get("version")}  # the SDK drops it
+    return status_document(payload, datetime.now(UTC), whole.get("historyEvents"))
 
 
-async def _history(client: df.DurableOrchestrationClient, instance_id: str) -> Any:
-    """Return the events that tell why the platform ended the instance; None where it does not say."""
+async def _whole(client: df.DurableOrchestrationClient, instance_id: str) -> Mapping[str, Any]:
+    """Return what tells why the platform ended the instance; empty where it does not say."""
     try:
-        return (await TaskHub(client).whole(instance_id)).get("historyEvents")
+        return await TaskHub(client).whole(instance_id)
     except (TaskHubError, aiohttp.ClientError, TimeoutError) as error:
         _log.warning("the history of instance %s could not be read: %s", instance_id, type(error).__name__)
-        return None
+        return {}
 
 
 async def deliver(

@@ -97,9 +97,10 @@ def _output(output: Any, status: Status) -> Any:
             return from_wire(Outcome, output)
         except msgspec.ValidationError:
             return output
-    if not isinstance(output, str) or _FAILURE.match(output):
+    if not isinstance(output, str):
         return output
-    return output.split("\n", 1)[0][:_LONGEST_FOREIGN_OUTPUT]
+    found = _FAILURE.match(output)
+    return output if found and found["code"] else output.split("\n", 1)[0][:_LONGEST_FOREIGN_OUTPUT]
 
 
 def _error(status: Status, shown: CustomStatus, output: Any, *, died: bool) -> RunError | None:

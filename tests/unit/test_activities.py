@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import threading
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -144,7 +145,7 @@ def run(name, message, kind):
     if hasattr(AgentCalls, name):
 
         def call(settings, wanted):
-            return getattr(AgentCalls(_given["service"], settings, _given["locks"]), name)(wanted)
+            return getattr(AgentCalls(_given["service"], settings, _given["locks"], datetime.now(UTC)), name)(wanted)
 
         wire = foundry_calls.perform(name, type(message), payload, call)
     else:
@@ -514,3 +515,24 @@ def test_two_activities_on_one_thread_do_not_post_at_once(service):
     results.append(run("create_message", MESSAGE, MessageRef))
     assert len(service.posted("message")) == 1
     assert {r.value.message_id for r in results} == {"message_1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "kind", "made"),
+    [
+        ("create_thread", CreateThread(stamp=STAMP), ThreadRef, "thread"),
+        ("create_message", MESSAGE, MessageRef, "message"),
+        ("create_run", NEW_RUN, RunSnapshot, "run"),
+    ],
+)
+def test_nothing_is_created_once_the_runs_time_is_over(service, name, message, kind, made):
+    """A host that dies gives its activities back, minutes later. What was created before is adopted all the same."""
+    late = msgspec.structs.replace(message, until=datetime.now(UTC) - timedelta(minutes=5))
+    result = run(name, late, kind)
+    assert (result.failure.code, result.failure.retryable) == ("timeout", False)
+    assert service.posted(made) == []
+    run(name, msgspec.structs.replace(message, until=datetime.now(UTC) + timedelta(minutes=5)), kind)
+    assert len(service.posted(made)) == 1
+    if name == "create_thread":
+        late = msgspec.structs.replace(late, repeated=True)
+    assert run(name, late, kind).value is not None

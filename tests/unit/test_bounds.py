@@ -85,7 +85,9 @@ def test_of_usage_the_numbers_are_kept():
     assert numbers(usage) == {"total_tokens": 5, "details": {"cached_tokens": 2}}
     assert numbers("x") is None
     assert len(json.dumps(numbers({f"k{n}" * 100: 2**60 for n in range(1000)}))) == 2
-    assert len(numbers({f"k{n}": n for n in range(1000)}) or {}) == 32
+    assert len(numbers({f"k{n}": n for n in range(1000)}) or {}) == 16
+    wide = {f"k{n}" * 20: {f"i{m}" * 20: 2**52 for m in range(100)} for n in range(100)}
+    assert len(json.dumps(numbers(wide))) < 32_000
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_what_the_run_waits_for_shows_while_it_waits():
         ),
         ("Orchestrator function 'agent_run' failed: server_error: a: b", "server_error", "a: b"),
         ("Orchestrator function 'agent_run' failed: DeploymentNotFound: x", "DeploymentNotFound", "x"),
-        ("Orchestrator function 'agent_run' failed: two\nlines \n", "failed", "two\nlines"),
+        ("Orchestrator function 'agent_run' failed: two\nlines \n", "failed", "two"),
         ("Orchestrator function 'agent_run' failed: ", "failed", ""),
     ],
 )
