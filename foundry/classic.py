@@ -33,6 +33,7 @@ from foundry.service import MessageSearch
 from foundry.transport import Transport, path_id
 
 _PAGE = 100
+_SMALL_PAGE = 10
 _MOST_PAGES = 20
 """Of agents: two thousand of them."""
 
@@ -192,7 +193,7 @@ class ClassicAgentService:
         params: dict[str, str | int] = {"limit": _PAGE, "order": "desc", **filters}
         cursors: set[str] = set()
         for _ in range(most):
-            page = self._transport.get(path, **params)
+            page = self._page(path, params)
             items = _items(page)
             yield from items
             cursor = page.get("last_id") or (items[-1].get("id") if items else None)
@@ -200,6 +201,18 @@ class ClassicAgentService:
                 return
             cursors.add(cursor)
             params["after"] = cursor
+
+    def _page(self, path: str, params: dict[str, str | int]) -> dict[str, Any]:
+        """Return a page; a smaller one, from then on, where a hundred items are too large to be read: messages may have
+        a megabyte each.
+        """
+        try:
+            return self._transport.get(path, **params)
+        except errors.OversizedAnswerError:
+            if params["limit"] == _SMALL_PAGE:
+                raise
+            params["limit"] = _SMALL_PAGE
+            return self._transport.get(path, **params)
 
 
 def _thread(thread_id: str) -> str:

@@ -141,7 +141,7 @@ class EntraToken:
             if unreachable or self._had_one or (_on_azure() and not _REFUSED.search(reason)):
                 raise ConnectionFailedError(f"no Entra token now: {reason}", code=ErrorCode.TOKEN_UNAVAILABLE) from None
             raise AuthenticationError(
-                f"no Entra token for {SCOPE}: {reason}. On Azure give the app a managed identity and set "
+                f"no Entra token for {SCOPE}: {reason.rstrip('.')}. On Azure give the app a managed identity and set "
                 "AZURE_CLIENT_ID; on a developer's machine run 'az login' or set FOUNDRY_ACCESS_TOKEN",
                 code=ErrorCode.NO_TOKEN,
             ) from None

@@ -14,6 +14,7 @@
     ├── UnavailableError         Foundry is down or slow (408, 5xx)
     ├── ConnectionFailedError    no answer, or none within the timeout: the request may have taken effect
     └── BadResponseError         an answer that is none: the request may have taken effect
+        ├── OversizedAnswerError     an answer of more bytes than are read
         └── UnreadableRefusalError   a 400 whose reason was lost on its way
 
 Messages say what to do, and never contain a token or a body of ours.
@@ -142,6 +143,12 @@ class BadResponseError(FoundryError):
 
     code = ErrorCode.BAD_RESPONSE
     retryable = True
+
+
+class OversizedAnswerError(BadResponseError):
+    """An answer without end. Asking for the same again is no use."""
+
+    retryable = False
 
 
 class UnreadableRefusalError(BadResponseError):

@@ -15,6 +15,7 @@ import msgspec
 
 from contracts.codes import ErrorCode
 from foundry import errors
+from foundry.quotes import without_quotes
 
 _BUSY_WITH_MESSAGE = re.compile(r"can't add messages to (\w+) while a run (\w+) is active", re.IGNORECASE)
 _BUSY_WITH_RUN = re.compile(r"(\w+) already has an active run (\w+?)\b", re.IGNORECASE)
@@ -68,12 +69,12 @@ def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
 
 
 def error_of(
-    status: int, headers: Mapping[str, str], body: bytes, *, what: str, secrets: Sequence[str] = ()
+    status: int, headers: Mapping[str, str], body: bytes, *, what: str, secrets: Sequence[str] = (), request: Any = None
 ) -> errors.FoundryError:
     """Return the error that an answer stands for. `what` names the call for the message, such as `POST /threads`.
 
     `secrets`, where the service quotes them, are left out of what is written, not of what is understood: a short one
-    may be part of any word.
+    may be part of any word. So is what it quotes of the request's own body, `request`: that may be a prompt.
     """
     detail = _detail(body)
     request_id = headers.get("x-request-id") or headers.get("apim-request-id")
@@ -81,6 +82,7 @@ def error_of(
     shown = detail
     for secret in sorted(secrets, key=len, reverse=True):
         shown, where = shown.replace(secret, "<token>"), where.replace(secret, "<token>")
+    shown = without_quotes(shown[: 2 * _LONGEST_EXCERPT], request)
     text = f"{where}: {shown[:_LONGEST_EXCERPT]}" if detail else where
     retry_after = retry_after_seconds(headers, detail)
     if busy := _BUSY_WITH_MESSAGE.search(detail) or _BUSY_WITH_RUN.search(detail):
@@ -90,14 +92,14 @@ def error_of(
     match status:
         case 401:
             return errors.AuthenticationError(
-                f"{text}. Foundry's agent endpoints take Entra tokens of scope "
+                f"{text.rstrip('.')}. Foundry's agent endpoints take Entra tokens of scope "
                 "https://ai.azure.com/.default, never API keys: check the app's identity "
                 "(AZURE_CLIENT_ID), or FOUNDRY_ACCESS_TOKEN on a developer's machine",
                 summary=where,
             )
         case 403:
             return errors.PermissionDeniedError(
-                f"{text}. The app's identity needs the role 'Foundry User' on the project; "
+                f"{text.rstrip('.')}. The app's identity needs the role 'Foundry User' on the project; "
                 "a new assignment takes some minutes",
                 summary=where,
             )

@@ -147,7 +147,9 @@ class Transport:
             if tokens[1] != tokens[0]:
                 answer = self._send(request, tokens[1], what)
         if not 200 <= answer.status < 300:
-            raise responses.error_of(answer.status, answer.headers, answer.body, what=what, secrets=tokens)
+            raise responses.error_of(
+                answer.status, answer.headers, answer.body, what=what, secrets=tokens, request=body
+            )
         parsed = responses.parse_json(answer.body)
         if not isinstance(parsed, dict):
             raise errors.BadResponseError(f"{what} answered {answer.status} without a JSON object")
@@ -174,7 +176,7 @@ class Transport:
             # The text of the library's exception holds the URL with its query; its type says enough.
             raise errors.ConnectionFailedError(f"{what} failed: {type(error).__name__}") from None
         except BodyTooLargeError:
-            raise errors.BadResponseError(f"{what} answered with more than {MOST_BYTES:,} bytes") from None
+            raise errors.OversizedAnswerError(f"{what} answered with more than {MOST_BYTES:,} bytes") from None
         return _Answer(answer.status_code, answer.headers, body)
 
     def _session(self) -> requests.Session:

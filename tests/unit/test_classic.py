@@ -21,6 +21,7 @@ from contracts.runs import (
 )
 from contracts.wire import to_wire
 from foundry import errors
+from foundry.bodies import MOST_BYTES
 from foundry.service import MessageSearch
 from tests.unit.scripted import STAMP, no_deadline, raised_by, reply, service_of
 
@@ -686,3 +687,15 @@ def test_an_id_that_is_none_is_a_bad_answer(bad):
     for call in (lambda s: s.create_message(THREAD, "x", {}, STAMP), lambda s: s.create_thread(STAMP)):
         service, _ = service_of(reply(200, {"id": bad}))
         assert isinstance(raised_by(lambda call=call, s=service: call(s)), errors.BadResponseError)
+
+
+def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones():
+    """A hundred messages of 250,000 characters are more than is read of an answer."""
+    big = reply(200, b'{"data": [], "x": "' + b"x" * MOST_BYTES + b'"}')
+    service, network = service_of(big, page([stamped("m1")]))
+    assert service.find_message(THREAD, STAMP).message_id == "m1"
+    assert [query(r)["limit"] for r in network.requests] == ["100", "10"]
+    service, network = service_of(big, big)
+    error = raised_by(lambda: service.find_message(THREAD, STAMP))
+    assert isinstance(error, errors.OversizedAnswerError)
+    assert (error.code, error.retryable) == ("bad_response", False)

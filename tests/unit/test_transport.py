@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import json
 import socket
 import sys
 import threading
@@ -472,8 +473,8 @@ def test_a_compressed_answer_is_read():
 @pytest.mark.parametrize(
     ("body", "encoding", "kind"),
     [
-        (gzipped(MOST_BYTES), "gzip", errors.BadResponseError),
-        (b'{"a": "' + b"x" * MOST_BYTES + b'"}', "identity", errors.BadResponseError),
+        (gzipped(MOST_BYTES), "gzip", errors.OversizedAnswerError),
+        (b'{"a": "' + b"x" * MOST_BYTES + b'"}', "identity", errors.OversizedAnswerError),
         (gzipped(1000, wrapped=2), "gzip, gzip", errors.ConnectionFailedError),
         (gzipped(1000)[:-20], "gzip", errors.ConnectionFailedError),
         (gzipped(1000), "br", errors.ConnectionFailedError),
@@ -503,3 +504,25 @@ def test_what_inflates_to_gigabytes_takes_no_memory():
     size, grown_kilobytes = run_python(BOMB)
     assert size < 2_000_000
     assert grown_kilobytes < 60_000
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("The message 'PROMPT-7f3a' is bad", "The message '\u2026' is bad"),
+        ("invalid: a long prompt of many words, cut h", "invalid: \u2026"),
+        ("No assistant found with id 'asst_1'", "No assistant found with id 'asst_1'"),
+        ("the output SECRET-OUT does not fit", "the output \u2026 does not fit"),
+    ],
+)
+def test_what_the_service_quotes_of_the_request_is_left_out(said, left):
+    body = {
+        "assistant_id": "asst_1",
+        "content": ["PROMPT-7f3a", "a long prompt\n of  many words, cut here and there"],
+        "tool_outputs": [{"output": "SECRET-OUT"}],
+    }
+    refusal = json.dumps({"error": {"code": "x", "message": said}}).encode()
+    transport, _ = transport_of(reply(400, refusal))
+    error = raised_by(lambda: transport.post("/threads/t/messages", body))
+    assert error.message.endswith(f": {left}")
+    assert error.code == "x"
