@@ -9,22 +9,16 @@ from typing import Any
 import msgspec
 
 from contracts.codes import ErrorCode
-from contracts.request import MAX_MESSAGE_CHARACTERS, MAX_METADATA_PAIRS, AgentRunRequest, RunOptions
+from contracts.request import AgentRunRequest, RunOptions
 from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
 from contracts.wire import Wire, from_wire
-from validation.field_errors import FieldError, InvalidRequestError
+from validation.expected import expected, must_be
+from validation.field_errors import MOST_NAMED, FieldError, InvalidRequestError, shown_name
 from validation.fitness import unfit
+from validation.misfits import misfits
+from validation.near_names import no_field
 
-_EXPECTED = {
-    "agent_id": "an agent's id such as asst_abc123 (GET /api/agents lists them): letters, digits, _ and -, at most 128",
-    "thread_id": "a thread's id such as thread_abc123: letters, digits, _ and -, at most 128",
-    "user_message": f"a text that is not blank, of at most {MAX_MESSAGE_CHARACTERS:,} characters",
-    "timeout_seconds": "a whole number of seconds, at least 1",
-    "if_thread_busy": "'wait' or 'fail'",
-    "idempotency_key": "a text of 1 to 200 visible ASCII characters",
-    "run_options": f"an object with any of: {', '.join(RunOptions.__struct_fields__)}",
-    "metadata": f"an object of at most {MAX_METADATA_PAIRS} texts (keys up to 64 characters, values up to 512)",
-}
+_OPTIONS = "run_options."
 
 _INTEGERS = ("timeout_seconds", "max_prompt_tokens", "max_completion_tokens")
 
@@ -46,7 +40,7 @@ def parse_request(given: Any) -> AgentRunRequest:
         raise InvalidRequestError(
             [FieldError(code=ErrorCode.INVALID_TYPE, message="must be a JSON object", target="body")]
         )
-    errors = [_unknown(name, "", AgentRunRequest) for name in given if name not in AgentRunRequest.__struct_fields__]
+    errors = _unknown_fields(given, AgentRunRequest, "")
     fields = {name: value for name, value in _with_whole_numbers(given).items() if value is not None}
     if isinstance(fields.get("run_options"), Mapping):
         fields["run_options"] = _with_whole_numbers(fields["run_options"])
@@ -60,11 +54,8 @@ def parse_request(given: Any) -> AgentRunRequest:
         elif name in types:
             errors += _field_errors(name, value, types[name])
     if "user_message" not in fields:
-        errors.append(
-            FieldError(
-                code=ErrorCode.REQUIRED, message=f"is required: {_EXPECTED['user_message']}", target="user_message"
-            )
-        )
+        message = f"is required: {expected(types['user_message'])}"
+        errors.append(FieldError(code=ErrorCode.REQUIRED, message=message, target="user_message"))
     if errors:
         raise InvalidRequestError(sorted(errors, key=lambda e: e.target))
     return from_wire(AgentRunRequest, fields)
@@ -72,20 +63,25 @@ def parse_request(given: Any) -> AgentRunRequest:
 
 def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:
     if name == "user_message" and isinstance(value, str) and not value.strip():
-        return [FieldError(code=ErrorCode.BLANK, message=f"must be {_EXPECTED[name]}", target=name)]
+        return [FieldError(code=ErrorCode.BLANK, message=must_be(kind, value), target=name)]
     if name == "metadata" and isinstance(value, Mapping):
         reserved = [k for k in value if k in (METADATA_INSTANCE, METADATA_OPERATION)]
         if reserved:
             return [
-                FieldError(code=ErrorCode.RESERVED, message="this key is the app's own", target=f"metadata.{k}")
+                FieldError(code=ErrorCode.RESERVED, message="is a key of the app's own", target=f"metadata.{k}")
                 for k in reserved
             ]
-    if problems := unfit(value, name):
+    return _misfit(name, value, kind)
+
+
+def _misfit(target: str, value: Any, kind: Any) -> list[FieldError]:
+    """Return the first thing that is wrong with the value of a field."""
+    if problems := unfit(value, target):
         return problems
     try:
         from_wire(kind, value)
-    except msgspec.ValidationError as error:
-        return [FieldError(code=ErrorCode.INVALID, message=f"must be {_EXPECTED[name]} ({error})", target=name)]
+    except msgspec.ValidationError:
+        return misfits(kind, value, target)[:1]
     return []
 
 
@@ -97,23 +93,26 @@ def _with_whole_numbers(fields: Mapping[Any, Any]) -> dict[Any, Any]:
 
 def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:
     types = _types_of(RunOptions)
-    errors = []
+    errors = _unknown_fields(options, RunOptions, _OPTIONS)
     for name, value in options.items():
-        target = f"run_options.{name}"
-        if name not in types:
-            errors.append(_unknown(name, "run_options.", RunOptions))
-        elif problems := unfit(value, target):
-            errors += problems
-        else:
-            try:
-                from_wire(types[name], value)
-            except msgspec.ValidationError as error:
-                errors.append(FieldError(code=ErrorCode.INVALID, message=str(error), target=target))
+        if name in types:
+            errors += _misfit(f"{_OPTIONS}{name}", value, types[name])
     return errors
 
 
-def _unknown(name: Any, prefix: str, kind: type[Wire]) -> FieldError:
-    known = ", ".join(kind.__struct_fields__)
-    return FieldError(
-        code=ErrorCode.UNKNOWN_FIELD, message=f"is not a field; known fields: {known}", target=f"{prefix}{name}"[:200]
-    )
+def _unknown_fields(given: Mapping[Any, Any], kind: type[Wire], prefix: str) -> list[FieldError]:
+    unknown = [name for name in given if name not in kind.__struct_fields__]
+    errors = [_unknown(f"{prefix}{shown_name(name)}", _no_field(name, kind)) for name in unknown[:MOST_NAMED]]
+    if len(unknown) > MOST_NAMED:
+        errors.append(_unknown(prefix.rstrip(".") or "body", f"has {len(unknown) - MOST_NAMED:,} more unknown fields"))
+    return errors
+
+
+def _unknown(target: str, message: str) -> FieldError:
+    return FieldError(code=ErrorCode.UNKNOWN_FIELD, message=message, target=target)
+
+
+def _no_field(name: Any, kind: type[Wire]) -> str:
+    request = AgentRunRequest.__struct_fields__
+    options = [f"{_OPTIONS}{option}" for option in RunOptions.__struct_fields__]
+    return no_field(name, options, request) if kind is RunOptions else no_field(name, request, options)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -14,11 +15,12 @@ import msgspec
 from contracts.codes import ErrorCode
 from contracts.runs import PendingCall, ToolAnswer
 from contracts.wire import from_wire
-from validation.field_errors import FieldError
+from validation.field_errors import FieldError, shown_name
 from validation.fitness import unfit
+from validation.misfits import misfits
 
-_MOST_NAMED = 128
-"""So many tool call ids an error names at most: as many as Foundry's runs ask for at once."""
+_ROOM_FOR_IDS = 300
+"""Characters of tool call ids that a message holds; `required_action` lists them all."""
 
 
 def answer_digest(payload: Any) -> str:
@@ -44,12 +46,16 @@ def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[Tool
     try:
         if isinstance(payload, str):
             payload = msgspec.json.decode(payload)
-        if problems := unfit(payload, "body"):
-            return ToolAnswer(), problems
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return ToolAnswer(), [_of_body("must be JSON")]
+    except RecursionError:
+        return ToolAnswer(), [_of_body("is nested too deeply")]
+    if problems := unfit(payload, "body"):
+        return ToolAnswer(), problems
+    try:
         answer = from_wire(ToolAnswer, payload)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
-        expected = "must be an object with tool_outputs [{tool_call_id, output}] or approvals [{tool_call_id, approve}]"
-        return ToolAnswer(), [FieldError(code=ErrorCode.INVALID, message=f"{expected} ({error})", target="body")]
+    except msgspec.ValidationError:
+        return ToolAnswer(), misfits(ToolAnswer, payload, "")
     given = {
         "function": ("tool_outputs", [o.tool_call_id for o in answer.tool_outputs]),
         "approval": ("approvals", [a.tool_call_id for a in answer.approvals]),
@@ -65,6 +71,18 @@ def read_tool_answer(payload: Any, pending: Sequence[PendingCall]) -> tuple[Tool
         }
         for code, bad in bad_ids.items():
             if bad:
-                named = ", ".join(i[:100] for i in bad[:_MOST_NAMED]) + (", ..." if len(bad) > _MOST_NAMED else "")
-                errors.append(FieldError(code=code, message=f"{code} tool call ids: {named}", target=target))
+                errors.append(FieldError(code=code, message=f"{code} tool call ids: {_listed(bad)}", target=target))
     return answer, errors
+
+
+def _of_body(message: str) -> FieldError:
+    return FieldError(code=ErrorCode.INVALID, message=message, target="body")
+
+
+def _listed(ids: Sequence[str]) -> str:
+    """Return as many of the ids as there is room for, and how many there are besides."""
+    names = [shown_name(i) for i in ids[:_ROOM_FOR_IDS]]
+    ends = accumulate(len(name) + len(", ") for name in names)
+    fitting = sum(end <= _ROOM_FOR_IDS for end in ends)
+    more = f" and {len(ids) - fitting:,} more" if fitting < len(ids) else ""
+    return ", ".join(names[:fitting]) + more

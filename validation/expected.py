@@ -1,0 +1,174 @@
+"""What a contract's type expects, in our own words: made from the type, so that nothing is said twice. Pure.
+
+Slow beside a conversion, so it is asked only where something does not fit.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import inspect
+
+from contracts.formats import ID_PATTERN
+
+_PATTERNS = {
+    rf"\A{ID_PATTERN}\Z": "an id of at most 128 letters, digits, _ and -",
+    r"\A[\x21-\x7e]{1,200}\Z": "a text of 1 to 200 visible ASCII characters",
+}
+"""Nobody reads regular expressions. A test finds those of the contracts that have no words here."""
+
+_NOT_BLANK = r"\S"
+
+_HINTS = {"asst_abc123": "; GET /api/agents lists them"}
+"""What stands behind an example."""
+
+_TEXT, _NUMBER, _BOOLEAN, _LIST, _OBJECT, _NULL = "a text", "a number", "a boolean", "a list", "an object", "null"
+
+
+@functools.cache
+def expected(kind: Any) -> str:
+    """Return what a value of this type is, such as "a number from 0 to 2"."""
+    return _words(inspect.type_info(kind))
+
+
+def must_be(kind: Any, value: Any) -> str:
+    """Return the message about a value that does not fit: what it must be and, where that helps, what it is instead."""
+    node = _plain(inspect.type_info(kind))
+    given, most = _kind_of(value), getattr(node, "max_length", None)
+    if given not in _kinds(node):
+        instead = f" ({given} was given)"
+    elif most is not None and len(value) > most:
+        instead = f" ({len(value):,} were given)"
+    else:
+        instead = ""
+    return f"must be {expected(kind)}{instead}"
+
+
+def _words(node: inspect.Type) -> str:
+    match node:
+        case inspect.Metadata():
+            return _described(node)
+        case inspect.UnionType():
+            return " or ".join(_words(each) for each in node.types if not isinstance(each, inspect.NoneType))
+        case inspect.LiteralType() | inspect.EnumType():
+            values = node.values if isinstance(node, inspect.LiteralType) else [each.value for each in node.cls]
+            return " or ".join(f"'{value}'" for value in values)
+        case inspect.StructType():
+            return _fields(node)
+        case inspect.DictType():
+            return _pairs(node)
+        case inspect.ListType() | inspect.VarTupleType():
+            return f"a list{_size(node, 'items')}"
+        case inspect.TupleType():
+            return f"a list of {len(node.item_types)} items"
+        case _:
+            return _scalar(node)
+
+
+def _scalar(node: inspect.Type) -> str:
+    match node:
+        case inspect.StrType(pattern=None):
+            return f"a text{_size(node, 'characters')}"
+        case inspect.StrType(pattern=pattern):
+            return _PATTERNS[pattern or ""]
+        case inspect.IntType():
+            return f"a whole number{_range(node)}"
+        case inspect.FloatType():
+            return f"a number{_range(node)}"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.DateTimeType():
+            return "a time with its time zone, such as 2026-11-21T10:00:00Z"
+        case inspect.AnyType():
+            return "any value"
+        case inspect.NoneType():
+            return _NULL
+        case _:
+            raise NotImplementedError(type(node))
+
+
+def _described(node: inspect.Metadata) -> str:
+    schema, inner = node.extra_json_schema or {}, _plain(node)
+    if not isinstance(inner, inspect.StrType):
+        return _words(node.type)
+    if schema.get("pattern") == _NOT_BLANK:
+        return f"a text that is not blank, of at most {inner.max_length:,} characters"
+    example = next(iter(schema.get("examples", ())), None)
+    return _words(node.type) + (f", such as {example}{_HINTS.get(example, '')}" if example else "")
+
+
+def _fields(node: inspect.StructType) -> str:
+    required = [field.encode_name for field in node.fields if field.required]
+    if required:
+        return f"an object with {' and '.join(required)}"
+    return f"an object with any of: {', '.join(field.encode_name for field in node.fields)}"
+
+
+def _pairs(node: inspect.DictType) -> str:
+    if isinstance(node.value_type, inspect.AnyType):
+        return "an object"
+    return f"an object{_size(node, 'pairs')}, each key {_words(node.key_type)}, each value {_words(node.value_type)}"
+
+
+def _size(node: inspect.StrType | inspect.CollectionType | inspect.DictType, of_what: str) -> str:
+    least, most = node.min_length, node.max_length
+    if most is None:
+        return "" if not least else f" of at least {least:,} {of_what}"
+    return f" of {least:,} to {most:,} {of_what}" if least else f" of at most {most:,} {of_what}"
+
+
+def _range(node: inspect.IntType | inspect.FloatType) -> str:
+    if node.ge is None:
+        return "" if node.le is None else f", at most {node.le:,}"
+    return f", at least {node.ge:,}" if node.le is None else f" from {node.ge:,} to {node.le:,}"
+
+
+def _plain(node: inspect.Type) -> inspect.Type:
+    """Return the type without its description, and without null beside it."""
+    while True:
+        match node:
+            case inspect.Metadata():
+                node = node.type
+            case inspect.UnionType(types=(only, inspect.NoneType()) | (inspect.NoneType(), only)):
+                node = only
+            case _:
+                return node
+
+
+def _kind_of(value: Any) -> str:
+    match value:
+        case None:
+            return _NULL
+        case bool():
+            return _BOOLEAN
+        case int() | float():
+            return _NUMBER
+        case str():
+            return _TEXT
+        case Mapping():
+            return _OBJECT
+        case _:
+            return _LIST
+
+
+def _kinds(node: inspect.Type) -> set[str]:
+    """Return the kinds of JSON values among which those of the type are."""
+    match _plain(node):
+        case inspect.UnionType(types=types):
+            return {kind for each in types for kind in _kinds(each)}
+        case inspect.StructType() | inspect.DictType():
+            return {_OBJECT}
+        case inspect.ListType() | inspect.VarTupleType() | inspect.TupleType():
+            return {_LIST}
+        case inspect.IntType() | inspect.FloatType():
+            return {_NUMBER}
+        case inspect.BoolType():
+            return {_BOOLEAN}
+        case inspect.NoneType():
+            return {_NULL}
+        case inspect.AnyType():
+            return {_TEXT, _NUMBER, _BOOLEAN, _LIST, _OBJECT, _NULL}
+        case _:
+            return {_TEXT}
