@@ -86,6 +86,7 @@ class Answered:
     instance_id: str
     before: Sequence[Action]
     after: Sequence[Action]
+    raised: bool  # the code ended in an exception, in the later one
 
 
 @dataclass(slots=True)
@@ -220,9 +221,10 @@ class Episodes:
         if not answer.read:
             effects.unread.append((row.name, row.instance_id))
             return
-        effects.answered.append(Answered(row.name, row.instance_id, run.answered, answer.actions))
+        raised = answer.error is not None
+        effects.answered.append(Answered(row.name, row.instance_id, run.answered, answer.actions, raised))
         run.answered = answer.actions
-        if run.done_in is None and (answer.is_done or answer.error is not None):
+        if run.done_in is None and (answer.is_done or raised):
             run.done_in = sum(e.kind is Kind.ORCHESTRATOR_STARTED for e in run.events)
 
     def _record(self, run: Run, answer: Answer, outcome: Outcome, effects: Effects, stack: str) -> None:

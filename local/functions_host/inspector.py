@@ -31,7 +31,8 @@ class Inspector:
     def observe(self, effects: Effects) -> None:
         """Check an episode."""
         for answered in effects.answered:
-            self._say(answered.name, answered.instance_id, lint_answers(answered.before, answered.after))
+            found = lint_answers(answered.before, answered.after, raised=answered.raised)
+            self._say(answered.name, answered.instance_id, found)
         for name, instance_id, waiting_for in effects.stalled:
             self._say(name, instance_id, [stall(waiting_for)])
         for name, instance_id in effects.unread:

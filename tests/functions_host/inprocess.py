@@ -94,7 +94,7 @@ class Hub:
 
     def _observe(self, effects: Effects) -> None:
         for answered in effects.answered:
-            self.findings += lint_answers(answered.before, answered.after)
+            self.findings += lint_answers(answered.before, answered.after, raised=answered.raised)
         self.findings += [stall(waiting_for) for *_, waiting_for in effects.stalled]
         self.findings += [unread() for _ in effects.unread]
         for finished in effects.finished:

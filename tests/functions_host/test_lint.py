@@ -14,8 +14,9 @@ from typing import Any
 import azure.durable_functions as df
 import pytest
 
-from local.functions_host.lint import Finding
+from local.functions_host.lint import Finding, lint_answers
 from local.functions_host.lintsource import lint_source
+from local.functions_host.protocol import CallActivity, CallSubOrchestrator, WhenAll
 from tests.functions_host.inprocess import Hub
 
 Context = df.DurableOrchestrationContext
@@ -284,6 +285,32 @@ def does_a_bit_of_everything(context: Context) -> Any:
 )
 def test_a_sound_orchestrator_is_clean(code: Any, drive: Any) -> None:
     assert findings(code, drive) == []
+
+
+def leaves_out_inputs_and_raises(context: Context) -> Any:
+    """Keep what the activities were given out of the failure's text, as the product does."""
+    tasks = [context.call_activity("echo", f"secret {number}") for number in range(2)]
+    try:
+        yield context.task_all(tasks)
+        tasks.append(context.call_activity("fail", "secret"))
+        yield tasks[-1]
+    except Exception:
+        for task in tasks:
+            task.action_repr.input_ = '"left out"'
+        raise
+
+
+def test_inputs_left_out_of_a_failure_are_not_called_non_deterministic() -> None:
+    assert findings(leaves_out_inputs_and_raises) == []
+
+
+@pytest.mark.parametrize("wrapped", [lambda action: action, lambda action: WhenAll((action,))])
+@pytest.mark.parametrize("kind", [CallActivity, lambda *given: CallSubOrchestrator(*given, None, None)])
+def test_where_the_code_raises_names_are_compared_and_inputs_are_not(kind: Any, wrapped: Any) -> None:
+    before, other_input, other_name = (wrapped(kind(*given)) for given in [("a", "1"), ("a", "2"), ("b", "1")])
+    assert lint_answers([before], [other_input], raised=True) == []
+    assert [f.rule for f in lint_answers([before], [other_input], raised=False)] == ["non-deterministic"]
+    assert [f.rule for f in lint_answers([before], [other_name], raised=True)] == ["non-deterministic"]
 
 
 # --- the code itself ---
