@@ -85,6 +85,14 @@ class Answer(Wire, frozen=True, kw_only=True):
     attachments: list[Attachment] = []
 
 
+class Tokens(Wire, frozen=True, kw_only=True):
+    """What a run used, whatever its generation calls it; null where the service does not say."""
+
+    prompt: int | None = None
+    completion: int | None = None
+    total: int | None = None
+
+
 class RunSnapshot(Wire, frozen=True, kw_only=True):
     """A run as the service showed it once. `raw_status` is the service's own word, times are Unix seconds."""
 
@@ -106,6 +114,8 @@ class RunSnapshot(Wire, frozen=True, kw_only=True):
     pending_calls: tuple[PendingCall, ...] = ()
     model: str | None = None
     usage: dict[str, Any] | None = None
+    """The numbers as the service names them."""
+    tokens: Tokens | None = None
     created_at: int | None = None
     started_at: int | None = None
     completed_at: int | None = None

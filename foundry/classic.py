@@ -24,6 +24,7 @@ from contracts.runs import (
     RunSnapshot,
     RunState,
     Stamp,
+    Tokens,
     ToolAnswer,
 )
 from foundry import errors
@@ -314,11 +315,21 @@ def _snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) ->
         else (),
         model=(_optional(run, "model") or "")[:256] or None,
         usage=numbers(run.get("usage")),
+        tokens=_tokens(run.get("usage")),
         created_at=unix_seconds(run.get("created_at")),
         started_at=unix_seconds(run.get("started_at")),
         completed_at=unix_seconds(run.get("completed_at")),
         expires_at=unix_seconds(run.get("expires_at")),
     )
+
+
+def _tokens(usage: Any) -> Tokens | None:
+    found = numbers(usage)
+    if not found:
+        return None
+    values = (found.get(f"{kind}_tokens") for kind in ("prompt", "completion", "total"))
+    prompt, completion, total = (value if isinstance(value, int) else None for value in values)
+    return Tokens(prompt=prompt, completion=completion, total=total)
 
 
 _ANSWERED_BY_US = {"function": ("function", None), "approval": ("mcp", None)}

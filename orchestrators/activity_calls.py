@@ -24,7 +24,7 @@ from contracts.runs import Answer, RunSnapshot
 from contracts.status import Status
 from orchestrators.progress import Progress
 from orchestrators.shown_status import shortened
-from orchestrators.steps import Step, StepFailed, Steps
+from orchestrators.steps import Course, Step, StepFailed, Steps
 from validation.tool_answers import read_tool_answer
 
 _LONGEST_REFUSAL = 300
@@ -156,10 +156,10 @@ def cancel_run(steps: Steps, progress: Progress) -> Step[RunSnapshot | None]:
     return run
 
 
-def terminate_instance(steps: Steps, progress: Progress, reason: str) -> Step[None]:
-    """Ask the platform to terminate this instance."""
+def terminate_instance(steps: Steps, course: Course, reason: str) -> Step[None]:
+    """Ask the platform to terminate this instance; for any orchestrator. Nothing may follow but `wait_for_ever`."""
     wanted = TerminateInstance(instance_id=steps.instance_id, reason=reason)
-    yield from steps.call("terminate_instance", lambda: wanted, type(None), progress)
+    yield from steps.call("terminate_instance", lambda: wanted, type(None), course)
 
 
 def show(steps: Steps, progress: Progress, step: str, status: Status | None = None) -> None:

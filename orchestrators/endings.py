@@ -13,7 +13,7 @@ from typing import Any
 from contracts.activities import Failure
 from contracts.codes import ErrorCode
 from contracts.outcome import Outcome
-from contracts.runs import Answer, RunSnapshot, RunState
+from contracts.runs import Answer, RunSnapshot, RunState, Tokens
 from contracts.status import CustomStatus
 from contracts.wire import to_wire
 from orchestrators import activity_calls
@@ -138,7 +138,7 @@ def _last_status(progress: Progress | None, ending: Ending) -> CustomStatus:
 
 def _ended_event(steps: Steps, progress: Progress | None, ending: Ending) -> dict[str, Any]:
     """Return the fields of the log event `agent_run.ended`."""
-    usage = (progress.usage if progress else None) or {}
+    tokens = (progress.tokens if progress else None) or Tokens()
     failure = ending.failure if isinstance(ending, Failed) else None
     return {
         "instance_id": progress.instance_id if progress else steps.instance_id,
@@ -150,7 +150,9 @@ def _ended_event(steps: Steps, progress: Progress | None, ending: Ending) -> dic
         "run_status": progress.run_status if progress else None,
         "seconds": round((steps.now - progress.started).total_seconds(), 1) if progress else 0.0,
         "polls": progress.polls if progress else 0,
-        **{name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")},
+        "prompt_tokens": tokens.prompt,
+        "completion_tokens": tokens.completion,
+        "total_tokens": tokens.total,
     }
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 from contracts.activities import Failure
 from contracts.formats import Id, Utc
 from contracts.request import AgentRunRequest, RunOptions, RunPolicy
-from contracts.runs import RunSnapshot, RunState, Stamp, composite_run_id
+from contracts.runs import RunSnapshot, RunState, Stamp, Tokens, composite_run_id
 from contracts.status import CustomStatus, Status
 from orchestrators.attempts import Attempts
 from orchestrators.question import Question
@@ -51,7 +51,7 @@ class Progress(msgspec.Struct, kw_only=True):
     run_requested_at: Utc | None = None
     run_state: RunState | None = None
     run_status: Annotated[str, Meta(max_length=64)] | None = None
-    usage: dict[str, Any] | None = None
+    tokens: Tokens | None = None
     polls: int = 0
     question: Question = msgspec.field(default_factory=Question)
 
@@ -77,7 +77,7 @@ class Progress(msgspec.Struct, kw_only=True):
     def saw(self, run: RunSnapshot) -> None:
         """Take over what a look at the run showed."""
         self.run_id, self.run_state, self.run_status = run.run_id, run.state, run.raw_status
-        self.usage = run.usage or self.usage
+        self.tokens = run.tokens or self.tokens
         self.question.saw(run)
 
     def next_run(self) -> None:
