@@ -49,6 +49,7 @@ from orchestrators.run_outcome import Verdict, run_failure, timeout_failure, ver
 from orchestrators.steps import CancelRequested, DeadlinePassed, GenerationFull, Step, StepFailed, Steps
 from validation.cancel_request import read_cancel_reason
 from validation.field_errors import InvalidRequestError
+from validation.misfits import misfits
 from validation.start_request import parse_request
 
 blueprint = df.Blueprint()
@@ -99,8 +100,10 @@ def _validated(steps: Steps) -> Step[Progress]:
     except InvalidRequestError as error:
         failure = Failure(code=ErrorCode.INVALID_REQUEST, message=str(error), summary=error.summary)
         raise StepFailed(failure) from None
-    except msgspec.ValidationError as error:
-        raise StepFailed(Failure(code=ErrorCode.INVALID_REQUEST, message=str(error))) from None
+    except msgspec.ValidationError:
+        if given.progress is not None:
+            raise StepFailed(_misfit("progress", Progress, given.progress)) from None
+        raise StepFailed(_misfit("policy", RunPolicy, given.policy)) from None
     return begin(
         request,
         policy,
@@ -108,6 +111,12 @@ def _validated(steps: Steps) -> Step[Progress]:
         operation_id=_operation_id(policy, steps.new_id()),
         now=steps.now,
     )
+
+
+def _misfit(part: str, kind: type[msgspec.Struct], given: Any) -> Failure:
+    """Return what is wrong with a part of the input that no code of ours has made."""
+    error = InvalidRequestError(misfits(kind, given, part))
+    return Failure(code=ErrorCode.INVALID_REQUEST, message=str(error), summary=f"{part} does not fit")
 
 
 def _resumed(progress: Progress, steps: Steps) -> Progress:

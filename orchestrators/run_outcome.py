@@ -81,7 +81,7 @@ def timeout_failure(progress: Progress) -> Failure:
 
     def line(words: str) -> str:
         error = f"; last error: {last.code}: {words}" if last else ""
-        return _one_line(f"{text}{error}. Give it a longer timeout_seconds")
+        return _one_line(f"{_open_ended(text + error)}. Give it a longer timeout_seconds")
 
     return Failure(
         code=ErrorCode.TIMEOUT, message=line(last.message if last else ""), summary=line(last.loggable if last else "")
@@ -90,10 +90,14 @@ def timeout_failure(progress: Progress) -> Failure:
 
 def not_stopped(failure: Failure, obstacle: Failure | None) -> Failure:
     """Return the failure with the remark that its run goes on, and why."""
+
+    def line(words: str, why: str) -> str:
+        return f"{_open_ended(words)}. The run could not be stopped" + (f": {why}" if obstacle else "")
+
     return msgspec.structs.replace(
         failure,
-        message=f"{failure.message}. The run could not be stopped" + (f": {obstacle.message}" if obstacle else ""),
-        summary=f"{failure.loggable}. The run could not be stopped" + (f": {obstacle.loggable}" if obstacle else ""),
+        message=line(failure.message, obstacle.message if obstacle else ""),
+        summary=line(failure.loggable, obstacle.loggable if obstacle else ""),
     )
 
 
@@ -113,6 +117,11 @@ def cancel_reason(run: RunSnapshot | None, obstacle: Failure | None, *, runs_bef
     if runs_before:
         return "cancelled on request, while it waited for quota: no Foundry run is active"
     return "cancelled on request, before a Foundry run was started"
+
+
+def _open_ended(text: str) -> str:
+    """Return the text, which may be a sentence of Foundry's, so that a full stop can follow."""
+    return text.rstrip(" .")
 
 
 def _one_line(text: str) -> str:
