@@ -15,6 +15,8 @@ MAX_MESSAGE_CHARACTERS = 256_000
 LONGEST_TIMEOUT_SECONDS = 5 * 86_400
 """Durable timers of more than six days are split and cannot be cancelled (durable-protocol.md, rule 17)."""
 
+MAX_REASON_CHARACTERS = 500
+
 MAX_METADATA_PAIRS = 14
 """Foundry takes 16 pairs; two are ours (`METADATA_INSTANCE`, `METADATA_OPERATION`)."""
 
@@ -99,6 +101,15 @@ class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbi
             examples=[{"job": "nightly-report"}],
         ),
     ] = {}
+
+
+class CancelRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A cancel, which needs no body."""
+
+    reason: Annotated[
+        Annotated[str, Meta(max_length=MAX_REASON_CHARACTERS)] | None,
+        Meta(description="Stands first in the `output` of the run.", examples=["The customer has hung up."]),
+    ] = None
 
 
 class RunPolicy(Wire, frozen=True, kw_only=True):

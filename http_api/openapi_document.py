@@ -98,7 +98,7 @@ def _described(operation: Operation, parameters: list[Json], auth_level: str) ->
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": content(operation)}
+        described["requestBody"] = {"required": operation.needs_body, "content": content(operation)}
     answers = [*operation.answers, BUSY]
     if operation.is_anonymous and auth_level == "FUNCTION":  # Entra stands in front of every route
         described["security"] = []
@@ -110,14 +110,15 @@ def _described(operation: Operation, parameters: list[Json], auth_level: str) ->
 
 def _answer(answer: Answer) -> Json:
     described: Json = {"description": answer.description}
-    if answer.body is None:
+    if not answer.messages:
         return described
     always = {name: {**_HEADERS[name], "required": True} for name in (*answer.headers, *_EVERY_ANSWER)}
     described["headers"] = {**always, **{name: _HEADERS[name] for name in answer.optional_headers}}
-    described["content"] = {JSON: {"schema": reference(answer.body.__name__)}}
+    kinds = [reference(message.__name__) for message in answer.messages]
+    described["content"] = {JSON: {"schema": kinds[0] if len(kinds) == 1 else {"anyOf": kinds}}}
     if answer.codes:
         described["x-error-codes"] = list(answer.codes)
-    if answer.body is StartedRun:
+    if StartedRun in answer.messages:
         described["links"] = {
             operation.name: {
                 "operationId": operation.name,
@@ -132,8 +133,11 @@ def _answer(answer: Answer) -> Json:
 
 def _components() -> Json:
     """Return the schemas of all messages of the operations, as plain JSON Schema."""
-    bodies = [body for o in OPERATIONS for body in (o.body, *(answer.body for answer in o.answers)) if body]
-    _, found = msgspec.json.schema_components(dict.fromkeys(bodies), ref_template="#/components/schemas/{name}")
+    sent = [operation.body for operation in OPERATIONS if operation.body]
+    answered = [message for operation in OPERATIONS for answer in operation.answers for message in answer.messages]
+    _, found = msgspec.json.schema_components(
+        dict.fromkeys([*sent, *answered]), ref_template="#/components/schemas/{name}"
+    )
     components: Json = _portable(found)
     return components
 

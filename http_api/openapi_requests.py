@@ -6,7 +6,7 @@ narrow come in here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from http_api.operations import Operation
@@ -26,7 +26,7 @@ _SAID_OF_A_FIELD = ("description", "examples", "default")
 """What stands in a field's schema beside which values it takes."""
 _INSTANCE_ID = {"type": "string", "minLength": 1, "description": "The `id` of the answer that started the run."}
 _PREFER = (
-    "`wait=N` waits up to N seconds for the end of the run and then answers 200 (RFC 7240); "
+    "`wait=N` waits up to N seconds for the end of the run, or for a question of its agent (RFC 7240); "
     f"N counts as {LONGEST_WAIT_SECONDS} where it is more. Anything else is ignored."
 )
 
@@ -100,8 +100,13 @@ def parameters(operation: Operation, start: Json) -> Iterator[Json]:
     for name in operation.in_route:
         schema = fields.get(name, _INSTANCE_ID)
         yield {**_parameter("path", name, schema["description"], _values(schema)), "required": True}
-    if not operation.is_start:
-        return
+    if operation.is_start:
+        yield from _start_parameters(operation, fields)
+    if operation.waits:
+        yield _parameter("header", "Prefer", _PREFER, {"type": "string", "examples": ["wait=30"]})
+
+
+def _start_parameters(operation: Operation, fields: Mapping[str, Json]) -> Iterator[Json]:
     for name in [name for name in fields if name not in operation.in_route]:
         parameter = _parameter("query", name, fields[name]["description"], _values(fields[name]))
         if "$ref" in fields[name] or fields[name].get("type") == "object":
@@ -112,7 +117,6 @@ def parameters(operation: Operation, start: Json) -> Iterator[Json]:
     key = _values(fields["idempotency_key"])
     key["pattern"] = key["pattern"].replace("{1,", "{0,")  # an empty header counts as none
     yield _parameter("header", "Idempotency-Key", "Makes it safe to repeat the request. Empty counts as none.", key)
-    yield _parameter("header", "Prefer", _PREFER, {"type": "string", "examples": ["wait=30"]})
 
 
 def _parameter(where: str, name: str, description: str, schema: Json) -> Json:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from types import UnionType
+from typing import get_args
 
 from contracts.codes import ErrorCode
-from contracts.request import AgentRunRequest
+from contracts.request import AgentRunRequest, CancelRequest
 from contracts.runs import ToolAnswer
 from contracts.status import StatusDocument
 from contracts.wire import Wire
@@ -24,11 +26,16 @@ class Answer:
 
     status: int
     description: str
-    body: type[Wire] | None = None
+    body: type[Wire] | UnionType | None = None
     headers: tuple[str, ...] = ()
     optional_headers: tuple[str, ...] = ()
     codes: tuple[ErrorCode, ...] = ()
     """With an error: the values of `error.code`; none means that Foundry's own may appear."""
+
+    @property
+    def messages(self) -> tuple[type[Wire], ...]:
+        """The types that the body may have."""
+        return get_args(self.body) or ((self.body,) if isinstance(self.body, type) else ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,9 @@ class Operation:
     description: str
     answers: tuple[Answer, ...]
     body: type[Wire] | None = None
+    needs_body: bool = True
+    waits: bool = False
+    """It heeds `Prefer: wait=N`."""
     is_anonymous: bool = False
 
     @property
@@ -90,8 +100,16 @@ _NOT_YET = _error(
     ErrorCode.RECOVERING,
     headers=("Retry-After",),
 )
-_ENDED = Answer(status=200, description="The run has ended.", body=StatusDocument)
-_GOES_ON = Answer(status=202, description="The run goes on.", body=StatusDocument, headers=("Location", "Retry-After"))
+_ENDED = Answer(
+    status=200, description="The run has ended.", body=StatusDocument, optional_headers=("Preference-Applied",)
+)
+_GOES_ON = Answer(
+    status=202,
+    description="The run goes on.",
+    body=StatusDocument,
+    headers=("Location", "Retry-After"),
+    optional_headers=("Preference-Applied",),
+)
 _TAKEN = replace(
     _GOES_ON, description="The run has taken the answer.", headers=(), optional_headers=("Location", "Retry-After")
 )
@@ -107,14 +125,19 @@ _START = Operation(
     "body is the user message. With an idempotency key, repeating the request answers with the same run and starts "
     "nothing.",
     body=AgentRunRequest,
+    waits=True,
     answers=(
-        replace(_ENDED, description="Only with `Prefer: wait`: the run has ended.", headers=("Preference-Applied",)),
         Answer(
-            status=202,
-            description="The run is started. Poll `statusQueryGetUri` (also in `Location`) or `runUri`.",
-            body=StartedRun,
-            headers=("Location", "Retry-After"),
-            optional_headers=("Preference-Applied",),
+            status=200,
+            description="Only with `Prefer: wait`: the run has ended.",
+            body=StatusDocument,
+            headers=("Preference-Applied",),
+        ),
+        replace(
+            _GOES_ON,
+            description="The run is started. Poll `statusQueryGetUri` (also in `Location`) or `runUri`. Or, only with "
+            "`Prefer: wait`: its status document, since it asks something.",
+            body=StartedRun | StatusDocument,
         ),
         _BAD_REQUEST,
         _error(409, "The idempotency key was used for another request.", ErrorCode.IDEMPOTENCY_CONFLICT),
@@ -138,6 +161,7 @@ OPERATIONS = (
         tag="runs",
         summary="The status document of a run",
         description="202 while the run goes on, 200 when it has ended, however it ended: `status` says how.",
+        waits=True,
         answers=(_ENDED, _GOES_ON, _NO_RUN, _INTERNAL),
     ),
     Operation(
@@ -147,10 +171,15 @@ OPERATIONS = (
         tag="runs",
         summary="Cancel a run",
         description="Cancels the Foundry run too, then ends as `Cancelled`. Repeating it does no harm.",
+        body=CancelRequest,
+        needs_body=False,
         answers=(
-            replace(_TAKEN, description="The run has taken the cancel, or is cancelled already."),
+            Answer(status=200, description="The run is cancelled already.", body=StatusDocument),
+            replace(_TAKEN, description="The run has taken the cancel."),
+            _BAD_REQUEST,
             _NO_RUN,
             _error(409, "The run has ended.", ErrorCode.ALREADY_ENDED),
+            *_BAD_BODY,
             _INTERNAL,
             _NOT_YET,
         ),

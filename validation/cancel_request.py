@@ -9,10 +9,9 @@ from typing import Any
 import msgspec
 
 from contracts.codes import ErrorCode
+from contracts.request import MAX_REASON_CHARACTERS
 from validation.field_errors import FieldError
 from validation.fitness import unfit
-
-MOST_CHARACTERS = 500
 
 
 def cancel_errors(given: Mapping[str, Any]) -> list[FieldError]:
@@ -23,8 +22,10 @@ def cancel_errors(given: Mapping[str, Any]) -> list[FieldError]:
         if name != "reason"
     ]
     reason = given.get("reason")
-    if reason is not None and (not isinstance(reason, str) or len(reason) > MOST_CHARACTERS or unfit(reason, "reason")):
-        message = f"must be a text of at most {MOST_CHARACTERS} characters"
+    if reason is not None and (
+        not isinstance(reason, str) or len(reason) > MAX_REASON_CHARACTERS or unfit(reason, "reason")
+    ):
+        message = f"must be a text of at most {MAX_REASON_CHARACTERS} characters"
         errors.append(FieldError(code=ErrorCode.INVALID, message=message, target="reason"))
     return errors
 

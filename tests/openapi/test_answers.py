@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.codes import ErrorCode
+from http_api.start_request import MAX_BODY_BYTES
 from tests.e2e.world import PATIENCE_SECONDS, World, agent
 from tests.functions_host.harness import Answer
 from tests.openapi.description import Description, table, with_code
@@ -78,6 +79,8 @@ def provoke_both_starts(call: Caller) -> None:
     answer = call("start_agent_run", {"user_message": "hi"}, {"Prefer": "wait=20"}, agent_id=agent("instant"))
     assert answer.json["status"] == "Success"
     assert call("run_agent", {**GOOD, "agent_id": agent("forever")}, {"Prefer": "wait=1"}).status == 202
+    asks = call("run_agent", {**GOOD, "agent_id": agent("tool")}, {"Prefer": "wait=60"})
+    assert (asks.status, asks.json["required_action"]["event"]) == (202, "tool_outputs_1")
 
 
 def provoke_bad_starts(call: Caller, *, route: bool) -> None:
@@ -93,7 +96,7 @@ def provoke_bad_starts(call: Caller, *, route: bool) -> None:
     assert start({**GOOD, "thread_id": "thread_a"}, query="?thread_id=thread_b") == 400
     assert start(b"{") == 400
     assert start(b'{"user_message": "\xff"}') == 400
-    assert start(b" " * 4_000_001) == 413
+    assert start(b" " * (MAX_BODY_BYTES + 1)) == 413
     assert start(b"<a/>", {"Content-Type": "application/xml"}) == 415
     once = {"Idempotency-Key": f"once-{route}"}
     assert start(GOOD, once) == 202
@@ -105,13 +108,25 @@ def provoke_an_agent_that_is_not_allowed(call: Caller) -> None:
     assert call("start_agent_run", {"user_message": "hi"}, agent_id="asst_other").status == 400
 
 
+def provoke_bad_bodies(call: Caller, operation: str, instance: str) -> None:
+    assert call(operation, {"colour": "red"}, instance_id=instance).status == 400
+    assert call(operation, b"{", instance_id=instance).status == 400
+    assert call(operation, b'{"reason": "\xff"}', instance_id=instance).status == 400
+    assert call(operation, b" " * (MAX_BODY_BYTES + 1), instance_id=instance).status == 413
+    assert call(operation, b"<a/>", {"Content-Type": "application/xml"}, instance_id=instance).status == 415
+
+
 def provoke_cancel(call: Caller) -> None:
     instance = call.start("forever")
-    assert call("cancel_agent_run", instance_id=instance).status == 202
-    assert call("cancel_agent_run", b"anything", instance_id=instance).status in (202, 409)
-    document = call.until(instance, ended)
-    assert document["status"] == "Cancelled"
-    assert call("cancel_agent_run", instance_id=instance).status == 409
+    provoke_bad_bodies(call, "cancel_agent_run", instance)
+    assert call("agent_run_status", headers={"Prefer": "wait=1"}, instance_id=instance).status == 202
+    assert call("cancel_agent_run", {"reason": "enough"}, instance_id=instance).status == 202
+    cancelled = call("agent_run_status", headers={"Prefer": "wait=60"}, instance_id=instance).json
+    assert cancelled["output"].startswith("enough")
+    assert call("cancel_agent_run", instance_id=instance).status == 200
+    ended_otherwise = call.start("instant")
+    call.until(ended_otherwise, ended)
+    assert call("cancel_agent_run", instance_id=ended_otherwise).status == 409
     assert call("cancel_agent_run", instance_id="nobody").status == 404
 
 
@@ -120,15 +135,12 @@ def provoke_tool_outputs(call: Caller) -> None:
     answer = {"tool_outputs": [{"tool_call_id": "call_other", "output": "rain"}]}
     action = call.until(instance, lambda d: d["required_action"])["required_action"]
     assert call("submit_agent_run_tool_outputs", answer, instance_id=instance).status == 400
-    assert call("submit_agent_run_tool_outputs", b"{", instance_id=instance).status == 400
-    assert call("submit_agent_run_tool_outputs", b'{"approvals": "\xff"}', instance_id=instance).status == 400
-    assert call("submit_agent_run_tool_outputs", b"x" * 4_000_001, instance_id=instance).status == 413
-    xml = {"Content-Type": "application/xml"}
-    assert call("submit_agent_run_tool_outputs", b"<a/>", xml, instance_id=instance).status == 415
+    provoke_bad_bodies(call, "submit_agent_run_tool_outputs", instance)
     right = {"tool_outputs": [{"tool_call_id": c["id"], "output": "rain"} for c in action["calls"]]}
     assert call("submit_agent_run_tool_outputs", right, instance_id=instance).status == 202
     assert call.until(instance, ended)["status"] == "Success"
-    assert call("submit_agent_run_tool_outputs", right, instance_id=instance).status == 409
+    assert call("submit_agent_run_tool_outputs", right, instance_id=instance).status == 202
+    assert call("submit_agent_run_tool_outputs", answer, instance_id=instance).status == 409
     assert call("submit_agent_run_tool_outputs", right, instance_id="nobody").status == 404
     asks_nothing = call.start("forever")
     assert call("submit_agent_run_tool_outputs", right, instance_id=asks_nothing).status == 409

@@ -20,6 +20,7 @@ from http_api.status_document import STATUS_BY_RUNTIME_STATUS
 from settings import Settings, load_settings
 from tests.contract.project import run_python
 from tests.openapi.description import Description
+from validation.cancel_request import cancel_errors
 from validation.field_errors import InvalidRequestError
 from validation.start_request import parse_request
 
@@ -202,6 +203,22 @@ def test_the_schema_of_a_start_and_the_parser_agree(request: dict[str, Any]) -> 
 
 
 START = Description(document()).component("StartRequest")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"reason": None},
+        {"reason": ""},
+        {"reason": "x" * 500},
+        {"reason": "x" * 501},
+        {"reason": 1},
+        {"colour": "red"},
+    ],
+)
+def test_the_schema_of_a_cancel_and_its_validator_agree(body: dict[str, Any]) -> None:
+    assert Description(document()).component("CancelRequest").is_valid(body) == (cancel_errors(body) == [])
 
 
 @pytest.mark.parametrize("field", [{"timeout_seconds": 5.0}, {"run_options": {"max_prompt_tokens": 300.0}}])
