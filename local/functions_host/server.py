@@ -14,6 +14,7 @@ from aiohttp import web
 from local.functions_host import protocol
 from local.functions_host.admin import Admin
 from local.functions_host.byhand import ByHand
+from local.functions_host.callers import refusal
 from local.functions_host.clock import Clock
 from local.functions_host.console import Console
 from local.functions_host.engine import Engine
@@ -86,7 +87,8 @@ class Host:
         self._keys = keys
         self._rpc_path = f"/{secrets.token_hex(16)}/"
         self._listening = listening
-        self._url = f"http://{HOST}:{listening.getsockname()[1]}"
+        self._port: int = listening.getsockname()[1]
+        self._url = f"http://{HOST}:{self._port}"
         self._invoker = Invoker(
             app,
             options.app_root,
@@ -173,6 +175,10 @@ class Host:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
         lower = path.lower()
+        foreign = refusal(request.headers, self._port)
+        if foreign:
+            self._console.warn(f"refused {request.method} {path!a}: {foreign}")
+            return web.Response(status=403, text=f"{foreign}\n")
         if len(request.raw_path) > URL_LIMIT:
             return web.Response(status=414)
         if sum(len(k) + len(v) for k, v in request.raw_headers) > HEADER_LIMIT:
