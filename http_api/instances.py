@@ -39,8 +39,8 @@ async def read_document(client: df.DurableOrchestrationClient, instance_id: str)
         raise ApiError(404, ErrorCode.NOT_FOUND, message, target="instance_id")
     payload: dict[str, Any] = status.to_json()
     whole = await _whole(client, instance_id) if recovery.ended_by_the_platform(payload) else {}
-    payload = {**payload, "version": whole.get("version")}  # the SDK drops it
-    return status_document(payload, datetime.now(UTC), whole.get("historyEvents"))
+    # Of one moment: it may have been rewound since the first look. And the SDK drops its version.
+    return status_document(whole or payload, datetime.now(UTC), whole.get("historyEvents"))
 
 
 async def _whole(client: df.DurableOrchestrationClient, instance_id: str) -> Mapping[str, Any]:

@@ -386,7 +386,7 @@ def test_what_is_being_brought_back_is_not_asked_anything(client, environment):
     history = []
 
     async def whole(self, instance_id):
-        return {"historyEvents": history}
+        return {**client.instances["i1"], "historyEvents": history}
 
     environment.setattr(instances.TaskHub, "whole", whole)
     code, body, headers = cancel(client)
@@ -705,6 +705,19 @@ def test_slow_listings_keep_neither_a_health_check_nor_the_loops_threads_waiting
 
 def function_of(builder):
     return builder._function.get_user_function()
+
+
+def test_what_was_brought_back_between_two_looks_goes_on(client, environment):
+    died = {"output": "One or more errors occurred. (x exited with code 137 (0x89))", "customStatus": None}
+    client.instances["i1"] = instance(status="Failed", **died)
+
+    async def whole(self, instance_id):
+        rewound = {**client.instances["i1"], "runtimeStatus": "Pending"}
+        return {**rewound, "historyEvents": [{"EventType": "GenericEvent"}]}
+
+    environment.setattr(instances.TaskHub, "whole", whole)
+    code, body, _ = call(run_status.agent_run_status, "/runs/i1", route={"instance_id": "i1"}, client=client)
+    assert (code, body["status"], body["runtimeStatus"]) == (202, "Running", "Pending")
 
 
 def test_a_history_that_cannot_be_read_fails_no_look(client, environment):
