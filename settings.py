@@ -139,6 +139,18 @@ def http_auth_level(environment: Mapping[str, str] | None = None) -> str:
     return "ANONYMOUS" if value.strip().upper() == "ANONYMOUS" else "FUNCTION"
 
 
+def ignored_settings(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Return what is to be said about settings that are read while modules load, and were not understood."""
+    given = os.environ if environment is None else environment
+    level, schedule = (given.get(name, "").strip() for name in ("HTTP_AUTH_LEVEL", "ORPHAN_SCAN_SCHEDULE"))
+    told = []
+    if level and level.upper() not in ("ANONYMOUS", "FUNCTION"):
+        told.append("HTTP_AUTH_LEVEL is not understood and counts as FUNCTION: set it to FUNCTION or ANONYMOUS")
+    if schedule and schedule != orphan_scan_schedule(given):
+        told.append(f"ORPHAN_SCAN_SCHEDULE is not understood and counts as {DEFAULTS['ORPHAN_SCAN_SCHEDULE']}")
+    return told
+
+
 def orphan_scan_schedule(environment: Mapping[str, str] | None = None) -> str:
     """Return the schedule of `cancel_orphaned_runs`, or its default where the setting is malformed.
 

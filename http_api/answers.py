@@ -15,7 +15,7 @@ from msgspec import UNSET
 from contracts.codes import ErrorCode
 from contracts.status import StatusDocument
 from http_api.messages import Error, ErrorBody
-from http_api.urls import own_urls
+from http_api.urls import BadHostError, own_urls
 from settings import SettingsError
 from validation.field_errors import FieldError, InvalidRequestError
 
@@ -118,6 +118,9 @@ def _as_api_error(error: Exception, function: str) -> ApiError:
             return error
         case InvalidRequestError():
             return invalid_request(error.details)
+        case BadHostError():
+            message = "the request's Host header is no host name: the URLs of the answer cannot be made"
+            return ApiError(400, ErrorCode.INVALID_REQUEST, message, target="Host")
         case SettingsError():
             details = [
                 FieldError(code=ErrorCode.CONFIGURATION_ERROR, message=p.message, target=p.setting)

@@ -4,6 +4,8 @@ done).
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import azure.durable_functions as df
 import azure.functions as func
 
@@ -12,7 +14,7 @@ from http_api.agents import checks as threads
 from http_api.agents import foundry_problem, in_time
 from http_api.answers import answering, json_answer
 from http_api.messages import Check, CheckName, Health, Readiness
-from settings import Settings, SettingsError, load_settings
+from settings import Settings, SettingsError, ignored_settings, load_settings
 from version import VERSION
 
 blueprint = df.Blueprint()
@@ -49,7 +51,8 @@ def readiness_checks() -> list[Check]:
             settings=[p.setting for p in error.problems],
         )
         return [failed, _not_made("token", "settings"), _not_made("project", "settings")]
-    return [Check(name="settings", ok=True, message="valid"), *_foundry_checks(settings)]
+    message = "; ".join(["valid", *ignored_settings()])
+    return [Check(name="settings", ok=True, message=message), *_foundry_checks(settings)]
 
 
 def _foundry_checks(settings: Settings) -> list[Check]:
@@ -60,6 +63,12 @@ def _foundry_checks(settings: Settings) -> list[Check]:
     code, message = problem
     if code in {ErrorCode.NO_TOKEN, ErrorCode.TOKEN_UNAVAILABLE}:
         return [Check(name="token", ok=False, message=message), _not_made("project", "token")]
+    if code == ErrorCode.CONNECTION_FAILED:
+        host = urlsplit(settings.project_endpoint).hostname
+        message += (
+            f". The host is {host}: look at FOUNDRY_PROJECT_ENDPOINT, at its name in DNS, and at firewalls, private "
+            "endpoints and proxies between"
+        )
     return [token_fine, Check(name="project", ok=False, message=message)]
 
 

@@ -18,7 +18,7 @@ from http_api.answers import POLL_AFTER_SECONDS, ApiError, answering, document_a
 from http_api.partial_answer import with_partial_answer
 from http_api.preferences import wait_seconds
 from http_api.start_request import read_start_request
-from http_api.urls import own_urls
+from http_api.urls import BadHostError, own_urls
 from http_api.waiting import news_within
 from settings import load_settings
 
@@ -62,13 +62,12 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
 
 
 def _check_urls(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> None:
-    """Raise a 400 where no URL can be made of the request's own, before anything is started: its `Host` is no host."""
+    """Raise `BadHostError` where no URL can be made of the request's own, before anything is started."""
+    own_urls(req.url, "id")
     try:
         client.create_check_status_response(req, "id")
-        own_urls(req.url, "id")
     except ValueError:
-        message = "the request's Host header is no host name: the answer's URLs cannot be made"
-        raise ApiError(400, ErrorCode.INVALID_REQUEST, message, target="Host") from None
+        raise BadHostError from None
 
 
 async def _start_once(

@@ -805,3 +805,23 @@ def test_a_look_that_waits_in_vain_is_202(client, environment):
         headers={"Prefer": "wait=1"},
     )
     assert (code, body["status"]) == (202, "Running")
+
+
+@pytest.mark.parametrize("host", ["http://[::1", "http://\u00e9.com", "http://a b", "http://"])
+def test_a_host_that_is_none_is_refused_before_anything_is_started(client, host, environment):
+    environment.setitem(globals(), "HOST", f"{host}/api")
+    code, body, _ = call(runs.run_agent, body={"user_message": "hi"}, client=client)
+    assert (code, body["error"]["target"], client.started) == (400, "Host", [])
+    client.instances["i1"] = instance()
+    code, body, _ = call(run_status.agent_run_status, "/runs/i1", route={"instance_id": "i1"}, client=client)
+    assert (code, body["error"]["target"]) == (400, "Host")
+
+
+def test_ready_names_the_host_that_cannot_be_reached_and_a_setting_that_was_not_understood(foundry, environment):
+    foundry.check = failing(errors.ConnectionFailedError("Foundry's GET /assistants failed: ConnectionError"))
+    environment.setenv("HTTP_AUTH_LEVEL", "FUNCTIONS")
+    code, body, _ = call(health.ready, "/health/ready", method="GET")
+    settings, _, project = body["checks"]
+    assert code == 503
+    assert "HTTP_AUTH_LEVEL is not understood and counts as FUNCTION" in settings["message"]
+    assert "The host is account.services.ai.azure.com: look at FOUNDRY_PROJECT_ENDPOINT" in project["message"]
