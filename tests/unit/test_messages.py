@@ -13,6 +13,7 @@ from contracts.activities import Failure
 from contracts.request import AgentRunRequest, RunOptions, RunPolicy
 from contracts.runs import PendingCall, ToolAnswer, ToolApproval, ToolOutput
 from contracts.wire import from_wire
+from foundry.credential import EntraToken
 from foundry.responses import error_of
 from http_api.answers import invalid_request
 from orchestrators.attempts import Attempts
@@ -21,7 +22,7 @@ from orchestrators.question import Question
 from orchestrators.run_outcome import not_stopped, timeout_failure
 from tests.orchestrator.scripted_foundry import ScriptedFoundry
 from tests.orchestrator.test_agent_run import LEFT
-from tests.unit.scripted import no_deadline
+from tests.unit.scripted import no_deadline, raised_by
 from validation.expected import expected
 from validation.field_errors import MOST_NAMED, FieldError, InvalidRequestError, cut
 from validation.misfits import misfits
@@ -200,6 +201,7 @@ def test_what_is_inside_of_a_part_is_named_by_its_path():
         ("message", "user_message"),
         ("agentId", "agent_id"),
         ("assistant_id", "agent_id"),
+        ("agent_name", "agent_id"),
         ("Agent_Id", "agent_id"),
         ("threadId", "thread_id"),
         ("timeout", "timeout_seconds"),
@@ -247,6 +249,12 @@ def test_of_very_many_ids_the_first_are_named_and_the_others_counted():
     assert message.startswith("unknown tool call ids: call_2, call_3, ")
     assert message.endswith(" and 4,964 more")
     assert len(message) < 400
+
+
+def test_a_long_id_is_shown_as_far_as_there_is_room():
+    answer = {"tool_outputs": [{"tool_call_id": "x" * 5_000, "output": ""}, {"tool_call_id": "call_1", "output": ""}]}
+    [message] = [e.message for e in read_tool_answer(answer, PENDING[:1])[1]]
+    assert message == f"unknown tool call ids: {'x' * 99}\u2026"
 
 
 def test_what_does_not_fit_into_one_text_is_at_least_named():
@@ -314,6 +322,18 @@ def test_behind_a_sentence_of_foundrys_is_one_full_stop(status):
     message = error_of(status, {}, body, what="POST /threads").message
     assert "20 seconds. " in message
     assert ".." not in message
+
+
+def test_behind_a_sentence_of_the_identity_library_is_one_full_stop(monkeypatch):
+    import azure.identity
+
+    def refuses(**options):
+        raise ValueError("There is no identity.")
+
+    monkeypatch.setattr(azure.identity, "DefaultAzureCredential", refuses)
+    said = str(raised_by(EntraToken().token))
+    assert "There is no identity. On Azure" in said
+    assert ".." not in said
 
 
 def test_behind_the_sentence_of_a_failure_is_one_full_stop():
