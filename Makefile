@@ -18,6 +18,7 @@ WORKER_PYTHON ?= $(shell $(BIN)/python tests/worker/interpreters.py --at-least 3
 
 .PHONY: help install demo start test worker lint format conformance soak load chaos bench bench-quick bench-readme infra-check clean
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,7 +41,7 @@ start: $(READY) ## host and emulator until Ctrl-C: make start PORT=7072 DB=other
 test: $(BENCH_READY) $(INFRA_READY) ## all tests
 	@$(BIN)/python -m pytest -n 4 --dist worksteal
 	@$(INFRA)/python -m pytest tests/infra --confcutdir=tests/infra -n 4 --dist worksteal
-	@if [ -n "$(WORKER_PYTHON)" ]; then $(MAKE) --no-print-directory worker WORKER_PYTHON="$(WORKER_PYTHON)"; \
+	@if [ -n "$(WORKER_PYTHON)" ]; then $(MAKE) worker WORKER_PYTHON="$(WORKER_PYTHON)"; \
 	else echo "SKIPPED: tests/worker holds the app to Microsoft's runtime, which needs a Python 3.13 or 3.14; none was found"; fi
 
 worker: $(READY) .venv-worker/.ready ## hold app and local host to Microsoft's own worker runtime (needs a Python 3.13 or later)
