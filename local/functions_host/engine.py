@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
@@ -24,6 +25,8 @@ from local.functions_host.store import Instance, Message, Store, Work
 
 # After an error of the host itself, a full disk for one.
 RETRY_SECONDS = 5.0
+# How long a purge waits for others before the files are written anew, which takes as long as the state is large.
+COMPACT_SECONDS = 0.5
 # Histories kept in memory; others are read again when something happens to them.
 CACHED_INSTANCES = 1000
 
@@ -63,6 +66,7 @@ class Engine:
         self._under_way: set[int] = set()  # their work, by number
         self._held: dict[str, list[int]] = {}  # terminations that wait for such an activity
         self._stopping = False
+        self._compaction: asyncio.TimerHandle | None = None
 
     # --- life ---
 
@@ -77,6 +81,7 @@ class Engine:
         if waiting or work:
             instances = len({instance_id for instance_id, _ in waiting})
             self._console.info(f"resumed from the database: {instances} waiting instances, {len(work)} activities")
+        self.compact_soon()  # a kill may have come between a purge and this
 
     async def stop(self, grace: float) -> None:
         """Let running episodes and activities end for `grace` real seconds; the rest runs again at next start."""
@@ -89,6 +94,23 @@ class Engine:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
+        if self._compaction is not None:
+            self._compaction.cancel()
+        self._compact()
+
+    def compact_soon(self) -> None:
+        """Have what was purged leave the files, together with what else is purged meanwhile."""
+        if self._compaction is None and not self._stopping:
+            self._compaction = asyncio.get_running_loop().call_later(COMPACT_SECONDS, self._compact)
+
+    def _compact(self) -> None:
+        self._compaction = None
+        if self.store.is_compact:
+            return
+        try:
+            self.store.compact()
+        except sqlite3.Error as error:
+            self._console.error("what was purged is still in the state's files, until the next purge or start", error)
 
     def wake_at(self, instance_id: str, visible_at: float) -> None:
         """Look at the inbox of an instance once the clock shows `visible_at`."""

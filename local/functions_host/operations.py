@@ -219,6 +219,7 @@ class Operations:
                 self._store.delete_instance(row.instance_id)
         for row in rows:
             self._engine.forget(row.instance_id)
+        self._engine.compact_soon()
 
     def alive(self, instance_id: str) -> Instance:
         """Return an instance that has not ended, else raise NotFoundError or GoneError."""

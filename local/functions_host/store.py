@@ -3,14 +3,18 @@
 Four tables hold everything: instances, their histories, the inbox (messages to instances; a timer is a message
 that becomes visible later) and the work (activities to run). An episode is one transaction. WAL with synchronous
 NORMAL survives the death of the process at any moment; only a power cut may take the last transactions back, all
-or nothing.
+or nothing. The files are readable by their owner alone: they hold prompts and answers.
+
+SQLite leaves copies of deleted rows in free pages, in the gaps of pages and in the WAL. So what was purged is gone from
+the files only once `compact` has written them anew.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from local.functions_host.errors import HostError
 
 SCHEMA_VERSION = 2
 ENDED = frozenset({"Completed", "Failed", "Terminated", "Canceled"})
+_PURGED = "purged"  # the setting that says that `compact` is due
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -110,11 +115,14 @@ class Store:
         try:
             if path != ":memory:":
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
+                with suppress(FileExistsError):  # O_EXCL: to close a file that is open here ends SQLite's locks on it
+                    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # the WAL gets the same mode
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise HostError(f"the database {path} cannot be opened: {error}") from error
         try:
             self._prepare()
+            self._close_to_others()
         except sqlite3.Error as error:
             self._db.close()
             if "locked" in str(error):
@@ -148,6 +156,17 @@ class Store:
                     "delete the file (its runs are lost) or use the host that wrote it"
                 )
         self._db.execute("COMMIT")
+
+    def _close_to_others(self) -> None:
+        """Take a database of an earlier version, which anybody on this machine might read, away from all others."""
+        if self.path == ":memory:":
+            return
+        for path in (Path(f"{self.path}{end}") for end in ("", "-wal", "-shm")):
+            try:
+                if path.exists() and (mode := path.stat().st_mode) & 0o077:
+                    path.chmod(mode & 0o700)
+            except OSError as error:
+                raise HostError(f"others may read {path}, and that cannot be changed: {error}") from error
 
     def close(self) -> None:
         """Close the database."""
@@ -209,9 +228,22 @@ class Store:
         )
 
     def delete_instance(self, instance_id: str) -> None:
-        """Delete an instance with its history and messages."""
+        """Delete an instance with its history and messages, if there is one; `compact` is due then."""
         for table in ("instances", "history", "inbox", "work"):
-            self._db.execute(f"DELETE FROM {table} WHERE instance_id = ?", (instance_id,))
+            deleted = self._db.execute(f"DELETE FROM {table} WHERE instance_id = ?", (instance_id,)).rowcount
+            if deleted:
+                self.set_meta(_PURGED, "yes")
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether nothing of what was purged is left in the files."""
+        return self.meta(_PURGED) is None
+
+    def compact(self) -> None:
+        """Write the files anew, without what was purged; outside a transaction."""
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._db.execute("DELETE FROM meta WHERE key = ?", (_PURGED,))  # last: a kill before has it done again
 
     def instances(
         self,
