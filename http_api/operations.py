@@ -162,7 +162,13 @@ OPERATIONS = (
         summary="The status document of a run",
         description="202 while the run goes on, 200 when it has ended, however it ended: `status` says how.",
         waits=True,
-        answers=(_ENDED, _GOES_ON, _NO_RUN, _INTERNAL),
+        answers=(
+            _ENDED,
+            _GOES_ON,
+            _error(400, "The request's `Host` is none, so that no URL can be made of it.", ErrorCode.INVALID_REQUEST),
+            _NO_RUN,
+            _INTERNAL,
+        ),
     ),
     Operation(
         method="POST",

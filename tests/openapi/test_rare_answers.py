@@ -18,10 +18,11 @@ from contracts.wire import to_wire
 from http_api.answers import answering
 from http_api.openapi_document import openapi_document
 from http_api.operations import OPERATIONS
+from http_api.urls import BadHostError
 from tests.e2e.world import World, agent
 from tests.functions_host.harness import REPOSITORY, Answer
 from tests.openapi.description import Description, table, with_code
-from tests.openapi.test_answers import GOOD, RARE, Caller, ended
+from tests.openapi.test_answers import GOOD, RARE, WITHOUT_A_HOST, Caller, ended
 
 pytestmark = pytest.mark.e2e
 
@@ -151,17 +152,21 @@ def test_an_app_that_is_not_configured() -> None:
 
 def test_whatever_a_function_raises_is_described() -> None:
     """Of the code that is around every function: not all of them can be made to fail from outside."""
-
-    @answering
-    def fails(req: func.HttpRequest) -> func.HttpResponse:
-        raise LookupError(req.url)
-
     description = Description(
         to_wire(openapi_document("https://app.example/api", auth_level="FUNCTION", settings=None))
     )
-    sent = fails(func.HttpRequest("GET", "https://app.example/api/secret", body=b""))
-    headers = {**sent.headers, "Content-Type": str(sent.mimetype)}
-    for name in description.operations().keys() - {"health"}:
-        answer = description.conforms(name, Answer(sent.status_code, headers, sent.get_body()))
-        assert "secret" not in answer.text
-    assert description.seen == with_code(table(), ErrorCode.INTERNAL_ERROR)
+    internal, without_a_host = (with_code(table(), c) for c in (ErrorCode.INTERNAL_ERROR, ErrorCode.INVALID_REQUEST))
+    for answers, raised in ((internal, LookupError("secret")), (without_a_host, BadHostError("secret"))):
+
+        @answering
+        def fails(req: func.HttpRequest, raised: Exception = raised) -> func.HttpResponse:
+            raise raised
+
+        sent = fails(func.HttpRequest("GET", "https://app.example/api/secret", body=b""))
+        for name, _, _ in answers:
+            headers = {**sent.headers, "Content-Type": str(sent.mimetype)}
+            answer = description.conforms(name, Answer(sent.status_code, headers, sent.get_body()))
+            assert "secret" not in answer.text
+    assert description.seen == internal | without_a_host
+    assert WITHOUT_A_HOST in description.seen
+    assert {name for name, _, _ in internal} == description.operations().keys() - {"health"}
