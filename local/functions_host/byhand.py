@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from azure.functions.http import HttpRequest
 
+from local.functions_host import protocol
 from local.functions_host.console import Console
 from local.functions_host.invoker import Invoker
 from local.functions_host.loader import Function
@@ -27,9 +28,9 @@ class ByHand:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, request: web.BaseRequest, function: Function) -> web.Response:
-        """Start a function and answer 202; 400 for a body that is not `{"input": ...}`."""
+        """Start a function and answer 202; 400 for a body that is not `{"input": ...}`, or too deep."""
         try:
-            document = json.loads(await request.read() or b"{}")
+            document = json.loads(protocol.checked((await request.read()).decode() or "{}"))
             given = document.get("input")
         except (ValueError, AttributeError):
             return web.Response(status=400)

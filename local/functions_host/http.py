@@ -122,8 +122,8 @@ async def _to_function(request: web.BaseRequest, parameters: dict[str, str]) -> 
         body = b""  # the real host loses it [M]
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
-        key = name.lower()
-        headers[key] = f"{headers[key]},{value}" if key in headers else value
+        key, text = name.lower(), _valid(value)
+        headers[key] = f"{headers[key]},{text}" if key in headers else text
     return HttpRequest(
         method=request.method,
         url=f"{request.scheme}://{request.host}{request.raw_path}",
@@ -133,6 +133,11 @@ async def _to_function(request: web.BaseRequest, parameters: dict[str, str]) -> 
         body_type="bytes",
         body=body,
     )
+
+
+def _valid(header: str) -> str:
+    """Replace what is no UTF-8, which aiohttp passes on as halves of surrogates: the worker is given valid text."""
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _merged(query: Iterable[tuple[str, str]]) -> dict[str, str]:

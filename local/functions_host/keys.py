@@ -25,8 +25,9 @@ class Keys:
     def level(self, given: str | None) -> str:
         """Name the key that was given: master, host, function, system or none."""
         if given is not None:
+            shown = given.encode(errors="surrogatepass")  # a header may be no UTF-8
             for name, key in asdict(self).items():
-                if hmac.compare_digest(given.encode(), key.encode()):
+                if hmac.compare_digest(shown, key.encode()):
                     return str(name)
         return "none"
 

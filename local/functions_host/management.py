@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,7 @@ from local.functions_host.store import ENDED, Instance
 PAGE = 100
 LONGEST_PAGE = 1000
 LONGEST_ID = 256
+_NOT_IN_IDS = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _STATUSES = {
     "Running", "Completed", "ContinuedAsNew", "Failed", "Canceled", "Terminated", "Pending", "Suspended",
 }  # fmt: skip
@@ -182,7 +184,7 @@ class Management:
 
     def _restart_as(self, instance_id: str, binding: ClientBinding, query: Mapping[str, str]) -> web.Response:
         new_id = query.get("newinstanceid", "")
-        if not new_id or len(new_id) > LONGEST_ID or set(new_id) & set("@/\\#?"):
+        if not new_id or len(new_id) > LONGEST_ID or "@" in new_id or _NOT_IN_IDS.search(new_id):
             message = f"'newInstanceId' must be an id of 1 to {LONGEST_ID} characters without @ / \\ # ?"
             return _json({"Message": message}, 400)
         return self._restart(instance_id, binding, new_id, query.get("version"))
@@ -230,6 +232,11 @@ class Management:
         wait = _number(query.get("timeout")), _number(query.get("pollinginterval"))
         if wait[0] is not None and wait[1] is not None and wait[0] < wait[1]:
             return _json({"Message": f"Total timeout {wait[0]} should be bigger than retry timeout {wait[1]}"}, 400)
+        if instance_id and (instance_id.startswith("@") or _NOT_IN_IDS.search(instance_id)):
+            wrong = ValueError(
+                "Orchestration instance ids must not start with @ or contain /, \\, #, ?, or control characters."
+            )
+            return _failure(400, str(wrong), wrong, "System.ArgumentException")
         text: str | None = (await request.read()).decode("utf-8", "replace")
         try:
             if text and text.strip():

@@ -183,6 +183,8 @@ class Host:
             return web.Response(status=414)
         if sum(len(k) + len(v) for k, v in request.raw_headers) > HEADER_LIMIT:
             return web.Response(status=431)
+        if "%00" in path:
+            return web.Response(status=400)
         if path.startswith(self._rpc_path):
             return await self._management.handle(request, path.removeprefix(self._rpc_path), self._binding(self.url))
         if self._app.state == "Error" and not lower.startswith("/admin/host/"):

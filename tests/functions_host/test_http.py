@@ -17,7 +17,7 @@ from tests.functions_host.conftest import NEVER, SAMPLE_APP
 from tests.functions_host.harness import HostProcess
 
 
-def send(host: HostProcess, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, bytes]:
+def send(host: HostProcess, method: str, path: str, body: Any = None, **headers: str | bytes) -> tuple[int, Any, bytes]:
     """Send a request without urllib's opinions on paths, headers and bodies."""
     connection = http.client.HTTPConnection(urlsplit(host.url).netloc, timeout=60)
     try:
@@ -28,7 +28,7 @@ def send(host: HostProcess, method: str, path: str, body: Any = None, **headers:
         connection.close()
 
 
-def echoed(host: HostProcess, method: str, path: str, body: Any = None, **headers: str) -> dict[str, Any]:
+def echoed(host: HostProcess, method: str, path: str, body: Any = None, **headers: str | bytes) -> dict[str, Any]:
     status, _, text = send(host, method, path, body, **headers)
     assert status == 200
     return dict(json.loads(text))
@@ -75,6 +75,15 @@ def test_routes(host: HostProcess, method: str, path: str, body: str) -> None:
     assert (status, text.decode()) == (200, body)
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/items/%00", "/api/%00", "/runtime/webhooks/durabletask/instances/%00", "/admin/%00"]
+)
+def test_a_nul_in_the_path_is_400(host: HostProcess, path: str) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        assert send(host, method, path)[::2] == (400, b"")
+    assert echoed(host, "GET", "/api/echo/x?a=%00")["query"] == {"a": "\x00"}
+
+
 def test_a_function_without_methods_takes_every_verb(host: HostProcess) -> None:
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         assert echoed(host, method, "/api/echo/x")["method"] == method
@@ -100,6 +109,10 @@ def test_headers_are_lower_case_and_repeats_joined(host: HostProcess) -> None:
     connection.close()
     assert seen["headers"]["x-many"] == "1,2"
     assert seen["url"] == f"{host.url}/api/echo/x"
+
+
+def test_a_header_that_is_no_utf_8_is_valid_text_all_the_same(host: HostProcess) -> None:
+    assert echoed(host, "GET", "/api/echo/x", X_Odd=b"caf\xe9 \xc3\xa9")["headers"]["x-odd"] == "caf\ufffd é"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,13 @@ def test_the_header_wins_even_where_it_is_wrong(keyed_host: HostProcess) -> None
     path = f"/api/locked?code={keyed_host.ready['host_key']}"
     assert keyed_host.request("GET", path).status == 200
     assert keyed_host.request("GET", path, headers={"x-functions-key": "wrong"}).status == 401
+
+
+@pytest.mark.parametrize("key", [b"\xff", b"\xed\xa0\x80", "clé".encode()])
+def test_a_key_that_is_no_utf_8_is_a_wrong_one(keyed_host: HostProcess, key: bytes) -> None:
+    for path in ("/api/locked", "/runtime/webhooks/durabletask/instances", "/admin/functions"):
+        assert keyed_host.request("GET", path, headers={"x-functions-key": key}).status == 401
+        assert keyed_host.request("GET", f"{path}?code={urllib.parse.quote(key)}").status == 401
 
 
 def test_an_unknown_route_is_404_before_any_key(keyed_host: HostProcess) -> None:
@@ -117,7 +125,9 @@ def test_functions_run_by_hand(host: HostProcess, tmp_path: Path) -> None:
     assert host.request("POST", "/admin/functions/tick", {"input": ""}).status == 202
     assert host.request("POST", "/admin/functions/waits", {"input": ""}).status == 202
     assert host.request("POST", "/admin/functions/nobody", {}).status == 404
-    assert host.request("POST", "/admin/functions/tick", b"[").status == 400
+    deep = b'{"input": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    for broken in (b"[", b"[]", b"\xff", deep):
+        assert host.request("POST", "/admin/functions/tick", broken).status == 400
     host.until_log("function 'tick' was run by hand")
     host.until_log("ERROR function 'waits', run by hand, failed: ValueError: an orchestrator is started through")
     host.until_log("function 'leaves_file' was run by hand")

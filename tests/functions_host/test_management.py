@@ -201,6 +201,17 @@ def test_json_deeper_than_64_is_refused(host: HostProcess) -> None:
     assert host.until_ended(instance)["output"] == json.loads(nested(64))
 
 
+@pytest.mark.parametrize("wrong", ["@a", "a%2Fb", "a%5Cb", "a%23b", "a%3Fb", "a%0Ab", "a%7Fb", "%C2%85"])
+def test_an_id_that_the_extension_does_not_take_starts_nothing(host: HostProcess, wrong: str) -> None:
+    answer = host.request("POST", f"{host.webhook}/orchestrators/adds/{wrong}", b"1")
+    assert (answer.status, answer.json["ExceptionType"]) == (400, "System.ArgumentException")
+    assert "must not start with @ or contain" in answer.json["Message"]
+    present = in_state(host, "Completed")
+    again = host.request("POST", f"{host.webhook}/instances/{present}/restartWithOptions?newInstanceId={wrong}", b"")
+    assert (again.status, "must be an id of" in again.json["Message"]) == (400, True)
+    assert host.request("GET", f"{host.webhook}/instances/{wrong}").status == 404
+
+
 def test_restart_with_options_takes_the_id_and_the_version(host: HostProcess) -> None:
     instance, target = fresh("restart"), fresh("as")
     host.request("POST", "/api/client/start", {"name": "versioned", "id": instance, "version": "1.0"})
@@ -261,7 +272,7 @@ def test_a_start_without_a_content_length_fails_and_an_empty_one_works(host: Hos
     instance = fresh()
     with socket.create_connection(("127.0.0.1", int(host.url.rpartition(":")[2]))) as connection:
         path = f"/runtime/webhooks/durabletask/orchestrators/adds/{instance}"
-        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         assert b" 202 " in connection.recv(100)
     assert host.until_ended(instance)["runtimeStatus"] == "Failed"
     assert host.until_ended(host.launch("adds", fresh()))["runtimeStatus"] == "Completed"
