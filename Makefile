@@ -10,13 +10,14 @@ endif
 BIN    := $(VENV)/$(FOLDER)
 INFRA  := $(VENV)-infra/$(FOLDER)
 WORKER := .venv-worker/$(FOLDER)
+LOWEST := .venv-lowest/$(FOLDER)
 READY  := $(VENV)/.ready
 BENCH_READY := $(VENV)/.ready-benchmarks
 INFRA_READY := $(VENV)-infra/.ready
 # Microsoft's runtime wants 3.13 or later, whatever PYTHON is.
 WORKER_PYTHON ?= $(shell $(BIN)/python tests/worker/interpreters.py --at-least 3.13)
 
-.PHONY: help install demo start test worker lint format conformance soak load chaos bench bench-quick bench-readme infra-check clean
+.PHONY: help install demo start test test-lowest worker lint format conformance soak load chaos bench bench-quick bench-readme infra-check clean
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
@@ -53,6 +54,16 @@ worker: $(READY) .venv-worker/.ready ## hold app and local host to Microsoft's o
 	@$(WORKER_PYTHON) -m venv --clear .venv-worker
 	@$(WORKER)/python -m pip install --quiet --disable-pip-version-check -r tests/worker/requirements.txt
 	@$(WORKER)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/worker/requirements-protocol.txt
+	@touch $@
+
+test-lowest: .venv-lowest/.ready ## units and contracts with the oldest packages that requirements.txt admits
+	@$(LOWEST)/python -m pytest tests/unit tests/contract -n 4 --dist worksteal
+
+.venv-lowest/.ready: requirements.txt requirements-dev.txt tests/lowest.py
+	@echo "Creating .venv-lowest with the oldest packages (some seconds the first time) ..."
+	@$(PYTHON) -m venv --clear .venv-lowest
+	@$(LOWEST)/python tests/lowest.py > .venv-lowest/requirements.txt
+	@$(LOWEST)/python -m pip install --quiet --disable-pip-version-check -r .venv-lowest/requirements.txt
 	@touch $@
 
 infra-check: $(INFRA_READY) ## the Bicep templates: our checks, checkov, and the seeded faults that both must find

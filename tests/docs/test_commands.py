@@ -39,6 +39,7 @@ ELSEWHERE = {
     "make install": ".ci/run",
     "make test": ".ci/run",
     "make lint": ".ci/run",
+    "make test-lowest": ".ci/run",
     "make worker": "tests/worker/test_functions.py",
     "make bench": "tests/benchmarks/test_run.py",
     "make help": "tests/docs/test_readme.py",
