@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,7 +52,9 @@ class Worker:
         self._left = polls
         names = ("create_thread", "create_message", "create_run", "get_run", "get_response")
         activities = {name: self._activity(name) for name in names}
-        simulation = Simulation(ORCHESTRATOR, activities, instance_id=instance_id)
+        # Activities create nothing after the run's time, which they compare with the real clock.
+        start = datetime.now(UTC).replace(microsecond=0)
+        simulation = Simulation(ORCHESTRATOR, activities, instance_id=instance_id, start=start)
         simulation.handle = meter = Meter(simulation.handle)
         request = {"user_message": "How long does this take?", "agent_id": agent_id}
         policy = {"agent_id": agent_id, "timeout_seconds": 86_400}

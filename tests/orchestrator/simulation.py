@@ -74,6 +74,7 @@ class Simulation:
         instance_id: str = "i1",
         version: str = VERSION,
         termination_lags: bool = False,
+        start: datetime = START,
     ) -> None:
         """With `termination_lags` a termination arrives only when nothing else is left to happen."""
         self.handle = Orchestrator.create(generator)
@@ -85,7 +86,7 @@ class Simulation:
         self.termination_lags = termination_lags
         self.calls: list[Call] = []
         self.events: list[tuple[float, str, Any]] = []
-        self.now = START
+        self.start = self.now = start
         self.terminated: str | None = None
 
     def raise_event(self, at: float, name: str, data: Any = None) -> None:
@@ -93,7 +94,7 @@ class Simulation:
         self.events.append((at, name, data))
 
     def seconds(self) -> float:
-        return (self.now - START).total_seconds()
+        return (self.now - self.start).total_seconds()
 
     def terminate(self, reason: str) -> None:
         """What the activity `terminate_instance` asks the platform for."""
@@ -240,7 +241,7 @@ class Simulation:
         """Advance the clock to what happens next."""
         queue.sort(key=lambda q: (q[0], q[1]))
         self.events.sort(key=lambda e: e[0])
-        event_at = START + timedelta(seconds=self.events[0][0]) if self.events else None
+        event_at = self.start + timedelta(seconds=self.events[0][0]) if self.events else None
         if event_at is not None and (not queue or event_at <= queue[0][0]):
             _, name, data = self.events.pop(0)
             self.now = max(self.now, event_at)
