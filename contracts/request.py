@@ -72,7 +72,11 @@ class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbi
         ),
     ]
     agent_id: Annotated[
-        AgentId | None, Meta(description="The agent, as GET /agents lists it.", examples=["asst_abc123"])
+        AgentId | None,
+        Meta(
+            description="The agent: its id, or its name where no other agent has it, as GET /agents lists them.",
+            examples=["asst_abc123"],
+        ),
     ] = None
     thread_id: Annotated[
         ThreadId | None,

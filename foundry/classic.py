@@ -70,7 +70,11 @@ class ClassicAgentService:
     def list_agents(self) -> Iterator[AgentSummary]:
         """Yield every agent of the project, all pages followed."""
         for item in self._pages("/assistants"):
-            yield AgentSummary(id=_text(item, "id"), name=_optional(item, "name"), model=_optional(item, "model"))
+            yield _agent(item)
+
+    def get_agent(self, agent_id: str) -> AgentSummary:
+        """Return the agent."""
+        return _agent(self._transport.get(f"/assistants/{path_id(agent_id, 'agent')}"))
 
     def check(self) -> None:
         """Ask for one agent; return if the project answers."""
@@ -214,6 +218,10 @@ class ClassicAgentService:
                 raise
             params["limit"] = _SMALL_PAGE
             return self._transport.get(path, **params)
+
+
+def _agent(item: dict[str, Any]) -> AgentSummary:
+    return AgentSummary(id=_text(item, "id"), name=_optional(item, "name"), model=_optional(item, "model"))
 
 
 def _thread(thread_id: str) -> str:

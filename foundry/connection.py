@@ -8,9 +8,16 @@ import functools
 
 from foundry.classic import ClassicAgentService
 from foundry.credential import EntraToken, FixedToken
+from foundry.directory import AgentDirectory
 from foundry.service import AgentService
 from foundry.transport import Transport
 from settings import Settings
+
+
+@functools.lru_cache(maxsize=1)
+def agent_directory(settings: Settings) -> AgentDirectory:  # noqa: ARG001 - one for each project
+    """Return what this worker knows of the project's agents."""
+    return AgentDirectory()
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,9 +2,11 @@
 
     FoundryError                 code, message, retryable, retry_after_seconds
     ├── InvalidInputError        refused here or by Foundry (400, 413, 422 ...): repeating it is no use
+    │   └── AmbiguousAgentError      a name that several agents have
     ├── AuthenticationError      no token, or Foundry does not take it (401)
     ├── PermissionDeniedError    the identity lacks the role (403)
     ├── NotFoundError            (404)
+    │   └── UnknownAgentError        names agents that may have been meant
     ├── ThreadBusyError          another run is active on the thread; names it where Foundry does
     ├── ThreadInUseError         another message is being posted on the thread by this worker
     ├── RateLimitedError         (429)
@@ -72,6 +74,14 @@ class NotFoundError(FoundryError, LookupError):
     """Something that the request names does not exist."""
 
     code = ErrorCode.NOT_FOUND
+
+
+class UnknownAgentError(NotFoundError):
+    """There is no such agent; the message names those that resemble it."""
+
+
+class AmbiguousAgentError(InvalidInputError):
+    """Several agents have this name."""
 
 
 class ThreadBusyError(FoundryError):

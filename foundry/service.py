@@ -41,6 +41,10 @@ class AgentService(Protocol):
         """Yield every agent of the project, all pages followed."""
         ...
 
+    def get_agent(self, agent_id: str) -> AgentSummary:
+        """Return the agent."""
+        ...
+
     def check(self) -> None:
         """Ask the project for something small; return if it answers."""
         ...

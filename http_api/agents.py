@@ -11,8 +11,9 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from contracts.codes import ErrorCode
-from foundry.connection import agent_service
-from foundry.errors import FoundryError
+from foundry.connection import agent_directory, agent_service
+from foundry.directory import is_agent_id
+from foundry.errors import AmbiguousAgentError, FoundryError, UnknownAgentError
 from http_api.answers import ApiError, answering, json_answer
 from http_api.messages import AgentList
 from settings import Settings, load_settings
@@ -21,10 +22,13 @@ blueprint = df.Blueprint()
 
 LISTING_SECONDS = 30.0
 CHECK_SECONDS = 15.0
+LOOKUP_SECONDS = 3.0
+"""A start does not wait longer to learn whether its agent exists."""
 
 # Threads of their own: those of the worker are as many as there are activities and orchestrators, and those of the loop
 # are shared with the scan for orphans. However many slow listings there are, nothing else waits for them.
 _listings = ThreadPoolExecutor(4, thread_name_prefix="listing")
+_lookups = ThreadPoolExecutor(4, thread_name_prefix="lookup")
 checks = ThreadPoolExecutor(2, thread_name_prefix="check")
 
 
@@ -43,6 +47,32 @@ async def list_agents(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG0
         raise ApiError(502, ErrorCode.CONNECTION_FAILED, message) from None
     agents = [agent for agent in listed if settings.allows(agent.id)]
     return json_answer(AgentList(agents=sorted(agents, key=lambda a: ((a.name or "").lower(), a.id))))
+
+
+def is_agent_name(given: str) -> bool:
+    """Say whether this names an agent otherwise than by its id."""
+    return not is_agent_id(given)
+
+
+async def known_agent(settings: Settings, given: str) -> str:
+    """Return the id of the agent that is meant; raise a 404 where there is none, a 400 where there are several.
+
+    Where Foundry does not tell in time, an id is taken as it is: the run will tell.
+    """
+    service, directory = agent_service(settings), agent_directory(settings)
+    try:
+        resolve = lambda: directory.resolve(service.within(LOOKUP_SECONDS), given)  # noqa: E731
+        return str(await in_time(_lookups, resolve, LOOKUP_SECONDS + 1))
+    except UnknownAgentError as error:
+        raise ApiError(404, error.code, error.message, target="agent_id") from None
+    except AmbiguousAgentError as error:
+        raise ApiError(400, error.code, error.message, target="agent_id") from None
+    except (FoundryError, TimeoutError) as error:
+        if is_agent_id(given):
+            return given
+        code = error.code if isinstance(error, FoundryError) else ErrorCode.CONNECTION_FAILED
+        message = f"Foundry does not tell now which agent has the name {given!r}: name it by its id, or ask again"
+        raise ApiError(502, code, message, target="agent_id") from None
 
 
 async def in_time(threads: ThreadPoolExecutor, work: Callable[[], Any], seconds: float | None = None) -> Any:

@@ -140,9 +140,11 @@ _START = Operation(
             body=StartedRun | StatusDocument,
         ),
         _BAD_REQUEST,
+        _error(404, "There is no such agent; the message names some that resemble it.", ErrorCode.NOT_FOUND),
         _error(409, "The idempotency key was used for another request.", ErrorCode.IDEMPOTENCY_CONFLICT),
         *_BAD_BODY,
         _UNCONFIGURED,
+        _error(502, "Foundry does not tell now which agent has this name: name it by its id."),
     ),
 )
 

@@ -14,13 +14,15 @@ from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR
 from contracts.instance_input import read_instance_input, start_input
 from contracts.request import AgentRunRequest, RunPolicy
+from http_api.agents import is_agent_name, known_agent
 from http_api.answers import POLL_AFTER_SECONDS, ApiError, answering, document_answer, json_answer
 from http_api.partial_answer import with_partial_answer
 from http_api.preferences import wait_seconds
 from http_api.start_request import read_start_request
 from http_api.urls import BadHostError, own_urls
 from http_api.waiting import news_within
-from settings import load_settings
+from policy import policy_for
+from settings import Settings, load_settings
 
 blueprint = df.Blueprint()
 _log = logging.getLogger("agent_run.http")
@@ -45,10 +47,16 @@ async def start_agent_run(req: func.HttpRequest, client: df.DurableOrchestration
 async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     settings = load_settings()
     request, policy = read_start_request(
-        settings, route=req.route_params, query=req.params, headers=req.headers, body=req.get_body()
+        settings,
+        route=req.route_params,
+        query=req.params,
+        headers=req.headers,
+        body=req.get_body(),
+        is_name=is_agent_name,
     )
     wait = wait_seconds(req.headers.get("prefer"))
     _check_urls(req, client)
+    policy = await _with_known_agent(settings, request, policy)
     if request.idempotency_key is None:
         instance_id = str(await client.start_new(ORCHESTRATOR, client_input=start_input(request, policy)))
     else:
@@ -59,6 +67,12 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
     if wait and (document := await news_within(client, instance_id, wait)):
         return document_answer(req, await with_partial_answer(document), headers=applied)
     return _accepted(req, client, instance_id, applied)
+
+
+async def _with_known_agent(settings: Settings, request: AgentRunRequest, policy: RunPolicy) -> RunPolicy:
+    """Return the policy with the id of an agent that exists and may be run; raise a 404 or 400 where it does not."""
+    agent_id = await known_agent(settings, policy.agent_id)
+    return policy_for(settings, agent_id=agent_id, timeout_seconds=request.timeout_seconds)
 
 
 def _check_urls(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> None:

@@ -6,9 +6,10 @@ twice with different values is an error. `code` and `clientId` in the query are 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ def read_start_request(
     query: Mapping[str, str],
     headers: Mapping[str, str],
     body: bytes,
+    is_name: Callable[[str], bool] = lambda _: False,
 ) -> tuple[AgentRunRequest, RunPolicy]:
     """Return the request and its policy; raise `ApiError` (400, 413, 415) that says everything that is wrong with
     it.
@@ -52,14 +54,17 @@ def read_start_request(
     }
     given, errors = _merge(sources)
     agent_id, timeout_seconds = given.get("agent_id"), given.get("timeout_seconds")
-    _add(errors, policy_errors(settings, agent_id=agent_id, timeout_seconds=timeout_seconds))
+    # Which agent a name means is looked up later, and whether that may be run.
+    by_name = isinstance(agent_id, str) and is_name(agent_id)
+    judged_by = dataclasses.replace(settings, allowed_agent_ids=None) if by_name else settings
+    _add(errors, policy_errors(judged_by, agent_id=agent_id, timeout_seconds=timeout_seconds))
     try:
         request = parse_request(given)
     except InvalidRequestError as error:
         _add(errors, error.details)
     if errors:
         raise invalid_request(sorted(errors, key=lambda e: e.target))
-    return request, policy_for(settings, agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
+    return request, policy_for(judged_by, agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
 
 
 def _add(errors: list[FieldError], more: Sequence[FieldError]) -> None:

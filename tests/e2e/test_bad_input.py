@@ -48,7 +48,7 @@ def test_bad_starts(
     assert len(world.emulator.ledger().requests) == before
 
 
-@pytest.mark.parametrize("instance", ["none", "a%2Fb", "x" * 300, "..", "%00"])
+@pytest.mark.parametrize("instance", ["none", "a%2Fb", "x" * 300, ".."])
 def test_unknown_instances_are_404(world: World, instance: str) -> None:
     answer = world.get(f"/api/runs/{instance}")
     assert answer.status == 404
@@ -60,13 +60,25 @@ def test_the_only_orchestrator_that_counts_is_ours(world: World) -> None:
 
 
 def test_unknown_agent_and_thread_fail_with_what_was_not_found(world: World) -> None:
-    answer = world.post("/api/run_agent", {"agent_id": "asst_nobody", "user_message": "hi"})
-    document = world.end(answer.json["id"])
+    for given in ("asst_nobody", "instand"):
+        answer = world.post("/api/run_agent", {"agent_id": given, "user_message": "hi"})
+        assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
+        assert given in answer.json["error"]["message"]
+    assert "did you mean instant" in answer.json["error"]["message"]
+    instance = world.host.launch("agent_run", "unknown-agent", {"agent_id": "asst_nobody", "user_message": "hi"})
+    document = world.end(instance)
     assert document["error"]["code"] == "not_found"
     assert "asst_nobody" in document["error"]["message"]
     document = world.run("instant", thread_id="thread_nowhere")
     assert document["error"]["code"] == "not_found"
     assert "thread_nowhere" in document["error"]["message"]
+
+
+def test_an_agent_may_be_meant_by_its_name(world: World) -> None:
+    answer = world.post("/api/agents/instant/runs", {"user_message": "hi"})
+    assert answer.status == 202, answer.text
+    document = world.end(answer.json["id"])
+    assert (document["status"], document["agent_id"]) == ("Success", agent("instant"))
 
 
 def test_no_answer_log_or_history_holds_the_token_or_an_internal_name(world: World) -> None:

@@ -107,8 +107,19 @@ def provoke_bad_starts(call: Caller, *, route: bool) -> None:
     assert start({**GOOD, "user_message": "another"}, once) == 409
 
 
-def provoke_an_agent_that_is_not_allowed(call: Caller) -> None:
-    assert call("start_agent_run", {"user_message": "hi"}, agent_id="asst_other").status == 400
+def provoke_bad_agents(call: Caller) -> None:
+    def start(given: str) -> int:
+        answers = (
+            call("start_agent_run", {"user_message": "hi"}, agent_id=given),
+            call("run_agent", {**GOOD, "agent_id": given}),
+        )
+        (status,) = {answer.status for answer in answers}
+        return status
+
+    call.world.emulator.faults.add(kind="html", status=502, operation="list_agents", times=2)
+    assert start("instant") == 502
+    assert start("instand") == 404
+    assert start("asst_other") == 400
 
 
 def provoke_bad_bodies(call: Caller, operation: str, instance: str) -> None:
@@ -194,7 +205,7 @@ def test_every_described_answer(world: World, description: Description, key: dic
     provoke_both_starts(call)
     provoke_bad_starts(call, route=False)
     provoke_bad_starts(call, route=True)
-    provoke_an_agent_that_is_not_allowed(call)
+    provoke_bad_agents(call)
     provoke_cancel(call)
     provoke_tool_outputs(call)
     provoke_two_answers_to_one_question(call)

@@ -15,6 +15,7 @@ from contracts.outcome import Outcome
 from contracts.runs import AgentSummary
 from contracts.wire import to_wire
 from foundry import errors
+from foundry.directory import AgentDirectory
 from http_api import agents, health, instances, run_control, run_status, runs, waiting
 from http_api.start_request import MAX_BODY_BYTES
 from settings import DEFAULTS
@@ -102,6 +103,11 @@ def environment(monkeypatch):
     monkeypatch.setenv("FOUNDRY_DEFAULT_AGENT_ID", "asst_1")
     monkeypatch.setattr(instances, "LOOK_SECONDS", 0)
     monkeypatch.setattr(waiting, "LOOK_SECONDS", 0)
+
+    async def known(settings, given):
+        return given
+
+    monkeypatch.setattr(runs, "known_agent", known)
 
     async def nothing(self, instance_id):
         return {}
@@ -825,3 +831,80 @@ def test_ready_names_the_host_that_cannot_be_reached_and_a_setting_that_was_not_
     assert code == 503
     assert "HTTP_AUTH_LEVEL is not understood and counts as FUNCTION" in settings["message"]
     assert "The host is account.services.ai.azure.com: look at FOUNDRY_PROJECT_ENDPOINT" in project["message"]
+
+
+# --- which agent is meant ---
+
+
+def summaries(**names):
+    return [AgentSummary(id=f"asst_{key}", name=name, model="m") for key, name in names.items()]
+
+
+@pytest.fixture
+def directory(foundry, environment):
+    environment.setattr(runs, "known_agent", agents.known_agent)
+    environment.setattr(agents, "agent_directory", lambda settings: made)
+    made = AgentDirectory()
+    foundry.agents = summaries(a="weather", b="news", c="news")
+    foundry.list_agents = lambda: iter(foundry.agents)
+
+    def get_agent(agent_id):
+        foundry.asked.append(agent_id)
+        found = [a for a in foundry.agents if a.id == agent_id]
+        if not found:
+            raise errors.NotFoundError("no such assistant")
+        return found[0]
+
+    foundry.asked, foundry.get_agent = [], get_agent
+    return made
+
+
+def start_of(client, agent_id, **more):
+    return call(runs.run_agent, body={"user_message": "hi", "agent_id": agent_id, **more}, client=client)
+
+
+def test_an_agent_is_meant_by_its_id_or_its_name(client, foundry, directory):
+    for given in ("asst_a", "weather", "asst_a"):
+        assert start_of(client, given)[0] == 202
+    assert {policy["policy"]["agent_id"] for _, _, policy in client.started} == {"asst_a"}
+    assert foundry.asked == ["asst_a"], "once in ten minutes"
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "says"),
+    [
+        ("asst_z", 404, "there is no agent 'asst_z' in this project: did you mean"),
+        ("wether", 404, "did you mean weather?"),
+        ("qqqqqq", 404, "GET /api/agents lists them"),
+        ("news", 400, "2 agents have the name 'news': name one by its id, asst_b or asst_c"),
+    ],
+)
+def test_an_agent_that_is_none_or_several_starts_nothing(client, directory, given, code, says):
+    status, body, _ = start_of(client, given)
+    assert (status, body["error"]["target"], client.started) == (code, "agent_id", [])
+    assert says in body["error"]["message"]
+
+
+def test_where_foundry_does_not_tell_an_id_is_taken_and_a_name_is_not(client, foundry, directory):
+    def down(*_):
+        raise errors.UnavailableError("503")
+
+    foundry.get_agent = foundry.list_agents = down
+    assert start_of(client, "asst_a")[0] == 202
+    code, body, _ = start_of(client, "weather")
+    assert (code, body["error"]["code"]) == (502, "service_unavailable")
+    assert "name it by its id" in body["error"]["message"]
+
+
+def test_a_name_does_not_lead_past_the_list_of_allowed_agents(client, directory, environment):
+    environment.setenv("FOUNDRY_ALLOWED_AGENT_IDS", "asst_a")
+    environment.delenv("FOUNDRY_DEFAULT_AGENT_ID")
+    assert start_of(client, "weather")[0] == 202
+    directory._listed = None
+    for given in ("asst_b", "sports"):
+        agents_before = len(client.started)
+        foundry_agents = summaries(a="weather", b="sports")
+        environment.setattr(directory, "_list", lambda service, found=foundry_agents: found)
+        code, body, _ = start_of(client, given)
+        assert (code, body["error"]["details"][0]["code"]) == (400, "not_allowed")
+        assert len(client.started) == agents_before
