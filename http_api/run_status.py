@@ -9,7 +9,7 @@ from http_api.answers import answering, document_answer
 from http_api.instances import read_document
 from http_api.partial_answer import with_partial_answer
 from http_api.preferences import wait_seconds
-from http_api.waiting import news_within
+from http_api.waiting import has_news, wait_for_news
 
 blueprint = df.Blueprint()
 
@@ -24,7 +24,7 @@ async def agent_run_status(req: func.HttpRequest, client: df.DurableOrchestratio
     instance_id = req.route_params["instance_id"]
     document = await read_document(client, instance_id)
     wait = wait_seconds(req.headers.get("prefer"))
-    if wait and not document.is_ended and not document.required_action:
-        document = await news_within(client, instance_id, wait) or await read_document(client, instance_id)
+    if wait and not has_news(document):
+        document = await wait_for_news(client, instance_id, wait) or document
     applied = {"Preference-Applied": f"wait={wait}"} if wait else {}
     return document_answer(req, await with_partial_answer(document), headers=applied)

@@ -20,7 +20,7 @@ from http_api.partial_answer import with_partial_answer
 from http_api.preferences import wait_seconds
 from http_api.start_request import read_start_request
 from http_api.urls import BadHostError, own_urls
-from http_api.waiting import news_within
+from http_api.waiting import has_news, wait_for_news
 from policy import policy_for
 from settings import Settings, load_settings
 
@@ -64,7 +64,8 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
         instance_id = await _start_once(client, request.idempotency_key, fingerprint, request, policy)
     _log.info("started instance %s of agent %s", instance_id, policy.agent_id)
     applied = {"Preference-Applied": f"wait={wait}"} if wait else {}
-    if wait and (document := await news_within(client, instance_id, wait)):
+    document = await wait_for_news(client, instance_id, wait) if wait else None
+    if document and has_news(document):
         return document_answer(req, await with_partial_answer(document), headers=applied)
     return _accepted(req, client, instance_id, applied)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -168,6 +169,22 @@ def test_prefer_wait_gives_up_in_time(world: World) -> None:
     assert answer.json["runUri"]
     world.post(f"/api/runs/{answer.json['id']}/cancel", None)
     world.end(answer.json["id"])
+
+
+def test_who_waits_is_told_the_id_when_the_host_is_stopped() -> None:
+    body = {"agent_id": agent("forever"), "user_message": "never"}
+    with World() as own, ThreadPoolExecutor(2) as pool:
+        instance = own.start("forever")
+        own.until(instance, lambda d: d["run_id"])
+        starting = pool.submit(own.post, "/api/run_agent", body, {"Prefer": "wait=60"})
+        looking = pool.submit(own.host.request, "GET", f"/api/runs/{instance}", headers={"Prefer": "wait=60"})
+        time.sleep(1)  # until both wait
+        own.host.stop()
+        started, looked = starting.result(), looking.result()
+        assert (started.status, looked.status) == (202, 202)
+        assert looked.json["instanceId"] == instance
+        own.host.start()
+        assert own.document(started.json["id"])["status"] == "Running"
 
 
 # --- busy threads ---
