@@ -18,12 +18,10 @@ FIRST_LOOK_SECONDS = 0.02
 """A caller who waits looks often at first: a run may end at once."""
 
 FAILED_LOOKS = 5
-"""In a row: the host is being stopped, and closed its port first. Who waits is answered while that still gets through."""
+"""In a row: the host is being stopped, and has closed its port first. Who waits is answered while that gets through."""
 
 
-async def wait_for_news(
-    client: df.DurableOrchestrationClient, instance_id: str, seconds: int
-) -> StatusDocument | None:
+async def wait_for_news(client: df.DurableOrchestrationClient, instance_id: str, seconds: int) -> StatusDocument | None:
     """Return the status document once the run has ended or asks its caller something (`has_news`), or as it was when
     the time was over or the host could not be asked any more; None where it was never seen.
     """
