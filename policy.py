@@ -4,7 +4,10 @@ start a run.
 
 from __future__ import annotations
 
+import re
+
 from contracts.codes import ErrorCode
+from contracts.formats import ID_PATTERN
 from contracts.request import RunPolicy
 from settings import Settings
 from validation.field_errors import FieldError, InvalidRequestError
@@ -14,6 +17,9 @@ def policy_for(settings: Settings, *, agent_id: str | None, timeout_seconds: int
     """Return the policy for a run; raise `InvalidRequestError` where the settings do not allow what was asked for."""
     errors = policy_errors(settings, agent_id=agent_id, timeout_seconds=timeout_seconds)
     agent = agent_id or settings.default_agent_id
+    if agent is not None and not re.fullmatch(ID_PATTERN, agent):
+        message = "must be the agent's id: a name is looked up by the app's own routes only"
+        errors.append(FieldError(code=ErrorCode.INVALID, message=message, target="agent_id"))
     if errors or agent is None:
         raise InvalidRequestError(errors)
     return RunPolicy(

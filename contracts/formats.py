@@ -19,5 +19,10 @@ ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
 """What an id looks like, whole. It can never change the path of a request."""
 
 Id = Annotated[str, Meta(pattern=rf"\A{ID_PATTERN}\Z")]
+
+AGENT_PATTERN = r"[^\x00-\x20\x7f]([^\x00-\x1f\x7f]{0,254}[^\x00-\x20\x7f])?"
+"""What the id or name of an agent looks like, whole. A name is looked up, and never enters a path."""
+
+IdOrName = Annotated[str, Meta(pattern=rf"\A{AGENT_PATTERN}\Z")]
 Utc = Annotated[datetime, Meta(tz=True)]
 """A moment that says in which time zone it is."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from contracts.formats import Id
+from contracts.formats import Id, IdOrName
 from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
 from contracts.wire import SDK_MARKERS, Wire
 
@@ -72,7 +72,7 @@ class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbi
         ),
     ]
     agent_id: Annotated[
-        AgentId | None,
+        IdOrName | None,
         Meta(
             description="The agent: its id, or its name where no other agent has it, as GET /agents lists them.",
             examples=["asst_abc123"],

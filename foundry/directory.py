@@ -9,7 +9,7 @@ import difflib
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from contracts.runs import AgentSummary
 from foundry.errors import AmbiguousAgentError, NotFoundError, UnknownAgentError
@@ -37,27 +37,24 @@ class AgentDirectory:
         """Until when an id counts as that of an agent."""
         self._listed: tuple[float, list[AgentSummary]] | None = None
 
-    def resolve(self, service: AgentService, given: str) -> str:
-        """Return the agent's id. Blocks; raises `UnknownAgentError`, `AmbiguousAgentError`, or as the service does."""
+    def resolve(self, service: AgentService, given: str, may_run: Callable[[str], bool]) -> str:
+        """Return the agent's id. Agents that the caller may not run, which is said of their ids, are none.
+
+        Blocks; raises `UnknownAgentError`, `AmbiguousAgentError`, or as the service does.
+        """
         if not is_agent_id(given):
-            return self._by_name(service, given)
+            return _by_name(given, self._agents(service, may_run))
         if self._known.get(given, 0.0) > self._clock():
             return given
         try:
             service.get_agent(given)
         except NotFoundError:
-            raise UnknownAgentError(_unknown(given, self._list(service))) from None
+            raise UnknownAgentError(_unknown(given, self._agents(service, may_run))) from None
         self._learn([given])
         return given
 
-    def _by_name(self, service: AgentService, name: str) -> str:
-        agents = self._list(service)
-        found = [agent.id for agent in agents if agent.name == name]
-        if len(found) > 1:
-            raise AmbiguousAgentError(f"{len(found)} agents have the name {name!r}: name one by its id, {_some(found)}")
-        if not found:
-            raise UnknownAgentError(_unknown(name, agents))
-        return found[0]
+    def _agents(self, service: AgentService, may_run: Callable[[str], bool]) -> list[AgentSummary]:
+        return [agent for agent in self._list(service) if may_run(agent.id)]
 
     def _list(self, service: AgentService) -> list[AgentSummary]:
         if self._listed is None or self._listed[0] <= self._clock():
@@ -73,7 +70,16 @@ class AgentDirectory:
             self._known.update(dict.fromkeys(ids, self._clock() + KNOWN_SECONDS))
 
 
-def _unknown(given: str, agents: list[AgentSummary]) -> str:
+def _by_name(name: str, agents: Sequence[AgentSummary]) -> str:
+    found = [agent.id for agent in agents if agent.name == name]
+    if len(found) > 1:
+        raise AmbiguousAgentError(f"{len(found)} agents have the name {name!r}: name one by its id, {_some(found)}")
+    if not found:
+        raise UnknownAgentError(_unknown(name, agents))
+    return found[0]
+
+
+def _unknown(given: str, agents: Sequence[AgentSummary]) -> str:
     names = [agent.name for agent in agents if agent.name] + [agent.id for agent in agents]
     near = difflib.get_close_matches(given, names, n=_MOST_NAMED, cutoff=0.6)
     hint = f": did you mean {_some(near)}?" if near else ". GET /api/agents lists them"

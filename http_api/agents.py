@@ -61,7 +61,7 @@ async def known_agent(settings: Settings, given: str) -> str:
     """
     service, directory = agent_service(settings), agent_directory(settings)
     try:
-        resolve = lambda: directory.resolve(service.within(LOOKUP_SECONDS), given)  # noqa: E731
+        resolve = lambda: directory.resolve(service.within(LOOKUP_SECONDS), given, settings.allows)  # noqa: E731
         return str(await in_time(_lookups, resolve, LOOKUP_SECONDS + 1))
     except UnknownAgentError as error:
         raise ApiError(404, error.code, error.message, target="agent_id") from None

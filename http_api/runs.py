@@ -46,7 +46,7 @@ async def start_agent_run(req: func.HttpRequest, client: df.DurableOrchestration
 
 async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     settings = load_settings()
-    request, policy = read_start_request(
+    request = read_start_request(
         settings,
         route=req.route_params,
         query=req.params,
@@ -56,7 +56,7 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
     )
     wait = wait_seconds(req.headers.get("prefer"))
     _check_urls(req, client)
-    policy = await _with_known_agent(settings, request, policy)
+    policy = await _policy_of(settings, request)
     if request.idempotency_key is None:
         instance_id = str(await client.start_new(ORCHESTRATOR, client_input=start_input(request, policy)))
     else:
@@ -70,9 +70,10 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
     return _accepted(req, client, instance_id, applied)
 
 
-async def _with_known_agent(settings: Settings, request: AgentRunRequest, policy: RunPolicy) -> RunPolicy:
-    """Return the policy with the id of an agent that exists and may be run; raise a 404 or 400 where it does not."""
-    agent_id = await known_agent(settings, policy.agent_id)
+async def _policy_of(settings: Settings, request: AgentRunRequest) -> RunPolicy:
+    """Return the policy, with the id of an agent that exists and may be run; raise a 404 or 400 where it does not."""
+    given = request.agent_id or settings.default_agent_id
+    agent_id = await known_agent(settings, given) if given else None
     return policy_for(settings, agent_id=agent_id, timeout_seconds=request.timeout_seconds)
 
 

@@ -6,7 +6,6 @@ twice with different values is an error. `code` and `clientId` in the query are 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +15,9 @@ import msgspec
 from werkzeug.http import parse_options_header
 
 from contracts.codes import ErrorCode
-from contracts.request import AgentRunRequest, RunPolicy
+from contracts.request import AgentRunRequest
 from http_api.answers import ApiError, invalid_request
-from policy import policy_errors, policy_for
+from policy import policy_errors
 from settings import Settings
 from validation.field_errors import FieldError, InvalidRequestError
 from validation.start_request import parse_request
@@ -40,10 +39,10 @@ def read_start_request(
     query: Mapping[str, str],
     headers: Mapping[str, str],
     body: bytes,
-    is_name: Callable[[str], bool] = lambda _: False,
-) -> tuple[AgentRunRequest, RunPolicy]:
-    """Return the request and its policy; raise `ApiError` (400, 413, 415) that says everything that is wrong with
-    it.
+    is_name: Callable[[str], bool],
+) -> AgentRunRequest:
+    """Return the request; raise `ApiError` (400, 413, 415) that says everything that is wrong with it. Whether an agent
+    that is named may be run is seen when it is known.
     """
     key = headers.get("idempotency-key")
     sources = {
@@ -54,17 +53,16 @@ def read_start_request(
     }
     given, errors = _merge(sources)
     agent_id, timeout_seconds = given.get("agent_id"), given.get("timeout_seconds")
-    # Which agent a name means is looked up later, and whether that may be run.
     by_name = isinstance(agent_id, str) and is_name(agent_id)
-    judged_by = dataclasses.replace(settings, allowed_agent_ids=None) if by_name else settings
-    _add(errors, policy_errors(judged_by, agent_id=agent_id, timeout_seconds=timeout_seconds))
+    forbidden = policy_errors(settings, agent_id=agent_id, timeout_seconds=timeout_seconds)
+    _add(errors, [e for e in forbidden if not (by_name and e.target == "agent_id")])
     try:
         request = parse_request(given)
     except InvalidRequestError as error:
         _add(errors, error.details)
     if errors:
         raise invalid_request(sorted(errors, key=lambda e: e.target))
-    return request, policy_for(judged_by, agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
+    return request
 
 
 def _add(errors: list[FieldError], more: Sequence[FieldError]) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 from msgspec import inspect
 
-from contracts.formats import ID_PATTERN
+from contracts.formats import AGENT_PATTERN, ID_PATTERN
 
 _PATTERNS = {
     rf"\A{ID_PATTERN}\Z": "an id of at most 128 letters, digits, _ and -",
+    rf"\A{AGENT_PATTERN}\Z": "an agent's id, or its name of at most 256 characters",
     r"\A[\x21-\x7e]{1,200}\Z": "a text of 1 to 200 visible ASCII characters",
 }
 """Nobody reads regular expressions. A test finds those of the contracts that have no words here."""

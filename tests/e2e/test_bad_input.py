@@ -18,7 +18,7 @@ GOOD = {"agent_id": agent("instant"), "user_message": "hi"}
     [
         ("/api/run_agent", {**GOOD, "user_message": "  "}, {}, 400, ["user_message"]),
         ("/api/run_agent", {"user_message": "hi"}, {}, 400, ["agent_id"]),
-        ("/api/run_agent", {**GOOD, "agent_id": "../x", "thread_id": "a b"}, {}, 400, ["agent_id", "thread_id"]),
+        ("/api/run_agent", {**GOOD, "agent_id": " x", "thread_id": "a b"}, {}, 400, ["agent_id", "thread_id"]),
         ("/api/run_agent", {**GOOD, "user_message": "x" * 256_001}, {}, 400, ["user_message"]),
         ("/api/run_agent", {**GOOD, "timeout_seconds": 0}, {}, 400, ["timeout_seconds"]),
         ("/api/run_agent", {**GOOD, "timeout_seconds": 90_000}, {}, 400, ["timeout_seconds"]),

@@ -121,7 +121,21 @@ def test_an_unset_id_of_polysync_counts_as_absent(name, absent):
     ],
 )
 def test_an_id_that_could_change_the_path_is_refused(name, value):
-    assert refused(**{name: value}) == {name: "invalid"}
+    if name == "thread_id":
+        assert refused(thread_id=value) == {"thread_id": "invalid"}
+    else:
+        with pytest.raises(msgspec.ValidationError):
+            from_wire(RunPolicy, {"agent_id": value, "timeout_seconds": 5})
+
+
+@pytest.mark.parametrize("value", [" a", "a ", "a\nb", "a\x00", "\x7f", "x" * 257, 1, ["a"]])
+def test_what_cannot_be_the_name_of_an_agent_is_refused(value):
+    assert set(refused(agent_id=value)) == {"agent_id"}
+
+
+@pytest.mark.parametrize("value", ["a", "Weather helper (new)", "x" * 256, "\u00e9\u4e2d", "../x"])
+def test_an_agent_may_be_named(value):
+    assert parse_request({"user_message": "hi", "agent_id": value}).agent_id == value
 
 
 @pytest.mark.parametrize("value", ["asst_abc123", "a", "A-1_b", "x" * 128, "0"])
@@ -235,7 +249,7 @@ def test_everything_that_is_wrong_is_named_at_once():
         parse_request(
             {
                 "user_message": " ",
-                "agent_id": "a/b",
+                "agent_id": "a\nb",
                 "thread_id": 1,
                 "timeout_seconds": 0,
                 "run_options": {"tools": [], "temperature": 3, "model": ""},

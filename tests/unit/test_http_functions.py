@@ -896,15 +896,14 @@ def test_where_foundry_does_not_tell_an_id_is_taken_and_a_name_is_not(client, fo
     assert "name it by its id" in body["error"]["message"]
 
 
-def test_a_name_does_not_lead_past_the_list_of_allowed_agents(client, directory, environment):
+def test_a_name_does_not_lead_past_the_list_of_allowed_agents(client, foundry, directory, environment):
     environment.setenv("FOUNDRY_ALLOWED_AGENT_IDS", "asst_a")
     environment.delenv("FOUNDRY_DEFAULT_AGENT_ID")
-    assert start_of(client, "weather")[0] == 202
-    directory._listed = None
-    for given in ("asst_b", "sports"):
-        agents_before = len(client.started)
-        foundry_agents = summaries(a="weather", b="sports")
-        environment.setattr(directory, "_list", lambda service, found=foundry_agents: found)
-        code, body, _ = start_of(client, given)
-        assert (code, body["error"]["details"][0]["code"]) == (400, "not_allowed")
-        assert len(client.started) == agents_before
+    foundry.agents = summaries(a="weather report", b="weather deport")
+    assert start_of(client, "weather report")[0] == 202
+    code, body, _ = start_of(client, "asst_b")
+    assert (code, body["error"]["details"][0]["code"]) == (400, "not_allowed")
+    code, body, _ = start_of(client, "weather deport")
+    assert (code, body["error"]["code"]) == (404, "not_found")
+    assert body["error"]["message"].endswith("did you mean weather report?"), "no word of the other"
+    assert len(client.started) == 1

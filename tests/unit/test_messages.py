@@ -57,6 +57,7 @@ def said_of_answer(payload: Any) -> dict[str, str]:
 
 A_MESSAGE = "a text that is not blank, of at most 256,000 characters"
 AN_ID = "an id of at most 128 letters, digits, _ and -, such as"
+AN_AGENT = "an agent's id, or its name of at most 256 characters, such as"
 PAIRS = (
     "an object of at most 14 pairs, each key a text of 1 to 64 characters, each value a text of at most 512 characters"
 )
@@ -69,7 +70,7 @@ HALF = "has half of a surrogate pair, which is no character"
         ("user_message", 5, f"must be {A_MESSAGE} (a number was given)"),
         ("user_message", " ", f"must be {A_MESSAGE}"),
         ("user_message", "x" * 256_001, f"must be {A_MESSAGE} (256,001 were given)"),
-        ("agent_id", "a b", f"must be {AN_ID} asst_abc123; GET /api/agents lists them"),
+        ("agent_id", "a\nb", f"must be {AN_AGENT} asst_abc123; GET /api/agents lists them"),
         ("thread_id", ["a"], f"must be {AN_ID} thread_abc123 (a list was given)"),
         ("timeout_seconds", 0, "must be a whole number from 1 to 1,000,000,000"),
         ("timeout_seconds", "60", "must be a whole number from 1 to 1,000,000,000 (a text was given)"),

@@ -48,6 +48,11 @@ def test_an_agent_outside_the_allow_list_is_refused(agent_id):
     assert policy_for(settings, agent_id="asst_1", timeout_seconds=None).agent_id == "asst_1"
 
 
+@pytest.mark.parametrize("agent_id", ["Weather helper", "../x", "a/b", "x" * 129, "\u00e9"])
+def test_a_policy_names_its_agent_by_id(agent_id):
+    assert codes(settings_of(), agent_id=agent_id) == {"agent_id": "invalid"}
+
+
 def test_the_allow_list_holds_for_the_default_agent_too():
     settings = settings_of(FOUNDRY_ALLOWED_AGENT_IDS="asst_1", FOUNDRY_DEFAULT_AGENT_ID="asst_2")
     assert codes(settings) == {"agent_id": "not_allowed"}

@@ -11,6 +11,7 @@ from contracts.instance_input import start_input
 from contracts.request import MAX_MESSAGE_CHARACTERS, AgentRunRequest, RunOptions
 from http_api.answers import ApiError, error_answer
 from http_api.start_request import MAX_BODY_BYTES, read_json_object, read_start_request
+from policy import policy_for
 from settings import load_settings
 from tests.unit.scripted import ENDPOINT, no_deadline, raised_by
 
@@ -22,7 +23,10 @@ def read(body: Any = b"", content_type: str | None = JSON, *, settings=SETTINGS,
     """Read a request; a body that is no bytes is sent as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     given_headers = {**({"content-type": content_type} if content_type is not None else {}), **(headers or {})}
-    return read_start_request(settings, route=route or {}, query=query or {}, headers=given_headers, body=raw)
+    request = read_start_request(
+        settings, route=route or {}, query=query or {}, headers=given_headers, body=raw, is_name=lambda _: False
+    )
+    return request, policy_for(settings, agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
 
 
 def refused(status: int, *args: Any, **kwargs: Any) -> ApiError:
