@@ -198,11 +198,12 @@ async def scan(hub: TaskHub, memory: Memory) -> dict[str, int]:
 
 
 async def _suspects(hub: TaskHub, now: datetime) -> list[Suspect]:
-    found = []
+    found: dict[str, Suspect] = {}  # a listing may show an instance twice, which changes while its pages are read
     for statuses, look_back in LOOK_BACK.items():
         pages = hub.pages(created_from=now - look_back, created_to=now + timedelta(days=1), statuses=statuses)
-        found += [suspect async for page in pages for row in page if (suspect := suspect_of(row, now)) is not None]
-    return found
+        async for page in pages:
+            found.update((s.instance_id, s) for row in page if (s := suspect_of(row, now)) is not None)
+    return list(found.values())
 
 
 async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple[Finding, int]:

@@ -488,6 +488,13 @@ def test_an_instance_that_died_with_its_worker_is_rewound_once(
     assert hub.rewound == ["i1", "i1"], "a later generation has a rewind of its own"
 
 
+def test_an_instance_that_is_listed_twice_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = FakeHub(died(), *(ended(f"other{n}") for n in range(3)), died())
+    FakeFoundry(monkeypatch)
+    assert asyncio.run(scan(hub, Memory()))["scanned"] == 4
+    assert hub.rewound == ["i1"]
+
+
 def test_a_worker_that_knows_nothing_of_the_rewind_reads_it_in_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
     foundry = FakeFoundry(monkeypatch)
     hub = FakeHub(died(), i1={"instanceId": "i1", "historyEvents": [{"EventType": "GenericEvent"}]})
