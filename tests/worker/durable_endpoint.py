@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from local.functions_host.protocol import ClientBinding, client_binding
 
@@ -99,7 +99,9 @@ class DurableEndpoint:
                 self.add(instance_id, name=name, input=body)
                 return 202, {"id": instance_id}
             case "GET", "instances", []:
-                return 200, list(self.instances.values())
+                wanted = parse_qs(urlsplit(target).query).get("runtimeStatus")
+                rows = self.instances.values()
+                return 200, [r for r in rows if wanted is None or r["runtimeStatus"] in wanted[0].split(",")]
             case "DELETE", "instances", []:
                 return 200, {"instancesDeleted": 2}
         row = self.instances.get(parts[0]) if parts else None
