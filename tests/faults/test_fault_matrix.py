@@ -27,6 +27,8 @@ from tests.faults.matrix import (
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_answers_come_later_than_the_client_waits() -> None:
     """Thirty real seconds, once for all requests."""
     with World(speed=4, env=THREADS, emulator=EMULATOR) as world:
@@ -81,6 +83,7 @@ def test_tool_outputs_survive_a_generation_in_which_no_look_succeeds(world: Worl
     assert document["status"] == "Success", shown(document)
 
 
+@pytest.mark.slow
 def test_a_run_that_foundry_starts_after_the_cancel_is_stopped_too() -> None:
     """Its creation was on its way for longer than the client waits, so neither answer nor lookup knew of it."""
     with World(speed=4, env={"ORPHAN_SCAN_SCHEDULE": "*/15 * * * * *"}) as world:

@@ -48,6 +48,7 @@ def spoil(db: str, instance: str) -> None:
         connection.execute("UPDATE instances SET status = 'Perplexed' WHERE instance_id = ?", (instance,))
 
 
+@pytest.mark.slow
 def test_instances_that_do_not_move_and_one_that_cannot_be_read(tmp_path: Path) -> None:
     with World() as world:
         description = Description(world.get("/api/openapi.json").json)
