@@ -96,8 +96,11 @@ def read_json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
         parsed = json.loads(
             _decoded(body, charset), object_pairs_hook=_without_contradiction, parse_constant=_no_constant
         )
-    except ValueError as error:
-        raise ApiError(400, ErrorCode.INVALID_JSON, f"the body is not JSON: {error}", target="body") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ApiError(400, ErrorCode.INVALID_JSON, f"the body is not JSON, from {where} on", target="body") from None
+    except ValueError:  # the only one left: Python reads no number of more than 4,300 digits
+        raise ApiError(400, ErrorCode.INVALID_JSON, "a number in the body is too long", target="body") from None
     except RecursionError:
         raise ApiError(400, ErrorCode.INVALID_JSON, "the body's JSON is nested too deeply", target="body") from None
     if not isinstance(parsed, dict):
@@ -110,13 +113,14 @@ def _without_contradiction(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name, value in pairs:
         if name in made and made[name] != value:
-            raise ValueError(f"the key {name[:100]!r} is given twice, with different values")
+            message = f"the key {name[:100]!r} is given twice in the body's JSON, with different values"
+            raise ApiError(400, ErrorCode.INVALID_JSON, message, target="body")
         made[name] = value
     return made
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    raise ApiError(400, ErrorCode.INVALID_JSON, f"the body is not JSON: it has {name}", target="body")
 
 
 def _check_size(body: bytes) -> None:

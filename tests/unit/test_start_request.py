@@ -469,6 +469,19 @@ def test_whatever_a_caller_sends_it_is_a_request_or_an_api_error(route, query, c
         assert set(json.loads(answer.get_body())["error"]) <= {"code", "message", "target", "details"}
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"a":\n x}', "the body is not JSON, from line 2, column 2 on"),
+        (b'{"user_message": NaN}', "the body is not JSON: it has NaN"),
+        (b'{"timeout_seconds": ' + b"9" * 5000 + b"}", "a number in the body is too long"),
+        (b'{"a": 1, "a": 2}', "the key 'a' is given twice in the body's JSON, with different values"),
+    ],
+)
+def test_what_is_wrong_with_the_json_is_said_in_our_own_words(body, message):
+    assert refused(400, body).message == message
+
+
 @pytest.mark.parametrize("depth", [200, 900])
 def test_what_is_nested_deeper_than_can_be_passed_on_is_refused(depth):
     # Near 990 levels (Python 3.11) the request is read, and the SDK's encoder then raises RecursionError: a 500.
