@@ -50,7 +50,7 @@ def spoil(db: str, instance: str) -> None:
 
 @pytest.mark.slow
 def test_instances_that_do_not_move_and_one_that_cannot_be_read(tmp_path: Path) -> None:
-    with World() as world:
+    with World(speed=10) as world:  # so that nothing expires while nothing moves, however busy the machine
         description = Description(world.get("/api/openapi.json").json)
         call = Caller(world, description, {})
         waiting, asking = call.start("forever"), call.start("tool")
