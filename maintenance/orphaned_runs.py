@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -70,6 +70,9 @@ STILL_FOR = timedelta(minutes=4)
 """Between the two looks that end an instance which does not go on."""
 
 _MOST_REMEMBERED = 10_000
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -119,22 +122,18 @@ class Memory:
         self._look = 0
 
     def settle(self, suspect: Suspect) -> None:
-        """Ask Foundry about this end of the instance no more; forget the oldest one where there are too many."""
-        self._settled[suspect.end] = None
-        if len(self._settled) > _MOST_REMEMBERED:
-            del self._settled[next(iter(self._settled))]
+        """Ask Foundry about this end of the instance no more."""
+        _remembered(self._settled, suspect.end, None)
 
     def stood_still_before(self, suspect: Suspect, now: datetime) -> bool:
         """Say whether the instance was in just this state minutes ago; remember that it is. What comes late, since the
         app itself was down, has then arrived.
         """
-        return now - self._still.setdefault(suspect.end, now) >= STILL_FOR
+        return now - _remembered(self._still, suspect.end, now) >= STILL_FOR
 
     def rewound(self, suspect: Suspect) -> None:
         """Remember that the instance had the one rewind of its present generation."""
-        self._rewound[suspect.generation] = None
-        if len(self._rewound) > _MOST_REMEMBERED:
-            del self._rewound[next(iter(self._rewound))]
+        _remembered(self._rewound, suspect.generation, None)
 
     def may_rewind(self, suspect: Suspect) -> bool:
         """Say whether the instance is still to be rewound, as far as this worker knows."""
@@ -153,6 +152,14 @@ class Memory:
         left = [s for s in suspects if s.end not in self._settled]
         self._looks = {s.instance_id: self._looks[s.instance_id] for s in left if s.instance_id in self._looks}
         return sorted(left, key=lambda s: (self._looks.get(s.instance_id, 0), s.ended_at))
+
+
+def _remembered(known: dict[_Key, _Value], key: _Key, value: _Value) -> _Value:
+    """Return what is known of the key, else remember this; forget the oldest where there are too many."""
+    found = known.setdefault(key, value)
+    if len(known) > _MOST_REMEMBERED:
+        del known[next(iter(known))]
+    return found
 
 
 _memory = Memory()
