@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from contracts.formats import ID_PATTERN, LOOPBACK_HOSTS
-from contracts.request import LONGEST_TIMEOUT_SECONDS
+from contracts.request import LONGEST_TIMEOUT_SECONDS, DeleteThreadWhen
 
 DEFAULTS: dict[str, str] = {
     "FOUNDRY_PROJECT_ENDPOINT": "",
@@ -25,12 +25,16 @@ DEFAULTS: dict[str, str] = {
     "FOUNDRY_ALLOWED_AGENT_IDS": "",
     "FOUNDRY_RESOURCE_ID": "",
     "FOUNDRY_ACCESS_TOKEN": "",
+    "FOUNDRY_TOKEN_SCOPE": "",
     "AZURE_CLIENT_ID": "",
     "RUN_TIMEOUT_SECONDS": "1800",
     "RUN_MAX_TIMEOUT_SECONDS": "86400",
-    "RUN_RATE_LIMIT_RETRIES": "3",
+    "RUN_RATE_LIMIT_RETRIES": "50",
+    "DELETE_THREAD": "never",
     "ORPHAN_SCAN_SCHEDULE": "0 */5 * * * *",
     "HISTORY_RETENTION_DAYS": "30",
+    "PUBLIC_BASE_URL": "",
+    "TRUSTED_FORWARDED_HOSTS": "",
     "HTTP_AUTH_LEVEL": "FUNCTION",
 }
 """Every setting with its default; an empty setting counts as not set."""
@@ -75,6 +79,13 @@ class Settings:
     max_timeout_seconds: int
     rate_limit_retries: int
     history_retention_days: int
+    delete_thread: DeleteThreadWhen = "never"
+    token_scope: str = ""
+    """Empty: that of the endpoint's cloud."""
+    public_base_url: str | None = None
+    """Under which callers reach the app: origin and prefix. None: under the request's own host."""
+    trusted_forwarded_hosts: frozenset[str] = frozenset()
+    """Host names that a gateway in front of the app may say it was called by."""
     site_name: str = ""
     """The Function app's name, which Azure sets; empty on a developer's machine."""
 

@@ -6,6 +6,7 @@
     codes           every error code
     request         the start request, and the policy that the settings make of it
     instance_input  the orchestrator's input, which carries these
+    messages        what a message to the agent holds
     runs            threads, messages and runs
     activities      inputs and results of the activities
     outcome         the output of a successful run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, Literal
 
 from contracts.formats import Utc
+from contracts.messages import ContentPart, MessageAttachment
 from contracts.request import RunOptions
 from contracts.runs import RunSnapshot, Stamp, ToolAnswer
 from contracts.wire import T, Wire
@@ -21,6 +22,10 @@ class Failure(Wire, frozen=True, kw_only=True):
     """With code `thread_busy`: the run that occupies the thread, where the service named it."""
     waiting_instance: str | None = None
     """With code `thread_busy`: the instance that has posted its message and starts its run next."""
+    active_run_status: str | None = None
+    """With code `thread_busy`: what that run is doing, in the service's word, where it could be seen."""
+    gone: bool = False
+    """With code `not_found`: the service names the very thing that was looked for; else it may be found later."""
     summary: str | None = None
     """The message without the service's own words, which may quote the request; null where they are the same."""
 
@@ -72,9 +77,10 @@ class CreateMessage(Timed, frozen=True, kw_only=True):
     """Input of `create_message`; it returns a `MessageRef`."""
 
     thread_id: str
-    content: str
+    content: str | list[ContentPart]
     stamp: Stamp
     metadata: dict[str, str] = {}
+    attachments: list[MessageAttachment] = []
     ignore_instance: str | None = None
     """Post even if the message of this instance waits on the thread for its run: it seems to be gone."""
 
@@ -129,6 +135,18 @@ class CancelledRun(Wire, frozen=True, kw_only=True):
     """The run as it is after the request to cancel it, which may have ended otherwise; null where there is no run."""
 
     run: RunSnapshot | None
+
+
+class DeleteThread(Timed, frozen=True, kw_only=True):
+    """Input of `delete_thread`, which returns a `ThreadDeletion`."""
+
+    thread_id: str
+
+
+class ThreadDeletion(Wire, frozen=True, kw_only=True):
+    """Whether the thread is gone. It is left where this app has not created it, or somebody else uses it."""
+
+    deleted: bool
 
 
 class LookAtInstance(Wire, frozen=True, kw_only=True):

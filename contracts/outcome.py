@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from contracts.runs import Attachment
+from contracts.runs import AnswerMessage, Attachment
 from contracts.wire import Wire
 
 
@@ -26,3 +26,11 @@ class Outcome(Wire, frozen=True, kw_only=True):
     monitor_url: str | None
     started_at: str
     completed_at: str
+    messages: list[AnswerMessage] = []
+    """Everything that the run's agent wrote, oldest first; `response` is the text of the last one."""
+    refusal: bool = False
+    """`response` is, or holds, the model's refusal."""
+    not_understood: list[str] = []
+    """Types of parts of the answer that this app does not know: look into the messages in Foundry."""
+    thread_deleted: bool = False
+    """The thread is gone, as `delete_thread` asked."""

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from contracts.formats import Id, IdOrName
+from contracts.messages import MAX_MESSAGE_CHARACTERS
 from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
 from contracts.wire import SDK_MARKERS, Wire
-
-MAX_MESSAGE_CHARACTERS = 256_000
 
 LONGEST_TIMEOUT_SECONDS = 5 * 86_400
 """Durable timers of more than six days are split and cannot be cancelled (durable-protocol.md, rule 17)."""
@@ -38,6 +37,9 @@ Instructions = Annotated[str, Meta(max_length=MAX_MESSAGE_CHARACTERS)]
 MetadataKey = Annotated[
     str, Meta(min_length=1, max_length=64, extra_json_schema={"not": {"enum": list(RESERVED_KEYS)}})
 ]
+
+DeleteThreadWhen = Literal["never", "on_success", "with_history"]
+"""When the thread is deleted, if this app has created it: with the purge of the last run on it, say."""
 
 Metadata = Annotated[dict[MetadataKey, Annotated[str, Meta(max_length=512)]], Meta(max_length=MAX_METADATA_PAIRS)]
 
@@ -121,7 +123,8 @@ class RunPolicy(Wire, frozen=True, kw_only=True):
 
     agent_id: AgentId
     timeout_seconds: Annotated[int, Meta(ge=1, le=LONGEST_TIMEOUT_SECONDS)]
-    rate_limit_retries: Annotated[int, Meta(ge=0, le=100)] = 3
+    rate_limit_retries: Annotated[int, Meta(ge=0, le=100)] = 50
+    delete_thread: DeleteThreadWhen = "never"
     monitor_url: Annotated[str, Meta(max_length=700)] | None = None
     request_fingerprint: Annotated[str, Meta(max_length=128)] | None = None
     """With an idempotency key: tells whether a repeated start is the same request."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from contracts.wire import Wire
 
@@ -31,16 +33,23 @@ class RunState(enum.StrEnum):
         return self not in {RunState.ACTIVE, RunState.REQUIRES_ACTION, RunState.CANCELLING}
 
 
+CallKind = Literal["function", "approval", "unsupported"]
+
+
 class PendingCall(Wire, frozen=True, kw_only=True):
-    """A tool call that waits for the caller: `kind` is `function` (wants an output) or `approval` (wants a yes or
-    no).
+    """A tool call that waits for the caller: `kind` is `function` (wants an output), `approval` (wants a yes or no), or
+    `unsupported` (nobody can answer it over this app).
     """
 
     id: str
-    kind: Literal["function", "approval"]
+    """Foundry's id; of an unsupported action without one, its raw type."""
+    kind: CallKind
     name: str
-    arguments: str = ""
-    """JSON text, as far as it may travel: `activities.bounds` cuts it."""
+    """Of the function or tool; the raw type where it is unsupported."""
+    arguments: str | None = ""
+    """JSON text, whole; null where it is too long to travel (`activities.bounds`)."""
+    server_label: str = ""
+    """Of an approval: the MCP server that would be called."""
 
 
 class ToolOutput(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,11 +59,22 @@ class ToolOutput(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
     output: str
 
 
+HEADERS_REF_PATTERN = r"[A-Za-z][A-Za-z0-9_]{0,63}"
+
+
 class ToolApproval(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The caller's yes or no to a tool call that the agent wants to make."""
 
     tool_call_id: str
     approve: bool
+    headers_ref: Annotated[
+        Annotated[str, Meta(pattern=rf"\A{HEADERS_REF_PATTERN}\Z")] | None,
+        Meta(
+            description="Name of headers for the tool's server, which the operator keeps in the app setting "
+            "`MCP_HEADERS_<NAME>`; the headers themselves are secrets and are never sent here.",
+            examples=["GITHUB"],
+        ),
+    ] = None
 
 
 class ToolAnswer(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,16 +93,41 @@ class Attachment(Wire, frozen=True, kw_only=True):
     id: str
 
 
-class Answer(Wire, frozen=True, kw_only=True):
-    """The newest message that the run's agent wrote. `found` is false where the run has no message (yet)."""
+class AnswerMessage(Wire, frozen=True, kw_only=True):
+    """A message that the run's agent wrote. `annotations` refer to positions in `text`, in characters."""
 
-    found: bool
-    text: str = ""
-    of_another_message: bool = False
-    """Somebody else's message came between ours and the run, so that the run has answered that one."""
-    message_id: str | None = None
+    id: str
+    text: str | None
+    """All text parts, joined by line ends, without citation marks; null where it was left out for its size."""
+    refusal: bool = False
+    """The text, or a part of it, is the model's refusal."""
     annotations: list[dict[str, Any]] = []
     attachments: list[Attachment] = []
+    not_understood: list[str] = []
+    """Types of parts that this app does not know, and in which it found neither text nor id."""
+
+
+class Answer(Wire, frozen=True, kw_only=True):
+    """What the run's agent wrote: `messages`, oldest first. None where the run has no message (yet)."""
+
+    messages: list[AnswerMessage] = []
+    of_another_message: bool = False
+    """Somebody else's message came between ours and the run, so that the run has answered that one."""
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a message."""
+        return bool(self.messages)
+
+    @property
+    def newest(self) -> AnswerMessage | None:
+        """The newest message: the answer."""
+        return self.messages[-1] if self.messages else None
+
+    @property
+    def text(self) -> str:
+        """The answer's text; empty where there is none."""
+        return (self.newest.text or "") if self.newest else ""
 
 
 class Tokens(Wire, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from contracts.outcome import Outcome
-from contracts.runs import RunState
+from contracts.runs import CallKind, RunState
 from contracts.wire import Wire, from_wire
 
 Status = Literal["Running", "Cancelling", "Success", "Failed", "Cancelled"]
@@ -35,12 +35,17 @@ class RunError(Wire, frozen=True, kw_only=True):
 
 
 class PendingToolCall(Wire, frozen=True, kw_only=True, omit_defaults=True):
-    """A tool call that waits for the caller: a `function` wants an output, an `approval` a yes or no."""
+    """A tool call that waits for the caller: a `function` wants an output, an `approval` a yes or no. Nobody can answer
+    an `unsupported` one here: the run ends soon as `unsupported_action`.
+    """
 
     id: Annotated[str, Meta(description="Goes into `tool_call_id` of the answer.")]
-    kind: Literal["function", "approval"]
-    name: Annotated[str, Meta(description="Left out where many calls wait.")] = ""
-    arguments: Annotated[str, Meta(description="JSON text, cut where it is long.")] = ""
+    kind: CallKind
+    name: Annotated[
+        str, Meta(description="Left out where many calls wait. The service's own word for an unsupported one.")
+    ] = ""
+    server_label: Annotated[str, Meta(description="Of an approval: the MCP server that would be called.")] = ""
+    arguments: Annotated[str | UnsetType, Meta(description="JSON text, whole, or left out.")] = UNSET
 
 
 class RequiredAction(Wire, frozen=True, kw_only=True):
@@ -50,6 +55,17 @@ class RequiredAction(Wire, frozen=True, kw_only=True):
     error: Annotated[str | None, Meta(description="Why the last answer was not taken.")] = None
     calls: tuple[PendingToolCall, ...]
     more: Annotated[int, Meta(description="How many calls did not fit.")] | UnsetType = UNSET
+    truncated: (
+        Annotated[
+            bool,
+            Meta(
+                description="Arguments, names or calls are left out: `see` says where they are. Never on `GET /runs`, "
+                "unless Foundry cannot be asked now."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    see: Annotated[str, Meta(description="Where the whole question is.")] | UnsetType = UNSET
 
 
 class TakenAnswer(Wire, frozen=True, kw_only=True):
@@ -66,6 +82,7 @@ class CustomStatus(Wire, frozen=True, kw_only=True):
     step: Annotated[str, Meta(description="The activity that it works on, or `done`.")] = ""
     agent_id: str | None = None
     thread_id: str | None = None
+    message_posted: Annotated[bool, Meta(description="The user's message is on the thread.")] = False
     run_id: str | None = None
     run_requested: Annotated[bool, Meta(description="A run may exist, even if its id is not known.")] = False
     composite_run_id: str | None = None

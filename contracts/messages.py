@@ -1,0 +1,93 @@
+"""What a message to the agent holds, as callers send it and Foundry takes it (foundry-api.md, section 1.4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from contracts.formats import Id
+from contracts.wire import Wire
+
+MAX_MESSAGE_CHARACTERS = 256_000
+
+MAX_CONTENT_PARTS = 50
+
+MAX_ATTACHMENTS = 20
+
+MAX_IMAGE_URL_CHARACTERS = 2_000_000
+"""An image may come in the URL itself, as base64."""
+
+Detail = Literal["auto", "low", "high"]
+
+
+class _Part(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="type"):
+    """Base of the parts of a message."""
+
+
+class TextPart(_Part, frozen=True, kw_only=True, tag="text"):
+    """A text."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
+
+
+class ImageFile(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An image that was uploaded to Foundry."""
+
+    file_id: Id
+    detail: Detail | None = None
+
+
+class ImageFilePart(_Part, frozen=True, kw_only=True, tag="image_file"):
+    """An image that was uploaded to Foundry."""
+
+    image_file: ImageFile
+
+
+class ImageUrl(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An image that Foundry fetches, or that the URL itself holds."""
+
+    url: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(https?://[^\s]+|data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2})\Z",
+            max_length=MAX_IMAGE_URL_CHARACTERS,
+        ),
+    ]
+    detail: Detail | None = None
+
+
+class ImageUrlPart(_Part, frozen=True, kw_only=True, tag="image_url"):
+    """An image by its URL."""
+
+    image_url: ImageUrl
+
+
+ContentPart = TextPart | ImageFilePart | ImageUrlPart
+
+
+class AttachmentTool(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A tool that may read an attached file."""
+
+    type: Literal["file_search", "code_interpreter"]
+
+
+class MessageAttachment(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file that was uploaded to Foundry, for tools of the agent."""
+
+    file_id: Id
+    tools: Annotated[list[AttachmentTool], Meta(min_length=1, max_length=2)]
+
+
+class UserMessage(Wire, frozen=True, kw_only=True):
+    """The message of one start: its text, then its other parts."""
+
+    text: str | None = None
+    content: list[ContentPart] = []
+    attachments: list[MessageAttachment] = []
+
+    def as_content(self) -> str | list[ContentPart]:
+        """Return the content as Foundry takes it: a bare text where there is nothing else."""
+        if not self.content:
+            return self.text or ""
+        return [*([TextPart(text=self.text)] if self.text else []), *self.content]

@@ -1,0 +1,13 @@
+"""Classic agents: assistants, threads, messages and runs. Microsoft retires them on 2027-03-31.
+
+    service   the requests (`ClassicAgentService`)
+    runs      what a run says
+    answers   what a message says
+    fields    reads single fields
+
+Wire shapes and names of that service stay inside this package (foundry-api.md, section 1).
+"""
+
+from foundry.classic.service import ClassicAgentService
+
+__all__ = ["ClassicAgentService"]

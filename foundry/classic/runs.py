@@ -1,0 +1,90 @@
+"""What a run of the wire says (foundry-api.md, section 1.3). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from contracts.codes import ErrorCode
+from contracts.runs import PendingCall, RunSnapshot, RunState, Tokens
+from foundry import errors
+from foundry.classic.fields import id_of, instance_of, is_id, obj, objects, optional, text_of, word
+from foundry.harmless import numbers, unix_seconds
+from foundry.responses import hint_in_text
+
+_STATES = {
+    "queued": RunState.ACTIVE,
+    "in_progress": RunState.ACTIVE,
+    "requires_action": RunState.REQUIRES_ACTION,
+    "cancelling": RunState.CANCELLING,
+    "completed": RunState.COMPLETED,
+    "failed": RunState.FAILED,
+    "expired": RunState.EXPIRED,
+    "incomplete": RunState.INCOMPLETE,
+    "cancelled": RunState.CANCELLED,
+}
+"""A status that is not listed is one that Foundry invented later: the run counts as active, until the deadline."""
+
+
+def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> RunSnapshot:
+    """Return the run, which must be the one that was asked for."""
+    if id_of(run, "thread_id") != thread_id or (run_id is not None and id_of(run, "id") != run_id):
+        raise errors.BadResponseError(f"Foundry's answer is about another run than {run_id or 'one'} of {thread_id}")
+    raw = text_of(run, "status")
+    state = _STATES.get(raw, RunState.ACTIVE)
+    error = obj(run.get("last_error"))
+    summary = None
+    if state is RunState.INCOMPLETE:
+        reason = word(obj(run.get("incomplete_details")).get("reason"))
+        summary = f"the answer is not complete: {reason or 'no reason given'}"
+        error = {"code": reason or ErrorCode.INCOMPLETE, "message": summary}
+    code, message = word(error.get("code")), error.get("message")
+    return RunSnapshot(
+        run_id=id_of(run, "id"),
+        thread_id=thread_id,
+        state=state,
+        raw_status=raw[:64],
+        error_code=code,
+        error_message=str(message)[:1000] if message else None,
+        error_summary=summary,
+        rate_limited=code == "rate_limit_exceeded",
+        retry_after_seconds=hint_in_text(str(message)) if code == "rate_limit_exceeded" else None,
+        instance_id=instance_of(run),
+        pending_calls=tuple(_pending_calls(obj(run.get("required_action"))))
+        if state is RunState.REQUIRES_ACTION
+        else (),
+        model=(optional(run, "model") or "")[:256] or None,
+        usage=numbers(run.get("usage")),
+        tokens=_tokens(run.get("usage")),
+        created_at=unix_seconds(run.get("created_at")),
+        started_at=unix_seconds(run.get("started_at")),
+        completed_at=unix_seconds(run.get("completed_at")),
+        expires_at=unix_seconds(run.get("expires_at")),
+    )
+
+
+def _tokens(usage: Any) -> Tokens | None:
+    found = numbers(usage)
+    if not found:
+        return None
+    values = (found.get(f"{kind}_tokens") for kind in ("prompt", "completion", "total"))
+    prompt, completion, total = (value if isinstance(value, int) else None for value in values)
+    return Tokens(prompt=prompt, completion=completion, total=total)
+
+
+_ANSWERED_BY_US = {"function": ("function", None), "approval": ("mcp", None)}
+
+
+def _pending_calls(action: dict[str, Any]) -> Iterator[PendingCall]:
+    """Yield the calls of `submit_tool_outputs` and `submit_tool_approval` (foundry-api.md, section 1.3)."""
+    for kind, key in (("function", "submit_tool_outputs"), ("approval", "submit_tool_approval")):
+        for call in objects(obj(action.get(key)).get("tool_calls")):
+            # The service itself answers the other types, such as azure_function (foundry-api.md, section 2, row 8).
+            if is_id(call.get("id")) and call.get("type") in _ANSWERED_BY_US[kind]:
+                function = obj(call.get("function")) or call
+                yield PendingCall(
+                    id=call["id"],
+                    kind=kind,  # type: ignore[arg-type]
+                    name=str(function.get("name") or ""),
+                    arguments=str(function.get("arguments") or ""),
+                )

@@ -1,0 +1,222 @@
+"""The requests of the classic generation (foundry-api.md, section 1.1).
+
+A POST whose answer was lost may have happened and the service has no idempotency key: so what we create carries a
+stamp in its metadata, and can be found by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from contracts.runs import (
+    AgentSummary,
+    Answer,
+    RunSnapshot,
+    RunState,
+    Stamp,
+    ToolAnswer,
+)
+from foundry import errors
+from foundry.classic.answers import answer_of
+from foundry.classic.fields import carries, id_of, instance_of, items_of, optional, text_of
+from foundry.classic.runs import snapshot
+from foundry.service import MessageSearch
+from foundry.transport import Transport, path_id
+
+_PAGE = 100
+_SMALL_PAGE = 10
+_MOST_PAGES = 20
+"""Of agents: two thousand of them."""
+
+_PAGES_SEARCHED = 1
+"""What an earlier attempt made is among the newest hundred; more pages a look would cost a long thread dearly."""
+
+_PAGES_OF_AN_ANSWER = 2
+
+
+class ClassicAgentService:
+    """`AgentService` for the classic generation."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def within(self, seconds: float) -> ClassicAgentService:
+        """Return the same service, all of whose requests together end within so many seconds from now."""
+        return ClassicAgentService(self._transport.within(seconds))
+
+    def list_agents(self) -> Iterator[AgentSummary]:
+        """Yield every agent of the project, all pages followed."""
+        for item in self._pages("/assistants"):
+            yield _agent(item)
+
+    def get_agent(self, agent_id: str) -> AgentSummary:
+        """Return the agent."""
+        return _agent(self._transport.get(f"/assistants/{path_id(agent_id, 'agent')}"))
+
+    def check(self) -> None:
+        """Ask for one agent; return if the project answers."""
+        self._transport.get("/assistants", limit=1)
+
+    def create_thread(self, stamp: Stamp) -> str:
+        """Create a thread and return its id."""
+        return id_of(self._transport.post("/threads", {"metadata": stamp.as_metadata()}), "id")
+
+    def find_thread(self, stamp: Stamp) -> str | None:
+        """Return the id of the thread that carries the stamp, if it is among the project's newest hundred."""
+        found = self._find("/threads", stamp, pages=1)
+        return id_of(found, "id") if found else None
+
+    def threads_of_instance(self, instance_id: str) -> list[str]:
+        """Return the ids of those among the project's newest hundred threads that the instance has created."""
+        return [id_of(item, "id") for item in self._pages("/threads", 1) if instance_of(item) == instance_id]
+
+    def create_message(self, thread_id: str, content: str, metadata: dict[str, str], stamp: Stamp) -> str:
+        """Add the user's message to the thread and return its id."""
+        body = {"role": "user", "content": content, "metadata": {**metadata, **stamp.as_metadata()}}
+        return id_of(self._transport.post(f"{_thread(thread_id)}/messages", body), "id")
+
+    def find_message(self, thread_id: str, stamp: Stamp) -> MessageSearch:
+        """Look for the message that carries the stamp, among the thread's newest hundred."""
+        newest: dict[str, Any] | None = None
+        for item in self._pages(f"{_thread(thread_id)}/messages", _PAGES_SEARCHED):
+            newest = newest or item
+            if carries(item, stamp):
+                return MessageSearch(message_id=id_of(item, "id"))
+        return MessageSearch(waiting_instance=self._waiting_instance(thread_id, newest) if newest else None)
+
+    def _waiting_instance(self, thread_id: str, newest: dict[str, Any]) -> str | None:
+        """Return the instance that posted the thread's newest message, if its run is still to be started."""
+        instance_id = instance_of(newest)
+        if newest.get("role") != "user" or instance_id is None:
+            return None
+        run = next((r for r in self.list_runs(thread_id) if r.instance_id == instance_id), None)
+        # A run that failed for lack of quota is started again for the same message.
+        return instance_id if run is None or run.rate_limited else None
+
+    def create_run(
+        self, thread_id: str, agent_id: str, options: dict[str, Any], metadata: dict[str, str], stamp: Stamp
+    ) -> RunSnapshot:
+        """Start a run of the agent on the thread."""
+        body = {**options, "assistant_id": agent_id, "metadata": {**metadata, **stamp.as_metadata()}}
+        return snapshot(self._transport.post(f"{_thread(thread_id)}/runs", body), thread_id)
+
+    def get_run(self, thread_id: str, run_id: str) -> RunSnapshot:
+        """Return the run as it is now."""
+        return snapshot(self._transport.get(_run(thread_id, run_id)), thread_id, run_id)
+
+    def list_runs(self, thread_id: str) -> list[RunSnapshot]:
+        """Return the thread's newest hundred runs, newest first."""
+        return [snapshot(item, thread_id) for item in self._pages(f"{_thread(thread_id)}/runs", 1)]
+
+    def find_run(self, thread_id: str, stamp: Stamp) -> RunSnapshot | None:
+        """Return the run that carries the stamp, if it is among the thread's newest hundred."""
+        found = self._find(f"{_thread(thread_id)}/runs", stamp, pages=_PAGES_SEARCHED)
+        return snapshot(found, thread_id) if found else None
+
+    def cancel_run(self, thread_id: str, run_id: str) -> RunSnapshot:
+        """Ask for the run's cancellation; return the run as it is then.
+
+        Foundry refuses to cancel a run that has ended (400): then the run's real end is the answer.
+        """
+        try:
+            return snapshot(self._transport.post(f"{_run(thread_id, run_id)}/cancel"), thread_id, run_id)
+        except (errors.InvalidInputError, errors.UnreadableRefusalError):
+            run = self.get_run(thread_id, run_id)
+            if run.state in {RunState.ACTIVE, RunState.REQUIRES_ACTION}:
+                raise
+            return run
+
+    def submit_tool_outputs(self, thread_id: str, run_id: str, answer: ToolAnswer) -> RunSnapshot:
+        """Answer the calls that the run waits for; return the run as it is then.
+
+        Foundry refuses an answer to calls that are not pending (400). If none of ours is pending any more, an earlier
+        attempt has got through.
+        """
+        body: dict[str, Any] = {}
+        if answer.tool_outputs:
+            body["tool_outputs"] = [{"tool_call_id": o.tool_call_id, "output": o.output} for o in answer.tool_outputs]
+        if answer.approvals:
+            body["tool_approvals"] = [{"tool_call_id": a.tool_call_id, "approve": a.approve} for a in answer.approvals]
+        try:
+            posted = self._transport.post(f"{_run(thread_id, run_id)}/submit_tool_outputs", body)
+            return snapshot(posted, thread_id, run_id)
+        except (errors.InvalidInputError, errors.UnreadableRefusalError):
+            run = self.get_run(thread_id, run_id)
+            ours = {o.tool_call_id for o in answer.tool_outputs} | {a.tool_call_id for a in answer.approvals}
+            if ours & {call.id for call in run.pending_calls}:
+                raise
+            return run
+
+    def get_answer(self, thread_id: str, run_id: str, message: Stamp | None = None) -> Answer:
+        """Return the newest message that the run's agent wrote, all its text parts joined by line ends.
+
+        With the stamp of the message that it was to answer, see whether another one came between that and the run.
+        """
+        path = f"{_thread(thread_id)}/messages"
+        if message is None:
+            items = self._pages(path, 1, run_id=path_id(run_id, "run"))
+        else:
+            items = self._pages(path, _PAGES_OF_AN_ANSWER)
+        for item in items:
+            if item.get("role") == "assistant" and item.get("run_id") == run_id:
+                answer = answer_of(item)
+                other = message is not None and _another_came_after(message, items)
+                return msgspec.structs.replace(answer, of_another_message=other)
+        return Answer(found=False)
+
+    def _find(self, path: str, stamp: Stamp, *, pages: int) -> dict[str, Any] | None:
+        """Return the newest item whose metadata holds the stamp, among the newest `pages` pages."""
+        return next((item for item in self._pages(path, pages) if carries(item, stamp)), None)
+
+    def _pages(self, path: str, most: int = _MOST_PAGES, **filters: str) -> Iterator[dict[str, Any]]:
+        """Yield the items of all pages, newest first; stop at a page that is empty, is the last, or does not lead
+        on.
+        """
+        params: dict[str, str | int] = {"limit": _PAGE, "order": "desc", **filters}
+        cursors: set[str] = set()
+        for _ in range(most):
+            page = self._page(path, params)
+            items = items_of(page)
+            yield from items
+            cursor = page.get("last_id") or (items[-1].get("id") if items else None)
+            if not items or not page.get("has_more") or not isinstance(cursor, str) or cursor in cursors:
+                return
+            cursors.add(cursor)
+            params["after"] = cursor
+
+    def _page(self, path: str, params: dict[str, str | int]) -> dict[str, Any]:
+        """Return a page; a smaller one, from then on, where a hundred items are too large to be read: messages may have
+        a megabyte each.
+        """
+        try:
+            return self._transport.get(path, **params)
+        except errors.OversizedAnswerError:
+            if params["limit"] == _SMALL_PAGE:
+                raise
+            params["limit"] = _SMALL_PAGE
+            return self._transport.get(path, **params)
+
+
+def _agent(item: dict[str, Any]) -> AgentSummary:
+    return AgentSummary(id=text_of(item, "id"), name=optional(item, "name"), model=optional(item, "model"))
+
+
+def _thread(thread_id: str) -> str:
+    return f"/threads/{path_id(thread_id, 'thread')}"
+
+
+def _run(thread_id: str, run_id: str) -> str:
+    return f"{_thread(thread_id)}/runs/{path_id(run_id, 'run')}"
+
+
+def _another_came_after(stamp: Stamp, items: Iterable[dict[str, Any]]) -> bool:
+    """Say whether somebody else's message is newer than the one of this stamp; both are among `items`, newest first."""
+    other = False
+    for item in items:
+        if carries(item, stamp):
+            return other
+        other = other or item.get("role") == "user"
+    return False
