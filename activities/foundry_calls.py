@@ -28,7 +28,7 @@ from contracts.activities import (
 from contracts.codes import ErrorCode
 from contracts.wire import Wire, from_wire
 from foundry.connection import agent_service
-from foundry.errors import FoundryError, ThreadBusyError
+from foundry.errors import FoundryError, NotFoundError, ThreadBusyError
 from policy import policy_for
 from settings import Settings, SettingsError, load_settings
 from validation.field_errors import InvalidRequestError
@@ -153,4 +153,5 @@ def _failure_of(error: FoundryError) -> Failure:
         retry_after_seconds=error.retry_after_seconds,
         active_run_id=busy.active_run_id if busy else None,
         waiting_instance=busy.waiting_instance if busy else None,
+        gone=isinstance(error, NotFoundError) and error.names_it,
     )

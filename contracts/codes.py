@@ -111,6 +111,8 @@ class ErrorCode(enum.StrEnum):
     """Foundry refuses a request for the moment: something else is under way (409, 423, 424)."""
     CERTIFICATE = "certificate"
     """What answers under Foundry's name shows a certificate that is not trusted."""
+    PROXY_REFUSED = "proxy_refused"
+    """The proxy of the environment wants credentials, or cannot be used."""
     RATE_LIMITED = "rate_limited"
     """Foundry refuses requests for a while."""
     SERVICE_UNAVAILABLE = "service_unavailable"

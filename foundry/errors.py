@@ -5,16 +5,19 @@
     │   └── AmbiguousAgentError      a name that several agents have
     ├── AuthenticationError      no token, or Foundry does not take it (401)
     ├── PermissionDeniedError    the identity lacks the role (403)
-    ├── NotFoundError            (404)
+    ├── NotFoundError            (404, 410); `names_it` where the words name what the request's path names
     │   └── UnknownAgentError        names agents that may have been meant
     ├── ThreadBusyError          another run is active on the thread; names it where Foundry does
     ├── ThreadInUseError         another message is being posted on the thread by this worker
+    ├── RefusedForNowError       something else is under way (409, 423, 424)
     ├── RateLimitedError         (429)
     ├── TimeIsOverError          nothing was sent: the orchestration's deadline has passed
     ├── TooManyToolCallsError    the run asks for more at once than can be passed on
     ├── ResponseTooLargeError    the answer is larger than can be passed on; it stays in Foundry
     ├── UnavailableError         Foundry is down or slow (408, 5xx)
     ├── ConnectionFailedError    no answer, or none within the timeout: the request may have taken effect
+    │   ├── CertificateError         who answers shows a certificate that is not trusted: nothing was sent
+    │   └── ProxyRefusedError        the proxy wants credentials, or its setting is malformed: nothing was sent
     └── BadResponseError         an answer that is none: the request may have taken effect
         ├── OversizedAnswerError     an answer of more bytes than are read
         └── UnreadableRefusalError   a 400 whose reason was lost on its way
@@ -75,6 +78,13 @@ class NotFoundError(FoundryError, LookupError):
 
     code = ErrorCode.NOT_FOUND
 
+    def __init__(self, message: str, *, names_it: bool = False, summary: str | None = None) -> None:
+        """`names_it`: the service's own words name the run, thread or other thing of the request's path. Else it may be
+        the project, or a gateway, that was not found, and the thing itself is still there.
+        """
+        super().__init__(message, summary=summary)
+        self.names_it = names_it
+
 
 class UnknownAgentError(NotFoundError):
     """There is no such agent; the message names those that resemble it."""
@@ -106,6 +116,13 @@ class ThreadInUseError(FoundryError):
     """Another message is being posted on the thread."""
 
     code = ErrorCode.THREAD_IN_USE
+    retryable = True
+
+
+class RefusedForNowError(FoundryError):
+    """Something else is under way there: the same request may be taken later."""
+
+    code = ErrorCode.REFUSED_FOR_NOW
     retryable = True
 
 
@@ -146,6 +163,18 @@ class ConnectionFailedError(FoundryError, ConnectionError):
 
     code = ErrorCode.CONNECTION_FAILED
     retryable = True
+
+
+class CertificateError(ConnectionFailedError):
+    """The certificate that was shown is not trusted. Waiting seldom mends that."""
+
+    code = ErrorCode.CERTIFICATE
+
+
+class ProxyRefusedError(ConnectionFailedError):
+    """The proxy does not take the app, or cannot be used. Waiting seldom mends that."""
+
+    code = ErrorCode.PROXY_REFUSED
 
 
 class BadResponseError(FoundryError):
