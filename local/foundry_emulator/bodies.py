@@ -17,6 +17,7 @@ Check = Callable[[Any, str], Any]
 
 MAX_MESSAGE_CHARACTERS = 1_500_000
 MAX_TOOLS = 128
+MAX_OUTPUTS_BYTES = 524_288  # of all outputs of one answer
 MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY = 64
 MAX_METADATA_VALUE = 512
@@ -168,6 +169,12 @@ def metadata(value: Any, param: str) -> Any:
     return value
 
 
+def headers(value: Any, param: str) -> Any:
+    """Accept an object of texts."""
+    mapping(value, param)
+    return {name: text()(one, f"{param}.{name[:100]}") for name, one in value.items()}
+
+
 @dataclass(frozen=True)
 class Body:
     """The fields of an object: a check each, and which must be there."""
@@ -312,7 +319,7 @@ SUBMIT_TOOL_OUTPUTS = Body(
         ),
         "tool_approvals": array(
             Body(
-                {"tool_call_id": text(), "approve": boolean, "headers": mapping},
+                {"tool_call_id": text(), "approve": boolean, "headers": headers},
                 required=("tool_call_id", "approve"),
             )
         ),

@@ -23,13 +23,17 @@ class ServiceError(Exception):
 
 def invalid(message: str, *, param: str | None = None, code: str | None = None) -> ServiceError:
     """Refuse a request with 400 in the service's own shape."""
-    return ServiceError(400, {"error": {"message": message, "type": INVALID_REQUEST, "param": param, "code": code}})
+    return refused(400, message, param=param, code=code)
+
+
+def refused(status: int, message: str, *, param: str | None = None, code: str | None = None) -> ServiceError:
+    """Refuse a request with any status in the service's own shape."""
+    return ServiceError(status, {"error": {"message": message, "type": INVALID_REQUEST, "param": param, "code": code}})
 
 
 def not_found(kind: str, identifier: str) -> ServiceError:
     """Answer 404 as the service does; `kind` is `assistant`, `thread`, `run`, `message` or `run step`."""
-    message = f"No {kind} found with id '{identifier}'."
-    return ServiceError(404, {"error": {"message": message, "type": INVALID_REQUEST, "param": None, "code": None}})
+    return refused(404, f"No {kind} found with id '{identifier}'.")
 
 
 def message_while_running(thread_id: str, run_id: str) -> ServiceError:
@@ -55,6 +59,12 @@ def no_tool_outputs_wanted(status: str) -> ServiceError:
 def wrong_tool_outputs(expected: Iterable[str], got: Iterable[str]) -> ServiceError:
     """Refuse tool outputs that do not answer exactly the pending calls."""
     return invalid(f"Expected tool outputs for call_ids {list(expected)}, got {list(got)}")
+
+
+def tool_outputs_too_large() -> ServiceError:
+    """Refuse more than 512 KB of outputs (semantic-kernel#12814)."""
+    message = "'tool_outputs' too large: the combined tool outputs must be less than 512kb."
+    return invalid(message, param="tool_outputs", code="invalid_value")
 
 
 def unauthorized() -> ServiceError:

@@ -1,5 +1,6 @@
 """What the emulator received and what became of it: tests count effects instead of trusting answers."""
 
+import hashlib
 import json
 import threading
 import time
@@ -90,12 +91,31 @@ class Recorder:
             self._entries = []
 
 
+def masked(value: str) -> str:
+    """Return what the ledger shows of a secret: two that are equal look alike."""
+    return "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _without_secrets(value: Any) -> Any:
+    """Mask the values of `headers`: those of an approval or a tool, at whatever depth."""
+    if isinstance(value, list):
+        return [_without_secrets(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: {key: masked(str(secret)) for key, secret in one.items()}
+        if name == "headers" and isinstance(one, dict)
+        else _without_secrets(one)
+        for name, one in value.items()
+    }
+
+
 def _kept(body: bytes) -> Any:
     if not body:
         return None
     if len(body) > _KEPT_BODY_BYTES:
         return {"bytes": len(body)}
     try:
-        return json.loads(body)
+        return _without_secrets(json.loads(body))
     except ValueError:
         return {"not_json": body.decode("utf-8", "replace")}

@@ -50,6 +50,7 @@ class Run:
     submissions: list[Submission] = field(default_factory=list)
     cancel_at: float | None = None
     forced: tuple[float, End] | None = None
+    refused: list[int] = field(default_factory=list)  # the round of each refused answer
 
     def happened(self) -> Happened:
         """Return what decides the run's state."""

@@ -74,7 +74,7 @@ class Look:
     def started_at(self) -> float | None:
         """When the run first was anything but queued."""
         for lived in self.lived:
-            if lived.phase.status != "queued" or lived.phase.calls:
+            if lived.phase.status != "queued" or lived.phase.asks:
                 return lived.began_at
         return self.ended_at if self.status in {"completed", "failed", "incomplete"} else None
 
@@ -107,7 +107,7 @@ def _natural(happened: Happened, now: float) -> Look:
         rounds += 1 if phase.waits_for_caller else 0
         if now < min(ends, stop):
             lived.append(Lived(phase, index, began, None, this_round))
-            return Look("requires_action" if phase.calls else phase.status, tuple(lived))
+            return Look("requires_action" if phase.asks else phase.status, tuple(lived))
         lived.append(Lived(phase, index, began, min(ends, stop), this_round))
         if stop < ends:
             return _stopped(happened, tuple(lived), now)

@@ -31,23 +31,52 @@ class _Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Call(_Data, frozen=True, kw_only=True):
-    """A tool call. `mcp` asks for an approval; `azure_function` is answered by the service itself."""
+    """A tool call that is shown to the caller. `mcp` asks for an approval; `azure_function` is answered by the service.
 
-    name: str
-    arguments: dict[str, Any] = {}
-    type: Literal["function", "mcp", "azure_function"] = "function"
+    `arguments` is an object, or the text itself, which need not be JSON. `fields` are shown as given, over those that
+    the type would have: an `id` of one's own, say, or all that a type of call holds that nobody knows.
+    """
+
+    name: str = ""
+    arguments: dict[str, Any] | str = {}
+    type: str = "function"
     server_label: str = "emulated-mcp-server"
+    fields: dict[str, Any] = {}
+
+    @property
+    def is_answered_by_service(self) -> bool:
+        """Whether an answer of the caller is refused."""
+        return self.type == "azure_function"
+
+
+class Refusal(_Data, frozen=True, kw_only=True):
+    """What the first `times` answers of a caller are told, whatever they say."""
+
+    message: str
+    times: Count = 1
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)] = 400
+    param: str | None = "tool_outputs"
+    code: str | None = None
 
 
 class Phase(_Data, frozen=True, kw_only=True):
-    """A stretch of a run's life: a status for some time, or tool calls that wait for their answers."""
+    """A stretch of a run's life: a status for some time, or tool calls that wait for their answers.
+
+    `action` is a `required_action` in the service's wire shape, or null, instead of `calls`: one that no client knows.
+    """
 
     status: str = "in_progress"
     seconds: Seconds | msgspec.UnsetType | None = msgspec.UNSET
     calls: tuple[Call, ...] = ()
+    action: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    refuses: Refusal | None = None
     says: str | None = None
 
     def __post_init__(self) -> None:
+        if self.action is not msgspec.UNSET:
+            if self.calls:
+                raise ValueError("a phase has `calls` or an `action`")
+            return
         if not self.calls:
             if self.seconds is msgspec.UNSET:
                 raise ValueError("a phase needs `seconds` (null: for ever) or `calls`")
@@ -55,15 +84,22 @@ class Phase(_Data, frozen=True, kw_only=True):
                 raise ValueError(f"`status` of a phase cannot be {self.status!r}: use `end` or `calls`")
             return
         kinds = {call.type for call in self.calls}
-        if len(kinds) > 1:
-            raise ValueError("`calls` of one phase must be of one type")
-        if ("azure_function" in kinds) == (self.seconds is msgspec.UNSET):
-            raise ValueError("`seconds` beside `calls` is for azure_function calls, which need it")
+        if "mcp" in kinds and len(kinds) > 1:
+            raise ValueError("`calls` of one phase must be of one type where one of them is mcp")
+        if kinds == {"azure_function"} and self.seconds is msgspec.UNSET:
+            raise ValueError("azure_function calls need `seconds`: the service answers them itself")
+        if kinds <= {"function", "mcp"} and self.seconds is not msgspec.UNSET:
+            raise ValueError("`seconds` beside `calls` is for calls that the service answers itself")
+
+    @property
+    def asks(self) -> bool:
+        """Whether the run is in `requires_action`."""
+        return bool(self.calls) or self.action is not msgspec.UNSET
 
     @property
     def waits_for_caller(self) -> bool:
         """Whether only an answer of the caller ends this phase."""
-        return bool(self.calls) and self.seconds is msgspec.UNSET
+        return self.asks and self.seconds is msgspec.UNSET
 
 
 class End(_Data, frozen=True, kw_only=True):

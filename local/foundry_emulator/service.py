@@ -17,7 +17,7 @@ from local.foundry_emulator.errors import ServiceError, invalid
 from local.foundry_emulator.ids import new_id
 from local.foundry_emulator.journal import Journal
 from local.foundry_emulator.objects import Assistant, Message, Run, Thread, user_texts
-from local.foundry_emulator.runs import Submission
+from local.foundry_emulator.runs import Lived, Submission
 from local.foundry_emulator.scripts import Agent, Script
 from local.foundry_emulator.state import State
 
@@ -376,14 +376,19 @@ class Service:
         if call.body.get("stream"):
             raise errors.not_emulated("streaming; leave `stream` out or false")
         field_name, other = "tool_outputs", "tool_approvals"
-        if pending.phase.calls[0].type == "mcp":
+        if wire.wants_approvals(pending):
             field_name, other = other, field_name
         if call.body.get(other):
             raise invalid(f"The run asks for '{field_name}', not for '{other}'.", param=other)
         given = call.body.get(field_name, [])
         expected, got = wire.call_ids(run, pending), [one["tool_call_id"] for one in given]
+        if not expected:
+            raise errors.no_tool_outputs_wanted(state.status)
         if sorted(expected) != sorted(got):
             raise errors.wrong_tool_outputs(expected, got)
+        if sum(len(one.get("output", "").encode("utf-8", "surrogatepass")) for one in given) > bodies.MAX_OUTPUTS_BYTES:
+            raise errors.tool_outputs_too_large()
+        self._refuse_answer(run, pending)
         if field_name == "tool_outputs":
             outputs = {one["tool_call_id"]: one.get("output", "") for one in given}
             run.submissions.append(Submission(now, outputs=outputs))
@@ -392,6 +397,14 @@ class Service:
             run.submissions.append(Submission(now, approvals=approvals))
         self.state.keep(run)
         return self._run_reply(run)
+
+    def _refuse_answer(self, run: Run, pending: Lived) -> None:
+        refuses = pending.phase.refuses
+        assert pending.round is not None
+        if refuses is not None and run.refused.count(pending.round) < refuses.times:
+            run.refused.append(pending.round)
+            self.state.keep(run)
+            raise errors.refused(refuses.status, refuses.message, param=refuses.param, code=refuses.code)
 
     # --- run steps ---
 

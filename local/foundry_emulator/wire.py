@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from msgspec import UNSET
+
 from local.foundry_emulator.answers import text_of
 from local.foundry_emulator.ids import derived_id
 from local.foundry_emulator.objects import Assistant, Message, Run, Thread
@@ -65,8 +67,31 @@ def message_json(message: Message) -> Json:
 
 
 def call_ids(run: Run, lived: Lived) -> list[str]:
-    """Return the ids of the tool calls of one phase of this run."""
-    return [derived_id("call", run.id, lived.index, number) for number in range(len(lived.phase.calls))]
+    """Return the ids of the calls of one phase of this run that the caller answers."""
+    action = lived.phase.action
+    if isinstance(action, dict):
+        return [call["id"] for call in _calls_within(action) if isinstance(call.get("id"), str)]
+    calls = zip(lived.phase.calls, _shown_calls(run, lived), strict=True)
+    return [str(shown["id"]) for call, shown in calls if not call.is_answered_by_service]
+
+
+def wants_approvals(lived: Lived) -> bool:
+    """Whether the calls of this phase are answered with yes or no."""
+    action = lived.phase.action
+    if isinstance(action, dict):
+        return action.get("type") == "submit_tool_approval"
+    return bool(lived.phase.calls) and lived.phase.calls[0].type == "mcp"
+
+
+def _calls_within(action: Json) -> list[Json]:
+    """Return the calls of an action in whatever shape: the objects of every list called `tool_calls`."""
+    found = []
+    for name, value in action.items():
+        if name == "tool_calls" and isinstance(value, list):
+            found += [call for call in value if isinstance(call, dict)]
+        elif isinstance(value, dict):
+            found += _calls_within(value)
+    return found
 
 
 def run_json(run: Run, state: Look, assistant: Assistant | None) -> Json:
@@ -132,25 +157,28 @@ def _usage(run: Run, state: Look) -> Json | None:
 def _required_action(run: Run, pending: Lived | None) -> Json | None:
     if pending is None:
         return None
-    calls = [
-        _required_call(call, identifier)
-        for call, identifier in zip(pending.phase.calls, call_ids(run, pending), strict=True)
+    if pending.phase.action is not UNSET:
+        return pending.phase.action
+    kind = "submit_tool_approval" if wants_approvals(pending) else "submit_tool_outputs"
+    return {"type": kind, kind: {"tool_calls": _shown_calls(run, pending)}}
+
+
+def _shown_calls(run: Run, lived: Lived) -> list[Json]:
+    return [
+        _shown_call(call, derived_id("call", run.id, lived.index, number))
+        for number, call in enumerate(lived.phase.calls)
     ]
-    kind = "submit_tool_approval" if pending.phase.calls[0].type == "mcp" else "submit_tool_outputs"
-    return {"type": kind, kind: {"tool_calls": calls}}
 
 
-def _required_call(call: Call, identifier: str) -> Json:
-    arguments = json.dumps(call.arguments)
-    if call.type == "mcp":
-        return {
-            "id": identifier,
-            "type": "mcp",
-            "name": call.name,
-            "arguments": arguments,
-            "server_label": call.server_label,
-        }
-    return {"id": identifier, "type": call.type, call.type: {"name": call.name, "arguments": arguments}}
+def _shown_call(call: Call, identifier: str) -> Json:
+    arguments = call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)
+    shown: Json = {"id": identifier, "type": call.type}
+    match call.type:
+        case "mcp":
+            shown |= {"name": call.name, "arguments": arguments, "server_label": call.server_label}
+        case "function" | "azure_function":
+            shown[call.type] = {"name": call.name, "arguments": arguments}
+    return shown | call.fields
 
 
 def steps_json(run: Run, state: Look, messages: list[Message]) -> list[Json]:
@@ -177,10 +205,9 @@ def _tool_step(run: Run, state: Look, lived: Lived) -> Json:
     answered = lived.round is None or lived.round < len(run.submissions)
     outputs = run.submissions[lived.round].outputs if lived.round is not None and answered else {}
     calls = []
-    for call, identifier in zip(lived.phase.calls, call_ids(run, lived), strict=True):
-        shown = _required_call(call, identifier)
-        if call.type == "function":
-            shown["function"]["output"] = outputs.get(identifier)
+    for call, shown in zip(lived.phase.calls, _shown_calls(run, lived), strict=True):
+        if call.type == "function" and isinstance(shown.get("function"), dict):
+            shown["function"] = {**shown["function"], "output": outputs.get(str(shown["id"]))}
         calls.append(shown)
     status = "in_progress"
     if lived.ended_at is not None and state.status != "cancelling":

@@ -1,13 +1,16 @@
 import time
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 import requests
 from azure.ai.agents import AgentsClient
 from azure.core.credentials import AccessToken
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
-from local.foundry_emulator import FoundryEmulator
+from local.foundry_emulator import Agent, FoundryEmulator, ManualClock
+from local.foundry_emulator.agents import builtin_agents
+from local.foundry_emulator.service import Request, Service
 
 SPEED = 40  # a service second lasts 25 ms
 
@@ -74,6 +77,47 @@ class Http:
 
     def messages(self, thread_id, **query):
         return self.ok("GET", f"/threads/{thread_id}/messages", query=query)["data"]
+
+
+class Conversation:
+    """One thread on a clock that stands still, without HTTP."""
+
+    def __init__(self, agent):
+        """`agent` is the id of a built-in one, or an agent."""
+        made = isinstance(agent, Agent)
+        self.agent = agent.id if made else agent
+        self.clock = ManualClock()
+        self.service = Service((*builtin_agents(), *([agent] if made else [])), self.clock)
+        self.thread_id = self("POST", "/threads", {})["id"]
+
+    def __call__(self, method, path, body=None, *, expect=200, **query):
+        reply = self.service.handle(
+            Request(
+                method,
+                f"/api/projects/demo{path}",
+                {"api-version": "v1", **query},
+                {"authorization": "Bearer t"},
+                b"" if body is None else msgspec.json.encode(body),
+            )
+        )
+        assert reply.status == expect, reply.body
+        return reply.body
+
+    def ask(self, text="Why is the sky blue?"):
+        self("POST", f"/threads/{self.thread_id}/messages", {"role": "user", "content": text})
+        return self("POST", f"/threads/{self.thread_id}/runs", {"assistant_id": self.agent})
+
+    def at(self, seconds, run):
+        """Look at the run so many seconds after its creation."""
+        self.clock.advance(run["created_at"] + seconds - self.clock.now())
+        return self("GET", f"/threads/{self.thread_id}/runs/{run['id']}")
+
+    def post(self, run, action, body=None, **options):
+        return self("POST", f"/threads/{self.thread_id}/runs/{run['id']}/{action}", body, **options)
+
+    def texts(self, run):
+        messages = self("GET", f"/threads/{self.thread_id}/messages", run_id=run["id"])["data"]
+        return [part["text"]["value"] for m in messages for part in m["content"] if part["type"] == "text"]
 
 
 @pytest.fixture

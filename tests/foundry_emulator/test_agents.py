@@ -1,50 +1,10 @@
 """Every built-in agent does what its description says."""
 
-import msgspec
 import pytest
 
-from local.foundry_emulator import Agents, FoundryEmulator, ManualClock
+from local.foundry_emulator import Agents, FoundryEmulator
 from local.foundry_emulator.agents import builtin_agents
-from local.foundry_emulator.service import Request, Service
-
-
-class Conversation:
-    """One thread on a clock that stands still, without HTTP."""
-
-    def __init__(self, agent):
-        self.agent = agent
-        self.clock = ManualClock()
-        self.service = Service(builtin_agents(), self.clock)
-        self.thread_id = self("POST", "/threads", {})["id"]
-
-    def __call__(self, method, path, body=None, *, expect=200, **query):
-        reply = self.service.handle(
-            Request(
-                method,
-                f"/api/projects/demo{path}",
-                {"api-version": "v1", **query},
-                {"authorization": "Bearer t"},
-                b"" if body is None else msgspec.json.encode(body),
-            )
-        )
-        assert reply.status == expect, reply.body
-        return reply.body
-
-    def ask(self, text="Why is the sky blue?"):
-        self("POST", f"/threads/{self.thread_id}/messages", {"role": "user", "content": text})
-        return self("POST", f"/threads/{self.thread_id}/runs", {"assistant_id": self.agent})
-
-    def at(self, seconds, run):
-        """Look at the run so many seconds after its creation."""
-        self.clock.advance(run["created_at"] + seconds - self.clock.now())
-        return self("GET", f"/threads/{self.thread_id}/runs/{run['id']}")
-
-    def post(self, run, action, body=None, **options):
-        return self("POST", f"/threads/{self.thread_id}/runs/{run['id']}/{action}", body, **options)
-
-    def texts(self, run):
-        messages = self("GET", f"/threads/{self.thread_id}/messages", run_id=run["id"])["data"]
-        return [part["text"]["value"] for m in messages for part in m["content"] if part["type"] == "text"]
+from tests.foundry_emulator.conftest import Conversation
 
 
 @pytest.mark.parametrize(
