@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from contracts.formats import ID_PATTERN, LOOPBACK_HOSTS
+from contracts.formats import HOST_NAME_PATTERN, ID_PATTERN, LOOPBACK_HOSTS, PATH_PREFIX_PATTERN
 from contracts.request import LONGEST_TIMEOUT_SECONDS, DeleteThreadWhen
 
 DEFAULTS: dict[str, str] = {
@@ -45,6 +45,7 @@ _ENDPOINT = (
     r"/api/projects/[A-Za-z0-9][A-Za-z0-9._~-]*"
 )
 _NCRONTAB = r"(\S{1,100} ){5}\S{1,100}"
+_PUBLIC_EXAMPLE = "what callers put before /api, such as https://agents.contoso.com or https://contoso.com/agents"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,22 @@ class Settings:
         return self.allowed_agent_ids is None or agent_id in self.allowed_agent_ids
 
 
+@dataclass(frozen=True)
+class PublicAddress:
+    """Where callers reach the app: as it is told, or as gateways of these names tell it."""
+
+    base_url: str | None = None
+    trusted_hosts: frozenset[str] = frozenset()
+
+
+def public_address(environment: Mapping[str, str] | None = None) -> PublicAddress:
+    """Return what of `PUBLIC_BASE_URL` and `TRUSTED_FORWARDED_HOSTS` is well formed, and never fail: a look at a run
+    that exists is answered whatever the settings are.
+    """
+    reader = _Reader(os.environ if environment is None else environment)
+    return PublicAddress(reader.public_base_url("PUBLIC_BASE_URL"), reader.host_names("TRUSTED_FORWARDED_HOSTS"))
+
+
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of the environment; raise `SettingsError` that names every one that is wrong."""
     reader = _Reader(os.environ if environment is None else environment)
@@ -134,7 +151,10 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         timeout_seconds=timeout,
         max_timeout_seconds=longest,
         rate_limit_retries=reader.whole_number("RUN_RATE_LIMIT_RETRIES", 0, 100),
+        delete_thread=reader.delete_thread("DELETE_THREAD"),
         history_retention_days=reader.whole_number("HISTORY_RETENTION_DAYS", 0, 3650),
+        public_base_url=reader.public_base_url("PUBLIC_BASE_URL"),
+        trusted_forwarded_hosts=reader.host_names("TRUSTED_FORWARDED_HOSTS"),
         site_name=reader.given("WEBSITE_SITE_NAME"),
     )
     if reader.problems:
@@ -213,6 +233,38 @@ class _Reader:
             return int(DEFAULTS[name])
         return int(value)
 
+    def delete_thread(self, name: str) -> DeleteThreadWhen:
+        match self.text(name).lower():
+            case "never" | "on_success" | "with_history" as when:
+                return when
+            case _:
+                self.problem(name, "is malformed: set it to never, on_success or with_history")
+                return "never"
+
+    def host_names(self, name: str) -> frozenset[str]:
+        """Return the host names, those that are none left out."""
+        given = {part.strip().lower() for part in self.text(name).split(",")} - {""}
+        names = frozenset(n for n in given if re.fullmatch(HOST_NAME_PATTERN, n))
+        if given - names:
+            self.problem(name, "is malformed: set it to host names without a port, separated by commas")
+        return names
+
+    def public_base_url(self, name: str) -> str | None:
+        """Return origin and prefix without a slash at the end; None where they are not given, or are none."""
+        value = self.text(name)
+        if not value:
+            return None
+        origin = re.match(r"[A-Za-z]+://[^/]*", value)
+        prefix = value[origin.end() :].rstrip("/") if origin else ""
+        parts = _origin_parts(origin[0]) if origin else None
+        if origin is None or parts is None or not re.fullmatch(PATH_PREFIX_PATTERN, prefix):
+            self.problem(name, f"is malformed: set it to {_PUBLIC_EXAMPLE}")
+            return None
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
+            self.problem(name, f"must begin with https:// (http:// only for this machine): set it to {_PUBLIC_EXAMPLE}")
+            return None
+        return origin[0].lower() + prefix
+
     def endpoint(self, name: str) -> str:
         value = self.text(name).rstrip("/")
         if not value:
@@ -224,6 +276,19 @@ class _Reader:
                 name, f"must begin with https:// (http:// only for this machine): set it to {_ENDPOINT_EXAMPLE}"
             )
         return value
+
+
+def _origin_parts(origin: str) -> SplitResult | None:
+    """Return the parts of an origin of http or https; None where it is none."""
+    if not re.fullmatch(r"(?i:https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", origin):
+        return None
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:  # brackets without an address, a port above 65535
+        return None
+    is_named = ":" in (parts.hostname or "") or re.fullmatch(HOST_NAME_PATTERN, parts.hostname or "")
+    return parts if is_named and port != 0 else None
 
 
 def _endpoint_parts(value: str) -> SplitResult | None:

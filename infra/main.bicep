@@ -191,6 +191,14 @@ param runRateLimitRetries int = 3
 @description('ORPHAN_SCAN_SCHEDULE: NCRONTAB of the search for runs whose instance was terminated.')
 param orphanScanSchedule string = '0 */5 * * * *'
 
+@description('DELETE_THREAD: when threads that the app has created are deleted, where a caller does not say: never, after success, or with the history of their last run.')
+@allowed([
+  'never'
+  'on_success'
+  'with_history'
+])
+param deleteThread string = 'never'
+
 @description('HISTORY_RETENTION_DAYS: days that ended instances, with the messages and answers in them, are kept. 0: for ever.')
 @minValue(0)
 @maxValue(3650)
@@ -248,6 +256,7 @@ module resources 'resources.bicep' = {
     runMaxTimeoutSeconds: runMaxTimeoutSeconds
     runRateLimitRetries: runRateLimitRetries
     orphanScanSchedule: orphanScanSchedule
+    deleteThread: deleteThread
     historyRetentionDays: historyRetentionDays
   }
 }

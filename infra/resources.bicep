@@ -186,6 +186,14 @@ param runRateLimitRetries int = 3
 @description('ORPHAN_SCAN_SCHEDULE: NCRONTAB of the search for runs whose instance was terminated.')
 param orphanScanSchedule string = '0 */5 * * * *'
 
+@description('DELETE_THREAD: when threads that the app has created are deleted, where a caller does not say.')
+@allowed([
+  'never'
+  'on_success'
+  'with_history'
+])
+param deleteThread string = 'never'
+
 @description('HISTORY_RETENTION_DAYS: days that ended instances, with the messages and answers in them, are kept. 0: for ever.')
 @minValue(0)
 @maxValue(3650)
@@ -346,6 +354,7 @@ module appSettings 'modules/app-settings.bicep' = {
     runMaxTimeoutSeconds: runMaxTimeoutSeconds
     runRateLimitRetries: runRateLimitRetries
     orphanScanSchedule: orphanScanSchedule
+    deleteThread: deleteThread
     historyRetentionDays: historyRetentionDays
     httpAuthLevel: usesEntra ? 'ANONYMOUS' : 'FUNCTION'
   }

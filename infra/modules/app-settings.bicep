@@ -61,6 +61,14 @@ param runRateLimitRetries int
 @description('NCRONTAB of the search for runs whose instance was terminated.')
 param orphanScanSchedule string
 
+@description('When threads that the app has created are deleted.')
+@allowed([
+  'never'
+  'on_success'
+  'with_history'
+])
+param deleteThread string
+
 @description('Days that ended instances are kept. 0: for ever.')
 param historyRetentionDays int
 
@@ -100,6 +108,7 @@ var ownSettings = {
   RUN_MAX_TIMEOUT_SECONDS: string(runMaxTimeoutSeconds)
   RUN_RATE_LIMIT_RETRIES: string(runRateLimitRetries)
   ORPHAN_SCAN_SCHEDULE: orphanScanSchedule
+  DELETE_THREAD: deleteThread
   HISTORY_RETENTION_DAYS: string(historyRetentionDays)
   HTTP_AUTH_LEVEL: httpAuthLevel
 }

@@ -56,6 +56,7 @@ def test_every_setting_of_the_design_is_known_with_its_default():
         "RUN_TIMEOUT_SECONDS": "1800",
         "RUN_MAX_TIMEOUT_SECONDS": "86400",
         "RUN_RATE_LIMIT_RETRIES": "3",
+        "DELETE_THREAD": "never",
         "ORPHAN_SCAN_SCHEDULE": "0 */5 * * * *",
         "HISTORY_RETENTION_DAYS": "30",
         "HTTP_AUTH_LEVEL": "FUNCTION",
@@ -89,6 +90,18 @@ def test_every_setting_is_read():
         history_retention_days=0,
     )
     assert settings.monitor_url == f"https://portal.azure.com/#@/resource{RESOURCE}/overview"
+
+
+@pytest.mark.parametrize("value", ["never", "on_success", "with_history", " With_History "])
+def test_when_a_thread_is_deleted_is_read(value):
+    assert load(DELETE_THREAD=value).delete_thread == value.strip().lower()
+
+
+@pytest.mark.parametrize("value", ["always", "true", "with history", "never,on_success"])
+def test_another_word_for_it_is_refused_with_those_that_are_known(value):
+    [(name, message)] = problems(DELETE_THREAD=value).items()
+    assert name == "DELETE_THREAD"
+    assert "never, on_success or with_history" in message
 
 
 def test_without_a_resource_id_there_is_no_monitor_url():
