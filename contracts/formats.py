@@ -20,6 +20,12 @@ ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
 
 Id = Annotated[str, Meta(pattern=rf"\A{ID_PATTERN}\Z")]
 
+HOST_NAME_PATTERN = r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+"""What the name of a host looks like, whole."""
+
+PATH_PREFIX_PATTERN = r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~-]+)*"
+"""What a gateway may put before our paths, whole: no empty segment, and none of dots."""
+
 AGENT_PATTERN = r"[^\x00-\x20\x7f]([^\x00-\x1f\x7f]{0,254}[^\x00-\x20\x7f])?"
 """What the id or name of an agent looks like, whole. A name is looked up, and never enters a path."""
 

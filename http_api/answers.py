@@ -8,14 +8,16 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import azure.durable_functions as df
 import azure.functions as func
 import msgspec
 from msgspec import UNSET
 
 from contracts.codes import ErrorCode
 from contracts.status import StatusDocument
+from http_api.links import links
 from http_api.messages import Error, ErrorBody
-from http_api.urls import BadHostError, own_urls
+from http_api.urls import BadHostError
 from settings import SettingsError
 from validation.field_errors import FieldError, InvalidRequestError
 
@@ -80,11 +82,19 @@ def document_answer(
     document: StatusDocument,
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
+    *,
+    client: df.DurableOrchestrationClient,
+    failure_is_500: bool = False,
 ) -> func.HttpResponse:
-    """Return a status document: 202 and where to look again while the run goes on, 200 when it has ended."""
-    run_uri = own_urls(req.url, document.instance_id)["runUri"]
-    again = {} if document.is_ended else {"Location": run_uri, "Retry-After": str(POLL_AFTER_SECONDS)}
-    return json_answer(document, status or (202 if again else 200), {**again, **(headers or {})})
+    """Return a status document: 202 and where to look again while the run goes on, 200 when it has ended, or 500 where
+    it has failed and the caller wants that.
+    """
+    if document.is_ended:
+        failed = failure_is_500 and document.status == "Failed"
+        return json_answer(document, status or (500 if failed else 200), headers)
+    location = links(req, client, document.instance_id, failure_is_500=failure_is_500).location
+    again = {"Location": location, "Retry-After": str(POLL_AFTER_SECONDS)}
+    return json_answer(document, status or 202, {**again, **(headers or {})})
 
 
 def answering(handler: Handler) -> Handler:

@@ -37,7 +37,7 @@ async def cancel_agent_run(req: func.HttpRequest, client: df.DurableOrchestratio
         raise invalid_request(problems)
     document = await read_document(client, instance_id)
     if document.status == "Cancelled":
-        return document_answer(req, document)
+        return document_answer(req, document, client=client)
     _refuse_ended(document)
     _refuse_ending(document)
     reason = {"reason": body["reason"]} if body.get("reason") else None
@@ -47,7 +47,7 @@ async def cancel_agent_run(req: func.HttpRequest, client: df.DurableOrchestratio
     _refuse_ending(document)
     if not (document.is_ended or document.is_cancelling or document.runtime_status == "Suspended"):
         raise _not_acknowledged("cancel", document)
-    return document_answer(req, document, 202)
+    return document_answer(req, document, 202, client=client)
 
 
 @blueprint.route(route="runs/{instance_id}/tool_outputs", methods=["POST"])
@@ -61,7 +61,7 @@ async def submit_agent_run_tool_outputs(
     body = read_json_object(req.headers.get("content-type"), req.get_body())
     document = await read_document(client, instance_id)
     if _was_taken(document, body):
-        return document_answer(req, document, 202)
+        return document_answer(req, document, 202, client=client)
     _refuse_ended(document)
     action = document.required_action
     if action is None:
@@ -86,7 +86,7 @@ async def submit_agent_run_tool_outputs(
         _refuse_ended(document)
     if _event_of(document) == event and document.runtime_status != "Suspended":
         raise _not_acknowledged("answer", document)
-    return document_answer(req, document, 202)
+    return document_answer(req, document, 202, client=client)
 
 
 def _was_taken(document: StatusDocument, body: dict[str, Any]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -16,10 +15,11 @@ from contracts.instance_input import read_instance_input, start_input
 from contracts.request import AgentRunRequest, RunPolicy
 from http_api.agents import is_agent_name, known_agent
 from http_api.answers import POLL_AFTER_SECONDS, ApiError, answering, document_answer, json_answer
+from http_api.links import Links, links
 from http_api.partial_answer import with_partial_answer
 from http_api.preferences import wait_seconds
+from http_api.query_parameters import failure_is_500
 from http_api.start_request import read_start_request
-from http_api.urls import BadHostError, own_urls
 from http_api.waiting import has_news, wait_for_news
 from policy import policy_for
 from settings import Settings, load_settings
@@ -55,7 +55,8 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
         is_name=is_agent_name,
     )
     wait = wait_seconds(req.headers.get("prefer"))
-    _check_urls(req, client)
+    failed_as_500 = failure_is_500(req.params)
+    links(req, client, "id")  # where no URL can be made, nothing is started
     policy = await _policy_of(settings, request)
     if request.idempotency_key is None:
         instance_id = str(await client.start_new(ORCHESTRATOR, client_input=start_input(request, policy)))
@@ -66,8 +67,9 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
     applied = {"Preference-Applied": f"wait={wait}"} if wait else {}
     document = await wait_for_news(client, instance_id, wait) if wait else None
     if document and has_news(document):
-        return document_answer(req, await with_partial_answer(document), headers=applied)
-    return _accepted(req, client, instance_id, applied)
+        shown = await with_partial_answer(document)
+        return document_answer(req, shown, headers=applied, client=client, failure_is_500=failed_as_500)
+    return _accepted(links(req, client, instance_id, failure_is_500=failed_as_500), applied)
 
 
 async def _policy_of(settings: Settings, request: AgentRunRequest) -> RunPolicy:
@@ -75,15 +77,6 @@ async def _policy_of(settings: Settings, request: AgentRunRequest) -> RunPolicy:
     given = request.agent_id or settings.default_agent_id
     agent_id = await known_agent(settings, given) if given else None
     return policy_for(settings, agent_id=agent_id, timeout_seconds=request.timeout_seconds)
-
-
-def _check_urls(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> None:
-    """Raise `BadHostError` where no URL can be made of the request's own, before anything is started."""
-    own_urls(req.url, "id")
-    try:
-        client.create_check_status_response(req, "id")
-    except ValueError:
-        raise BadHostError from None
 
 
 async def _start_once(
@@ -120,11 +113,7 @@ def _fingerprint(request: AgentRunRequest, policy: RunPolicy, site_name: str) ->
     return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()
 
 
-def _accepted(
-    req: func.HttpRequest, client: df.DurableOrchestrationClient, instance_id: str, headers: dict[str, str]
-) -> func.HttpResponse:
+def _accepted(to: Links, headers: dict[str, str]) -> func.HttpResponse:
     """Return the Durable management payload with our own routes beside it."""
-    standard = client.create_check_status_response(req, instance_id)
-    payload: dict[str, Any] = msgspec.json.decode(standard.get_body())
-    where = {"Location": standard.headers["Location"], "Retry-After": str(POLL_AFTER_SECONDS)}
-    return json_answer({**payload, **own_urls(req.url, instance_id)}, 202, {**where, **headers})
+    where = {"Location": to.location, "Retry-After": str(POLL_AFTER_SECONDS)}
+    return json_answer({**to.durable, **to.own}, 202, {**where, **headers})

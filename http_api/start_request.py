@@ -1,7 +1,8 @@
 """Reads a start request from route, body and query. Pure.
 
 Parameters may come from any of them (Polysync puts into the query what does not fit the body); the same one given
-twice with different values is an error. `code` and `clientId` in the query are the platform's.
+twice with different values is an error. `code` and `clientId` in the query are the platform's, and
+`returnInternalServerErrorOnFailure` says how to answer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from werkzeug.http import parse_options_header
 from contracts.codes import ErrorCode
 from contracts.request import AgentRunRequest
 from http_api.answers import ApiError, invalid_request
+from http_api.links import FAILURE_IS_500
+from http_api.query_parameters import PLATFORM_PARAMETERS
 from policy import policy_errors
 from settings import Settings
 from validation.field_errors import FieldError, InvalidRequestError
@@ -25,7 +28,8 @@ from validation.start_request import parse_request
 MAX_BODY_BYTES = 4_000_000
 """The longest message, 256,000 characters outside of the basic plane, takes 12 bytes each as escaped JSON."""
 
-_PLATFORM_PARAMETERS = {"code", "clientid"}
+_NO_FIELDS = {name.lower() for name in (*PLATFORM_PARAMETERS, FAILURE_IS_500)}
+"""Query parameters that say nothing of the run."""
 _JSON_IN_QUERY = {"run_options", "metadata"}
 _MISSING = object()
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
@@ -150,7 +154,7 @@ def _fields_of_query(query: Mapping[str, str]) -> dict[str, Any]:
     """Return the query's parameters, numbers and objects read as such where the field is one."""
     fields: dict[str, Any] = {}
     for name, text in query.items():
-        if name.lower() in _PLATFORM_PARAMETERS:
+        if name.lower() in _NO_FIELDS:
             continue
         fields[name] = text
         if name == "timeout_seconds" and re.fullmatch(r"\s*[0-9]{1,30}\s*", text):

@@ -23,7 +23,8 @@ from tests.unit.scripted import ENDPOINT, PROMPT
 from validation.tool_answers import answer_digest
 from version import VERSION
 
-HOST = "https://app.azurewebsites.net/api"
+ORIGIN = "https://app.azurewebsites.net"
+HOST = f"{ORIGIN}/api"
 
 
 class FakeClient:
@@ -54,10 +55,15 @@ class FakeClient:
         self.events.append((instance_id, name, data))
         self.on_event(instance_id, name, data)
 
-    def create_check_status_response(self, req, instance_id):
-        base = f"{HOST.removesuffix('/api')}/runtime/webhooks/durabletask/instances/{instance_id}"
-        body = {"id": instance_id, "statusQueryGetUri": base, "terminatePostUri": f"{base}/terminate"}
-        return func.HttpResponse(json.dumps(body), status_code=202, headers={"Location": base, "Retry-After": "10"})
+    def create_http_management_payload(self, instance_id):
+        base = f"https://inner.example/runtime/webhooks/durabletask/instances/{instance_id}"
+        key = "taskHub=h&connection=c&code=system"
+        return {
+            "id": instance_id,
+            "statusQueryGetUri": f"{base}?{key}",
+            "sendEventPostUri": f"{base}/raiseEvent/{{eventName}}?{key}",
+            "terminatePostUri": f"{base}/terminate?reason={{text}}&{key}",
+        }
 
 
 STOPPED = {"code": "timeout", "message": "not done"}
@@ -149,7 +155,8 @@ def test_a_start_answers_with_the_standard_payload_and_our_routes(client):
     assert body["id"] == "i1"
     assert body["runUri"] == f"{HOST}/runs/i1"
     assert body["cancelPostUri"] == f"{HOST}/runs/i1/cancel"
-    assert body["statusQueryGetUri"] == headers["Location"]
+    assert body["statusQueryGetUri"].startswith(f"{ORIGIN}/runtime/webhooks/durabletask/instances/i1?")
+    assert headers["Location"] == body["runUri"]
     assert headers["Retry-After"].isdigit()
     [(name, _, given)] = client.started
     assert name == "agent_run"
@@ -831,6 +838,182 @@ def test_ready_names_the_host_that_cannot_be_reached_and_a_setting_that_was_not_
     assert code == 503
     assert "HTTP_AUTH_LEVEL is not understood and counts as FUNCTION" in settings["message"]
     assert "The host is account.services.ai.azure.com: look at FOUNDRY_PROJECT_ENDPOINT" in project["message"]
+
+
+# --- whoever polls by HTTP ---
+
+FLAG = "returnInternalServerErrorOnFailure"
+LOOK = {"path": "/runs/i1", "method": "GET", "route": {"instance_id": "i1"}}
+
+
+def look(client, **given):
+    return call(run_status.agent_run_status, **LOOK, client=client, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [("true", 500), ("True", 500), (" TRUE ", 500), ("false", 200), ("FALSE", 200), (None, 200)]
+)
+@pytest.mark.parametrize("name", [FLAG, FLAG.upper()])
+def test_a_failed_run_is_a_500_where_the_caller_wants_that(client, name, given, code):
+    client.instances["i1"] = instance(status="Failed", output="timeout: not done")
+    query = {} if given is None else {name: given}
+    status, body, _ = look(client, query=query)
+    assert (status, body["status"], body["instanceId"]) == (code, "Failed", "i1")
+
+
+@pytest.mark.parametrize(
+    "ended", [{"status": "Completed", "output": OUTCOME}, {"status": "Terminated", "output": "cancelled on request"}]
+)
+def test_a_run_that_has_not_failed_is_no_500(client, ended):
+    client.instances["i1"] = instance(**ended)
+    assert look(client, query={FLAG: "true"})[0] == 200
+
+
+def test_a_run_that_is_being_brought_back_is_no_500(client, environment):
+    died = "One or more errors occurred. (x exited with code 137 (0x89))"
+    now = datetime.now(UTC).isoformat()
+    client.instances["i1"] = instance(status="Failed", output=died, lastUpdatedTime=now)
+    status, body, headers = look(client, query={FLAG: "true"})
+    assert (status, body["step"]) == (202, "recovering")
+    assert headers["Location"] == f"{HOST}/runs/i1?{FLAG}=true"
+
+
+@pytest.mark.parametrize("value", ["yes", "1", "true,false", "true,true", "wahr", "truee"])
+def test_a_word_that_is_neither_true_nor_false_is_refused(client, value):
+    client.instances["i1"] = instance()
+    for code, body, _ in (
+        look(client, query={FLAG: value}),
+        call(runs.run_agent, body={"user_message": "hi"}, query={FLAG: value}, client=client),
+    ):
+        assert (code, body["error"]["target"]) == (400, FLAG)
+        assert "true or false" in body["error"]["message"]
+    assert client.started == []
+
+
+def test_a_look_knows_one_query_parameter_and_names_it(client):
+    client.instances["i1"] = instance()
+    for name in ("showInput", "taskHub", "returnInternalServerErrorOnFailur", "x" * 5000, "\ud800"):
+        code, body, _ = look(client, query={name: "true", "code": "k", "clientId": "default"})
+        assert (code, body["error"]["code"], body["error"]["details"][0]["code"]) == (
+            400,
+            "invalid_request",
+            "unknown_field",
+        )
+        assert FLAG in body["error"]["message"]
+    assert look(client, query={"CODE": "k", "clientid": "default", FLAG.lower(): "true"})[0] == 202
+
+
+def start(client, **given):
+    return call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "k"}, client=client, **given)
+
+
+def test_a_start_hands_the_wish_on_and_it_is_no_part_of_the_request(client):
+    status, body, headers = start(client, query={FLAG: "true"})
+    assert status == 202
+    assert headers["Location"] == body["runUri"] == f"{HOST}/runs/{body['id']}?{FLAG}=true"
+    assert body["statusQueryGetUri"].endswith(f"&code=system&{FLAG}=true")
+    assert FLAG not in body["cancelPostUri"] + body["toolOutputsPostUri"] + body["terminatePostUri"]
+    again, plain, _ = start(client)
+    assert (again, plain["id"]) == (202, body["id"]), "the same request"
+    assert FLAG not in json.dumps(plain)
+    assert len(client.started) == 1
+    assert FLAG not in json.dumps(client.started)
+    code, refused, _ = call(runs.run_agent, body={"user_message": "hi", FLAG: True}, client=client)
+    assert (code, refused["error"]["target"]) == (400, FLAG), "no field of the body"
+
+
+def test_a_start_that_waits_says_500_too(client):
+    start_new = client.start_new
+
+    async def start_and_fail(name, instance_id=None, client_input=None):
+        instance_id = await start_new(name, instance_id, client_input)
+        client.instances[instance_id].update(runtimeStatus="Failed", output="timeout: not done")
+        return instance_id
+
+    client.start_new = start_and_fail
+    status, body, headers = start(client, query={FLAG: "true"}, headers={"prefer": "wait=5"})
+    assert (status, body["status"], headers["Preference-Applied"]) == (500, "Failed", "wait=5")
+    assert start(client, headers={"prefer": "wait=5"})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "ours"),
+    [
+        ({"x-functions-key": "k"}, {}, True),
+        ({"x-functions-key": "k"}, {"code": "k"}, True),
+        ({"X-Functions-Key": ""}, {"code": "k"}, True),
+        ({"authorization": "Bearer t"}, {}, True),
+        ({}, {}, True),
+        ({}, {"code": "k"}, False),
+        ({}, {"Code": "k", "clientId": "default"}, False),
+        ({"authorization": "Bearer t"}, {"code": "k"}, False),
+    ],
+)
+def test_location_is_what_the_caller_can_follow_with_what_it_has_sent(client, headers, query, ours):
+    _, body, answered = start(client, headers=headers, query=query)
+    assert answered["Location"] == body["runUri" if ours else "statusQueryGetUri"]
+    client.instances["i1"] = instance(customStatus=WAITING)
+    durable = client.create_http_management_payload("i1")["statusQueryGetUri"]
+    there = f"{HOST}/runs/i1" if ours else durable.replace("https://inner.example", ORIGIN)
+    assert look(client, headers=headers, query=query)[2]["Location"] == there
+    taken = call(
+        run_control.submit_agent_run_tool_outputs,
+        "/runs/i1/tool_outputs",
+        {"tool_outputs": []},
+        route={"instance_id": "i1"},
+        client=client,
+        headers=headers,
+        query=query,
+    )
+    assert taken[0] == 400, "not all calls are answered"
+    client.on_event = lambda *event: client.instances["i1"].update(customStatus={"status": "Cancelling"})
+    cancelled = call(
+        run_control.cancel_agent_run,
+        "/runs/i1/cancel",
+        route={"instance_id": "i1"},
+        client=client,
+        headers=headers,
+        query=query,
+    )
+    assert (cancelled[0], cancelled[2]["Location"]) == (202, there)
+
+
+def test_every_url_names_the_address_that_callers_know(client, environment):
+    environment.setenv("PUBLIC_BASE_URL", "https://agents.contoso.com/foundry/")
+    _, body, headers = start(client, query={"code": "k"})
+    urls = {name: value for name, value in body.items() if name != "id"}
+    assert len(urls) == 6
+    assert all(url.startswith("https://agents.contoso.com/foundry/") for url in (*urls.values(), headers["Location"]))
+    assert body["runUri"] == f"https://agents.contoso.com/foundry/api/runs/{body['id']}"
+    hook = "https://agents.contoso.com/foundry/runtime/webhooks/durabletask/instances"
+    assert body["sendEventPostUri"].startswith(f"{hook}/{body['id']}/raiseEvent/{{eventName}}?")
+
+
+def test_a_gateway_is_believed_where_its_host_is_trusted(client, environment):
+    said = {"X-Forwarded-Host": "agents.contoso.com", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/f"}
+    assert start(client, headers=said)[1]["runUri"].startswith(f"{HOST}/runs/")
+    environment.setenv("TRUSTED_FORWARDED_HOSTS", "agents.contoso.com")
+    _, body, _ = start(client, headers=said)
+    assert body["runUri"].startswith("https://agents.contoso.com/f/api/runs/")
+    assert body["terminatePostUri"].startswith("https://agents.contoso.com/f/runtime/webhooks/durabletask/")
+    assert start(client, headers={**said, "X-Forwarded-Host": "evil.example"})[1]["runUri"].startswith(HOST)
+
+
+def test_a_broken_address_keeps_no_run_from_being_seen_and_starts_none(client, environment):
+    environment.setenv("PUBLIC_BASE_URL", "https://agents.contoso.com/../x")
+    client.instances["i1"] = instance()
+    code, _, headers = look(client)
+    assert (code, headers["Location"]) == (202, f"{HOST}/runs/i1")
+    code, body, _ = start(client)
+    assert (code, body["error"]["code"], body["error"]["target"]) == (500, "configuration_error", "PUBLIC_BASE_URL")
+    assert client.started == []
+
+
+@pytest.mark.parametrize("host", ["http://[::1", "http://a b", "http://"])
+def test_with_a_public_address_the_host_header_does_not_matter(client, host, environment):
+    environment.setenv("PUBLIC_BASE_URL", "https://agents.contoso.com")
+    environment.setitem(globals(), "HOST", f"{host}/api")
+    assert start(client)[1]["runUri"].startswith("https://agents.contoso.com/api/runs/")
 
 
 # --- which agent is meant ---
