@@ -199,6 +199,12 @@ param orphanScanSchedule string = '0 */5 * * * *'
 ])
 param deleteThread string = 'never'
 
+@description('PUBLIC_BASE_URL: what callers put before /api where a gateway stands in front of the app, such as https://agents.contoso.com/foundry. Empty: the name of the app itself.')
+param publicBaseUrl string = ''
+
+@description('TRUSTED_FORWARDED_HOSTS: host names that a gateway may say it was called by, separated by commas. Empty: its headers are ignored.')
+param trustedForwardedHosts string = ''
+
 @description('HISTORY_RETENTION_DAYS: days that ended instances, with the messages and answers in them, are kept. 0: for ever.')
 @minValue(0)
 @maxValue(3650)
@@ -258,6 +264,8 @@ module resources 'resources.bicep' = {
     orphanScanSchedule: orphanScanSchedule
     deleteThread: deleteThread
     historyRetentionDays: historyRetentionDays
+    publicBaseUrl: publicBaseUrl
+    trustedForwardedHosts: trustedForwardedHosts
   }
 }
 

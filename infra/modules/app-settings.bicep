@@ -72,6 +72,12 @@ param deleteThread string
 @description('Days that ended instances are kept. 0: for ever.')
 param historyRetentionDays int
 
+@description('What callers put before /api where a gateway stands in front of the app. Empty: the name of the app itself.')
+param publicBaseUrl string
+
+@description('Host names that a gateway may say it was called by, separated by commas. Empty: its headers are ignored.')
+param trustedForwardedHosts string
+
 @description('ANONYMOUS only where Entra authentication stands in front of the app.')
 @allowed([
   'FUNCTION'
@@ -110,6 +116,8 @@ var ownSettings = {
   ORPHAN_SCAN_SCHEDULE: orphanScanSchedule
   DELETE_THREAD: deleteThread
   HISTORY_RETENTION_DAYS: string(historyRetentionDays)
+  PUBLIC_BASE_URL: publicBaseUrl
+  TRUSTED_FORWARDED_HOSTS: trustedForwardedHosts
   HTTP_AUTH_LEVEL: httpAuthLevel
 }
 var providerConnection = durableProvider == 'azureStorage' ? azureStorageConnection : schedulerConnection
