@@ -62,7 +62,7 @@ class ToolOutput(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
 HEADERS_REF_PATTERN = r"[A-Za-z][A-Za-z0-9_]{0,63}"
 
 
-class ToolApproval(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ToolApproval(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The caller's yes or no to a tool call that the agent wants to make."""
 
     tool_call_id: str
@@ -77,8 +77,25 @@ class ToolApproval(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
 
 
-class ToolAnswer(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+MOST_OUTPUT_BYTES = 524_288
+"""Of all outputs of one answer: the service refuses more."""
+
+
+class ToolAnswerRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The answer to a run that requires action: something for every pending call, each once."""
+
+    tool_outputs: Annotated[
+        list[ToolOutput] | None,
+        Meta(description=f"Of `function` calls; at most {MOST_OUTPUT_BYTES:,} bytes of output together, as UTF-8."),
+    ] = None
+    approvals: Annotated[list[ToolApproval] | None, Meta(description="Of `approval` calls.")] = None
+    tool_approvals: Annotated[
+        list[ToolApproval] | None, Meta(description="Another name of `approvals`, the service's own: give one of them.")
+    ] = None
+
+
+class ToolAnswer(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer to a run that requires action, as it is passed on."""
 
     tool_outputs: list[ToolOutput] = []
     approvals: list[ToolApproval] = []
@@ -111,6 +128,8 @@ class Answer(Wire, frozen=True, kw_only=True):
     """What the run's agent wrote: `messages`, oldest first. None where the run has no message (yet)."""
 
     messages: list[AnswerMessage] = []
+    large_text: str | None = None
+    """The newest message's text, where it is too large to stand twice in an output: then it is null there."""
     of_another_message: bool = False
     """Somebody else's message came between ours and the run, so that the run has answered that one."""
 
@@ -127,7 +146,7 @@ class Answer(Wire, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The answer's text; empty where there is none."""
-        return (self.newest.text or "") if self.newest else ""
+        return self.large_text or (self.newest.text if self.newest else None) or ""
 
 
 class Tokens(Wire, frozen=True, kw_only=True):

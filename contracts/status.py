@@ -59,8 +59,8 @@ class RequiredAction(Wire, frozen=True, kw_only=True):
         Annotated[
             bool,
             Meta(
-                description="Arguments, names or calls are left out: `see` says where they are. Never on `GET /runs`, "
-                "unless Foundry cannot be asked now."
+                description="Arguments, names or calls are left out: `see` says where they are. `GET /runs/{id}` has "
+                "them whole, unless Foundry cannot be asked now."
             ),
         ]
         | UnsetType
