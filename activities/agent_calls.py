@@ -70,7 +70,9 @@ class AgentCalls:
                     waiting_instance=waiting,
                 )
             self._in_time(wanted)
-            created = self.service.create_message(wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp)
+            created = self.service.create_message(
+                wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp, wanted.attachments
+            )
         return MessageRef(message_id=created)
 
     def create_run(self, wanted: CreateRun) -> RunSnapshot:

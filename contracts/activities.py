@@ -138,9 +138,10 @@ class CancelledRun(Wire, frozen=True, kw_only=True):
 
 
 class DeleteThread(Timed, frozen=True, kw_only=True):
-    """Input of `delete_thread`, which returns a `ThreadDeletion`."""
+    """Input of `delete_thread`, which returns a `ThreadDeletion`. `instance_id`: who asks."""
 
     thread_id: str
+    instance_id: str
 
 
 class ThreadDeletion(Wire, frozen=True, kw_only=True):

@@ -5,10 +5,11 @@ Every method raises `foundry.errors.FoundryError`, and nothing else, for what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from contracts.messages import ContentPart, MessageAttachment
 from contracts.runs import AgentSummary, Answer, RunSnapshot, Stamp, ToolAnswer
 
 
@@ -61,7 +62,14 @@ class AgentService(Protocol):
         """Return the ids of those among the newest threads that the instance has created."""
         ...
 
-    def create_message(self, thread_id: str, content: str, metadata: dict[str, str], stamp: Stamp) -> str:
+    def create_message(
+        self,
+        thread_id: str,
+        content: str | list[ContentPart],
+        metadata: dict[str, str],
+        stamp: Stamp,
+        attachments: Sequence[MessageAttachment] = (),
+    ) -> str:
         """Add the user's message to the thread and return its id."""
         ...
 
@@ -96,5 +104,5 @@ class AgentService(Protocol):
         ...
 
     def get_answer(self, thread_id: str, run_id: str, message: Stamp | None = None) -> Answer:
-        """Return the newest message that the run's agent wrote."""
+        """Return what the run's agent wrote."""
         ...

@@ -6,11 +6,12 @@ stamp in its metadata, and can be found by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from contracts.messages import ContentPart, MessageAttachment
 from contracts.runs import (
     AgentSummary,
     Answer,
@@ -20,7 +21,7 @@ from contracts.runs import (
     ToolAnswer,
 )
 from foundry import errors
-from foundry.classic.answers import answer_of
+from foundry.classic.answers import message_of
 from foundry.classic.fields import carries, id_of, instance_of, items_of, optional, text_of
 from foundry.classic.runs import snapshot
 from foundry.service import MessageSearch
@@ -34,7 +35,11 @@ _MOST_PAGES = 20
 _PAGES_SEARCHED = 1
 """What an earlier attempt made is among the newest hundred; more pages a look would cost a long thread dearly."""
 
+_PAGES_OF_A_RUN = 10
+"""A thousand messages."""
+
 _PAGES_OF_AN_ANSWER = 2
+"""Of a thread that others use too."""
 
 
 class ClassicAgentService:
@@ -73,10 +78,20 @@ class ClassicAgentService:
         """Return the ids of those among the project's newest hundred threads that the instance has created."""
         return [id_of(item, "id") for item in self._pages("/threads", 1) if instance_of(item) == instance_id]
 
-    def create_message(self, thread_id: str, content: str, metadata: dict[str, str], stamp: Stamp) -> str:
+    def create_message(
+        self,
+        thread_id: str,
+        content: str | list[ContentPart],
+        metadata: dict[str, str],
+        stamp: Stamp,
+        attachments: Sequence[MessageAttachment] = (),
+    ) -> str:
         """Add the user's message to the thread and return its id."""
-        body = {"role": "user", "content": content, "metadata": {**metadata, **stamp.as_metadata()}}
-        return id_of(self._transport.post(f"{_thread(thread_id)}/messages", body), "id")
+        body: dict[str, Any] = {"role": "user", "content": content, "metadata": {**metadata, **stamp.as_metadata()}}
+        if attachments:
+            body["attachments"] = attachments
+        posted = self._transport.post(f"{_thread(thread_id)}/messages", msgspec.to_builtins(body))
+        return id_of(posted, "id")
 
     def find_message(self, thread_id: str, stamp: Stamp) -> MessageSearch:
         """Look for the message that carries the stamp, among the thread's newest hundred."""
@@ -151,21 +166,27 @@ class ClassicAgentService:
             return run
 
     def get_answer(self, thread_id: str, run_id: str, message: Stamp | None = None) -> Answer:
-        """Return the newest message that the run's agent wrote, all its text parts joined by line ends.
+        """Return what the run's agent wrote.
 
         With the stamp of the message that it was to answer, see whether another one came between that and the run.
         """
         path = f"{_thread(thread_id)}/messages"
         if message is None:
-            items = self._pages(path, 1, run_id=path_id(run_id, "run"))
+            items = self._pages(path, _PAGES_OF_A_RUN, run_id=path_id(run_id, "run"))
         else:
             items = self._pages(path, _PAGES_OF_AN_ANSWER)
+        mine: list[dict[str, Any]] = []
+        other = others_came = False
         for item in items:
             if item.get("role") == "assistant" and item.get("run_id") == run_id:
-                answer = answer_of(item)
-                other = message is not None and _another_came_after(message, items)
-                return msgspec.structs.replace(answer, of_another_message=other)
-        return Answer(found=False)
+                mine.append(item)
+            elif mine and message is not None:
+                if carries(item, message):
+                    others_came = other
+                    break
+                # What the instance itself has added with the run is its own.
+                other = other or (item.get("role") == "user" and instance_of(item) != message.instance_id)
+        return Answer(messages=[message_of(item) for item in reversed(mine)], of_another_message=others_came)
 
     def _find(self, path: str, stamp: Stamp, *, pages: int) -> dict[str, Any] | None:
         """Return the newest item whose metadata holds the stamp, among the newest `pages` pages."""
@@ -210,13 +231,3 @@ def _thread(thread_id: str) -> str:
 
 def _run(thread_id: str, run_id: str) -> str:
     return f"{_thread(thread_id)}/runs/{path_id(run_id, 'run')}"
-
-
-def _another_came_after(stamp: Stamp, items: Iterable[dict[str, Any]]) -> bool:
-    """Say whether somebody else's message is newer than the one of this stamp; both are among `items`, newest first."""
-    other = False
-    for item in items:
-        if carries(item, stamp):
-            return other
-        other = other or item.get("role") == "user"
-    return False
