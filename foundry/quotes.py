@@ -1,4 +1,5 @@
-"""Leaves out of the service's words what they quote of the request: prompts and tool outputs. Pure.
+"""Leaves out of others' words what they quote of the request (prompts, tool outputs), and what looks like a credential.
+Pure.
 
 The host logs the custom status of an orchestrator that fails (functions-host.md, section 5), and that holds the
 service's own words.
@@ -6,15 +7,35 @@ service's own words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-_PRIVATE = frozenset({"content", "instructions", "additional_instructions", "output"})
-"""Fields of requests whose texts are the caller's."""
+_PRIVATE = frozenset({"content", "instructions", "additional_instructions", "output", "headers"})
+"""Fields of requests whose texts are the caller's, or secrets of an operator."""
+
+_CREDENTIALS = (
+    (re.compile(r"\beyJ[\w-]{10,}(\.[\w-]+){1,4}"), "<token>"),
+    (re.compile(r"\b(bearer|basic|negotiate)\s+(?=[^\s,]*[\d=])[\w.~+/=-]{8,}", re.IGNORECASE), r"\1 <token>"),
+    (re.compile(r"(?<=://)[^\s/@]{1,200}@"), ""),
+    (re.compile(r"(\b[\w-]*(?:key|sig|secret|password|token|code)=)[^\s&\"',;]{8,}", re.IGNORECASE), r"\1<secret>"),
+    (
+        re.compile(r"((?:api|subscription|function)-?key|secret|password)(\"?: ?\"?)[^\s\"',;]{8,}", re.I),
+        r"\1\2<secret>",
+    ),
+)
+"""What looks like a credential, whoever's it is: tokens, user names in URLs, keys in queries."""
 
 _SHORTEST_WHOLE = 4
 _SHORTEST_PART = 12
 _LEFT_OUT = "…"
+
+
+def without_credentials(text: str) -> str:
+    """Return the text without what looks like a credential."""
+    for pattern, shown in _CREDENTIALS:
+        text = pattern.sub(shown, text)
+    return text
 
 
 def private_texts(body: Any, *, private: bool = False) -> Iterator[str]:

@@ -1,56 +1,47 @@
-"""What an HTTP answer of Foundry means: its JSON, or the error it stands for. Pure functions.
+"""What an HTTP answer of Foundry means: the error it stands for, and how long to wait. Pure functions.
 
-Error bodies come as the service's JSON, a gateway's JSON or HTML, or empty (foundry-api.md, sections 1.5 and 2).
+Error bodies come as the service's JSON, a gateway's JSON or HTML, or empty (foundry-api.md, sections 1.5 and 2): `said`
+reads them, `remedies` knows what to do about it.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
-
-import msgspec
+from urllib.parse import urlsplit
 
 from contracts.codes import ErrorCode
 from foundry import errors
-from foundry.quotes import without_quotes
+from foundry.quotes import without_credentials, without_quotes
+from foundry.remedies import remedy_for
+from foundry.said import Said, parse_json, said_by
+
+__all__ = ["error_of", "hint_in_text", "not_json", "parse_json", "retry_after_seconds", "without_secrets"]
 
 _BUSY_WITH_MESSAGE = re.compile(r"can't add messages to (\w+) while a run (\w+) is active", re.IGNORECASE)
 _BUSY_WITH_RUN = re.compile(r"(\w+) already has an active run (\w+?)\b", re.IGNORECASE)
 _TRY_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) ((?:\d{1,9}(?:\.\d{1,6})? ?[a-z]* ?)+)", re.IGNORECASE)
+_ON_THE_CLOCK = re.compile(
+    r"(?:try again|retry|replenished|renewed) (?:in|after) (\d{1,4}):([0-5]\d):([0-5]\d)", re.IGNORECASE
+)
 _AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([a-z]*)", re.IGNORECASE)
 _UNITS = {"": 1, "s": 1, "sec": 1, "second": 1, "ms": 0.001, "millisecond": 0.001}
 _UNITS |= {"m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
-_LONGEST_DETAIL = 20_000
 SHORTEST_SECRET = 20
-_HALF_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
 _LONGEST_EXCERPT = 500
+_MOST_CODES = 4
 
+_UNAVAILABLE = frozenset({408, 421, 425, 499})
+"""Besides 5xx: too slow, the wrong connection, too early, and a gateway that gave up."""
+_FOR_NOW = frozenset({409, 423, 424})
 
-def parse_json(body: bytes) -> Any:
-    """Return the body's JSON, or None where it has none."""
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _with_halves_replaced(body) if _HALF_ESCAPED.search(body) else None
-
-
-def _with_halves_replaced(body: bytes) -> Any:
-    """Return the body's JSON although a text in it has half of a surrogate pair, which is no character: a paid answer
-    is not lost for that.
-    """
-    try:
-        return json.loads(json.dumps(json.loads(body, parse_constant=_no_constant), ensure_ascii=False).encode(
-            "utf-16", "surrogatepass"
-        ).decode("utf-16", "replace"))  # fmt: skip
-    except (ValueError, RecursionError):
-        return None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+_COLLECTIONS = frozenset({"threads", "messages", "runs", "assistants", "files", "steps", "content", "cancel"})
+_COLLECTIONS |= {"submit_tool_outputs", "vector_stores"}
+_GONE = r"not found|not be found|n't be found|n't find|no .{1,60} found|not exist|n't exist|deleted|\bgone\b|no longer"
+_OTHERS = r"(project|account|workspace|hub|deployment|endpoint|path|route|url|host|server|assistant|agent)\b"
 
 
 def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
@@ -76,47 +67,109 @@ def error_of(
     `secrets`, where the service quotes them, are left out of what is written, not of what is understood: a short one
     may be part of any word. So is what it quotes of the request's own body, `request`: that may be a prompt.
     """
-    detail = _detail(body)
+    said = said_by(body, headers)
     request_id = headers.get("x-request-id") or headers.get("apim-request-id")
-    where = f"{what} answered {status}" + (f" (request id {request_id[:200]})" if request_id else "")
-    shown = detail
-    for secret in sorted(secrets, key=len, reverse=True):
-        shown, where = shown.replace(secret, "<token>"), where.replace(secret, "<token>")
-    shown = without_quotes(shown[: 2 * _LONGEST_EXCERPT], request)
-    text = f"{where}: {shown[:_LONGEST_EXCERPT]}" if detail else where
-    retry_after = retry_after_seconds(headers, detail)
-    if busy := _BUSY_WITH_MESSAGE.search(detail) or _BUSY_WITH_RUN.search(detail):
+    where = _masked(f"{what} answered {status}" + (f" (request id {request_id[:200]})" if request_id else ""), secrets)
+    if 300 <= status < 400:
+        return errors.InvalidInputError(
+            f"{where}: a redirect{_to(headers)}, which is not followed: check FOUNDRY_PROJECT_ENDPOINT"
+        )
+    # A prompt that is quoted may speak of firewalls and quotas, too.
+    remedy = remedy_for(status, replace(said, text=without_quotes(said.text[: 4 * _LONGEST_EXCERPT], request)))
+    code = _own_code(remedy.status, said, secrets)
+    told = _excerpt(said, code, secrets, request)
+    text = f"{where}: {told}" if told else where
+    if busy := _BUSY_WITH_MESSAGE.search(said.text) or _BUSY_WITH_RUN.search(said.text):
         return errors.ThreadBusyError(text, active_run_id=busy[2], summary=where)
-    if status == 401 and _code(body) == "PermissionDenied":
-        status = 403  # Foundry reports a lacking role so, too
-    match status:
+    text, summary = _with_advice(text, remedy.advice), _with_advice(where, remedy.advice)
+    retry_after = retry_after_seconds(headers, said.text)
+    match remedy.status:
         case 401:
-            return errors.AuthenticationError(
-                f"{text.rstrip('.')}. Foundry's agent endpoints take Entra tokens of scope "
-                "https://ai.azure.com/.default, never API keys: check the app's identity "
-                "(AZURE_CLIENT_ID), or FOUNDRY_ACCESS_TOKEN on a developer's machine",
-                summary=where,
-            )
+            return errors.AuthenticationError(text, summary=summary)
         case 403:
-            return errors.PermissionDeniedError(
-                f"{text.rstrip('.')}. The app's identity needs the role 'Foundry User' on the project; "
-                "a new assignment takes some minutes",
-                summary=where,
-            )
-        case 404:
-            return errors.NotFoundError(text, summary=where)
+            return errors.PermissionDeniedError(text, summary=summary)
+        case 404 | 410:
+            return errors.NotFoundError(text, names_it=_names_it(what, said), summary=summary)
         case 429:
-            return errors.RateLimitedError(text, retry_after_seconds=retry_after, summary=where)
-        case _ if status in {408, 425} or status >= 500:
-            return errors.UnavailableError(text, retry_after_seconds=retry_after, summary=where)
-        case _ if 300 <= status < 400:
-            return errors.InvalidInputError(
-                f"{where}: a redirect, which is not followed: check FOUNDRY_PROJECT_ENDPOINT"
-            )
-        case 400 if not _error_object(body):
-            return errors.UnreadableRefusalError(text, summary=where)
+            return errors.RateLimitedError(text, retry_after_seconds=retry_after, summary=summary)
+        case 407:
+            return errors.ProxyRefusedError(text, summary=summary)
+        case refused if refused in _FOR_NOW:
+            return errors.RefusedForNowError(text, retry_after_seconds=retry_after, summary=summary)
+        case refused if refused in _UNAVAILABLE or refused >= 500:
+            return errors.UnavailableError(text, retry_after_seconds=retry_after, summary=summary)
+        case 400 if not said.structured:
+            return errors.UnreadableRefusalError(text, summary=summary)
         case _:
-            return errors.InvalidInputError(text, code=_code(body) or ErrorCode.INVALID_REQUEST, summary=where)
+            return errors.InvalidInputError(text, code=code or ErrorCode.INVALID_REQUEST, summary=summary)
+
+
+def not_json(status: int, headers: Mapping[str, str], body: bytes, *, what: str) -> errors.BadResponseError:
+    """Return the error of a success without a JSON object. A page says what it is: a sign-in, a notice of a proxy. Of
+    all else nothing is quoted: it may be half of an answer.
+    """
+    said = said_by(body, headers)
+    where = f"{what} answered {status} without a JSON object"
+    if not said.html:
+        return errors.BadResponseError(where)
+    advice = remedy_for(403, said).advice
+    return errors.BadResponseError(
+        _with_advice(f"{where} but with a page: {_shortened(said.text)}", advice), summary=_with_advice(where, advice)
+    )
+
+
+def _own_code(status: int, said: Said, secrets: Sequence[str]) -> str | None:
+    """Return the service's code where it stands for the error instead of ours."""
+    if status in {401, 403, 404, 407, 410, 429} or status in _FOR_NOW | _UNAVAILABLE or status >= 500:
+        return None
+    return next((code for code in said.codes if code not in secrets), None)
+
+
+def _excerpt(said: Said, code: str | None, secrets: Sequence[str], request: Any) -> str:
+    """Return what was said, with the codes that stand nowhere else."""
+    codes = [c for c in said.codes[:_MOST_CODES] if c != code and c not in said.text]
+    told = ": ".join(part for part in (", ".join(codes), said.text) if part)
+    return _shortened(without_quotes(_masked(told, secrets)[: 2 * _LONGEST_EXCERPT], request))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_EXCERPT else f"{text[:_LONGEST_EXCERPT]}…"
+
+
+def _masked(text: str, secrets: Sequence[str]) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "<token>")
+    return without_credentials(text)
+
+
+def _with_advice(text: str, advice: str) -> str:
+    return f"{text.rstrip('.')}. {advice}" if advice else text
+
+
+def _to(headers: Mapping[str, str]) -> str:
+    """Say where a redirect leads: the host, never path or query."""
+    try:
+        host = urlsplit(headers.get("location") or "").hostname or ""
+    except ValueError:
+        return ""
+    return f" to {host}" if re.fullmatch(r"[a-z0-9.-]{1,253}", host) else ""
+
+
+def _names_it(what: str, said: Said) -> bool:
+    """Say whether the words tell that what the request's path names is gone. Its id in a path that they quote does not,
+    nor do words about the project, or a gateway's page.
+    """
+    path = what.rpartition(" ")[2].split("/")
+    ids = "|".join(re.escape(part) for part in path if part and part not in _COLLECTIONS)
+    if said.html or not ids:
+        return False
+    named = rf"(?<![\w/.-])({ids})(?![\w/-])"
+    return any(
+        re.search(named, sentence)
+        and re.search(_GONE, sentence, re.IGNORECASE)
+        and not re.search(rf"\b{_OTHERS}(?:(?!{named}).){{0,80}}({_GONE})", sentence, re.IGNORECASE)
+        for sentence in re.split(r"[.;] |[.;]?\Z", said.text)
+    )
 
 
 def retry_after_seconds(headers: Mapping[str, str], message: str = "") -> float | None:
@@ -134,6 +187,8 @@ def retry_after_seconds(headers: Mapping[str, str], message: str = "") -> float 
 
 def hint_in_text(message: str) -> float | None:
     """Return the seconds of a text such as `Rate limit is exceeded. Try again in 60 seconds.`."""
+    if clock := _ON_THE_CLOCK.search(message):
+        return float(clock[1]) * 3600 + float(clock[2]) * 60 + float(clock[3])
     if not (hint := _TRY_AGAIN.search(message)):
         return None
     total = 0.0
@@ -158,34 +213,3 @@ def _until(http_date: str, now: str | None) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return max(0.0, delay.total_seconds())
-
-
-def _error_object(body: bytes) -> Mapping[str, Any]:
-    parsed = parse_json(body)
-    if isinstance(parsed, dict):
-        inner = parsed.get("error", parsed)
-        if isinstance(inner, dict):
-            return inner
-        if isinstance(inner, str):
-            return {"message": inner}
-    return {}
-
-
-def _code(body: bytes) -> str | None:
-    code = _error_object(body).get("code")
-    return code if isinstance(code, str) and re.fullmatch(r"\w{1,64}", code) else None
-
-
-def _detail(body: bytes) -> str:
-    message = _error_object(body).get("message")
-    if isinstance(message, str) and message.strip():
-        return " ".join(message[:_LONGEST_DETAIL].split())
-    if body.lstrip().startswith(b"{"):
-        return ""
-    text = re.sub(
-        r"<(script|style).*?</\1>|<[^>]*>",
-        " ",
-        body[:_LONGEST_DETAIL].decode("utf-8", "replace"),
-        flags=re.DOTALL | re.IGNORECASE,
-    )
-    return " ".join(text.split())

@@ -23,7 +23,7 @@ def error(status, body=b"", headers=None):
 def test_the_services_own_json_gives_message_and_code():
     found = error(400, b'{"error": {"message": "Bad  \\n model", "type": "t", "param": null, "code": "invalid_model"}}')
     assert isinstance(found, errors.InvalidInputError)
-    assert found.message == f"{WHAT} answered 400: Bad model"
+    assert found.message.startswith(f"{WHAT} answered 400: Bad model. The agent's model is not deployed")
     assert found.code == "invalid_model"
     assert not found.retryable
 
@@ -40,7 +40,7 @@ def test_the_services_own_json_gives_message_and_code():
     ],
 )
 def test_a_gateways_body_gives_its_text(body):
-    assert error(404, body).message == f"{WHAT} answered 404: Resource not found"
+    assert error(404, body).message.startswith(f"{WHAT} answered 404: Resource not found. ")
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,17 @@ def test_the_request_id_is_in_the_message(header):
         (404, errors.NotFoundError, "not_found", False),
         (405, errors.InvalidInputError, "invalid_request", False),
         (408, errors.UnavailableError, "service_unavailable", True),
-        (409, errors.InvalidInputError, "invalid_request", False),
+        (407, errors.ProxyRefusedError, "proxy_refused", True),
+        (409, errors.RefusedForNowError, "refused_for_now", True),
+        (410, errors.NotFoundError, "not_found", False),
         (413, errors.InvalidInputError, "invalid_request", False),
         (422, errors.InvalidInputError, "invalid_request", False),
+        (421, errors.UnavailableError, "service_unavailable", True),
+        (423, errors.RefusedForNowError, "refused_for_now", True),
+        (424, errors.RefusedForNowError, "refused_for_now", True),
+        (425, errors.UnavailableError, "service_unavailable", True),
         (429, errors.RateLimitedError, "rate_limited", True),
+        (499, errors.UnavailableError, "service_unavailable", True),
         (500, errors.UnavailableError, "service_unavailable", True),
         (502, errors.UnavailableError, "service_unavailable", True),
         (503, errors.UnavailableError, "service_unavailable", True),
@@ -168,7 +175,7 @@ def test_other_texts_are_not_a_busy_thread(text):
     assert not isinstance(error(400, b'{"error": {"message": "%s"}}' % text.encode()), errors.ThreadBusyError)
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [409, 423, 424, 429, 503])
 def test_a_hint_to_wait_travels_with_the_error(status):
     assert error(status, headers={"retry-after": "7"}).retry_after_seconds == 7
     assert error(status, b'{"error": {"message": "Try again in 9 seconds."}}').retry_after_seconds == 9
@@ -279,6 +286,7 @@ def test_a_text_says_how_long_to_wait(text, seconds):
         ("Try again in 3 days.", 259_200),
         ("Please try again in 6m0s.", 360),
         ("Please try again in 1h2m3s.", 3723),
+        ("Out of call volume quota. Quota will be replenished in 01:10:05.", 4205),
     ],
 )
 def test_a_text_in_longer_units_says_how_long_to_wait(text, seconds):
