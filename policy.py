@@ -8,12 +8,18 @@ import re
 
 from contracts.codes import ErrorCode
 from contracts.formats import ID_PATTERN
-from contracts.request import RunPolicy
+from contracts.request import DeleteThreadWhen, RunPolicy
 from settings import Settings
 from validation.field_errors import FieldError, InvalidRequestError
 
 
-def policy_for(settings: Settings, *, agent_id: str | None, timeout_seconds: int | None) -> RunPolicy:
+def policy_for(
+    settings: Settings,
+    *,
+    agent_id: str | None,
+    timeout_seconds: int | None,
+    delete_thread: DeleteThreadWhen | None = None,
+) -> RunPolicy:
     """Return the policy for a run; raise `InvalidRequestError` where the settings do not allow what was asked for."""
     errors = policy_errors(settings, agent_id=agent_id, timeout_seconds=timeout_seconds)
     agent = agent_id or settings.default_agent_id
@@ -26,6 +32,7 @@ def policy_for(settings: Settings, *, agent_id: str | None, timeout_seconds: int
         agent_id=agent,
         timeout_seconds=timeout_seconds or settings.timeout_seconds,
         rate_limit_retries=settings.rate_limit_retries,
+        delete_thread=delete_thread or settings.delete_thread,
         monitor_url=settings.monitor_url,
     )
 

@@ -6,7 +6,7 @@ from typing import Generic, Literal
 
 from contracts.formats import Utc
 from contracts.messages import ContentPart, MessageAttachment
-from contracts.request import RunOptions
+from contracts.request import DeleteThreadWhen, RunOptions
 from contracts.runs import RunSnapshot, Stamp, ToolAnswer
 from contracts.wire import T, Wire
 
@@ -49,6 +49,7 @@ class PlanRun(Wire, frozen=True, kw_only=True):
 
     agent_id: str | None
     timeout_seconds: int | None
+    delete_thread: DeleteThreadWhen | None = None
 
 
 class Timed(Wire, frozen=True, kw_only=True):

@@ -29,6 +29,5 @@ PATH_PREFIX_PATTERN = r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~-]+)*"
 AGENT_PATTERN = r"[^\x00-\x20\x7f]([^\x00-\x1f\x7f]{0,254}[^\x00-\x20\x7f])?"
 """What the id or name of an agent looks like, whole. A name is looked up, and never enters a path."""
 
-IdOrName = Annotated[str, Meta(pattern=rf"\A{AGENT_PATTERN}\Z")]
 Utc = Annotated[datetime, Meta(tz=True)]
 """A moment that says in which time zone it is."""

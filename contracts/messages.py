@@ -6,10 +6,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from contracts.formats import Id
+from contracts.ids import FileId
+from contracts.metadata import Metadata
 from contracts.wire import Wire
 
 MAX_MESSAGE_CHARACTERS = 256_000
+
+MAX_CHARACTERS_OF_ALL_TEXTS = 1_500_000
+"""Of one message (foundry-api.md, section 1.8)."""
 
 MAX_CONTENT_PARTS = 50
 
@@ -17,6 +21,10 @@ MAX_ATTACHMENTS = 20
 
 MAX_IMAGE_URL_CHARACTERS = 2_000_000
 """An image may come in the URL itself, as base64."""
+
+NotBlank = Annotated[str, Meta(pattern=r"\S", min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
+
+IMAGE_URL_PATTERN = r"\A(https?://[^\s]+|data:image/(png|jpe?g|gif|webp);base64,[A-Za-z0-9+/]+={0,2})\Z"
 
 Detail = Literal["auto", "low", "high"]
 
@@ -28,13 +36,13 @@ class _Part(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_
 class TextPart(_Part, frozen=True, kw_only=True, tag="text"):
     """A text."""
 
-    text: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
+    text: NotBlank
 
 
 class ImageFile(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """An image that was uploaded to Foundry."""
 
-    file_id: Id
+    file_id: FileId
     detail: Detail | None = None
 
 
@@ -50,7 +58,7 @@ class ImageUrl(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     url: Annotated[
         str,
         Meta(
-            pattern=r"\A(https?://[^\s]+|data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2})\Z",
+            pattern=IMAGE_URL_PATTERN,
             max_length=MAX_IMAGE_URL_CHARACTERS,
         ),
     ]
@@ -75,8 +83,22 @@ class AttachmentTool(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True
 class MessageAttachment(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file that was uploaded to Foundry, for tools of the agent."""
 
-    file_id: Id
+    file_id: FileId
     tools: Annotated[list[AttachmentTool], Meta(min_length=1, max_length=2)]
+
+
+Content = Annotated[list[ContentPart], Meta(min_length=1, max_length=MAX_CONTENT_PARTS)]
+
+Attachments = Annotated[list[MessageAttachment], Meta(max_length=MAX_ATTACHMENTS)]
+
+
+class AdditionalMessage(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A message that is put on the thread together with the run."""
+
+    role: Literal["user", "assistant"]
+    content: NotBlank | Content
+    attachments: Attachments = []
+    metadata: Metadata = {}
 
 
 class UserMessage(Wire, frozen=True, kw_only=True):

@@ -6,25 +6,28 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from contracts.formats import Id, IdOrName
-from contracts.messages import MAX_MESSAGE_CHARACTERS
-from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
-from contracts.wire import SDK_MARKERS, Wire
+from contracts.formats import Id
+from contracts.ids import AgentReference, ThreadId
+from contracts.messages import (
+    MAX_MESSAGE_CHARACTERS,
+    AdditionalMessage,
+    Attachments,
+    Content,
+    NotBlank,
+    UserMessage,
+)
+from contracts.metadata import MAX_METADATA_PAIRS, Metadata
+from contracts.tool_resources import ToolResources
+from contracts.wire import Wire
 
 LONGEST_TIMEOUT_SECONDS = 5 * 86_400
 """Durable timers of more than six days are split and cannot be cancelled (durable-protocol.md, rule 17)."""
 
 MAX_REASON_CHARACTERS = 500
 
-MAX_METADATA_PAIRS = 14
-"""Foundry takes 16 pairs; two are ours (`METADATA_INSTANCE`, `METADATA_OPERATION`)."""
-
-RESERVED_KEYS = (*SDK_MARKERS, METADATA_INSTANCE, METADATA_OPERATION)
-"""Keys that `metadata` cannot have."""
-
 AgentId = Id
 
-ThreadId = AgentId
+Timeout = Annotated[int, Meta(ge=1, le=10**9)]
 
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 
@@ -34,14 +37,13 @@ TokenLimit = Annotated[int, Meta(ge=256)]
 
 Instructions = Annotated[str, Meta(max_length=MAX_MESSAGE_CHARACTERS)]
 
-MetadataKey = Annotated[
-    str, Meta(min_length=1, max_length=64, extra_json_schema={"not": {"enum": list(RESERVED_KEYS)}})
-]
-
 DeleteThreadWhen = Literal["never", "on_success", "with_history"]
 """When the thread is deleted, if this app has created it: with the purge of the last run on it, say."""
 
-Metadata = Annotated[dict[MetadataKey, Annotated[str, Meta(max_length=512)]], Meta(max_length=MAX_METADATA_PAIRS)]
+MAX_ADDITIONAL_MESSAGES = 32
+
+Include = Literal["step_details.tool_calls[*].file_search.results[*].content"]
+"""What the steps of a run may show beside: the service documents no more."""
 
 
 class RunOptions(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -58,23 +60,33 @@ class RunOptions(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
     tool_choice: str | dict[str, Any] | None = None
     response_format: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
+    tool_resources: ToolResources | None = None
+    additional_messages: (
+        Annotated[list[AdditionalMessage], Meta(min_length=1, max_length=MAX_ADDITIONAL_MESSAGES)] | None
+    ) = None
+    include: Annotated[list[Include], Meta(min_length=1, max_length=1)] | None = None
 
 
 class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a caller asks for."""
 
     user_message: Annotated[
-        str,
+        NotBlank | None,
         Meta(
-            min_length=1,
-            max_length=MAX_MESSAGE_CHARACTERS,
-            description="The message to the agent. Not blank.",
+            description="The message to the agent. Not blank. It stands before `content`. Without both the run answers "
+            "what is on the thread.",
             examples=["Why is the sky blue?"],
-            extra_json_schema={"pattern": r"\S"},
         ),
-    ]
+    ] = None
+    content: Annotated[
+        Content | None,
+        Meta(description="Texts and images of the message, behind `user_message` where that is given."),
+    ] = None
+    attachments: Annotated[
+        Attachments, Meta(description="Files of the message, uploaded to Foundry before, and the tools that read them.")
+    ] = []
     agent_id: Annotated[
-        IdOrName | None,
+        AgentReference | None,
         Meta(
             description="The agent: its id, or its name where no other agent has it, as GET /agents lists them.",
             examples=["asst_abc123"],
@@ -85,7 +97,7 @@ class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbi
         Meta(description="Go on with this thread; without it the run gets a new one.", examples=["thread_abc123"]),
     ] = None
     timeout_seconds: Annotated[
-        Annotated[int, Meta(ge=1, le=10**9)] | None,
+        Timeout | None,
         Meta(description="After so long the run is cancelled and fails with the code `timeout`."),
     ] = None
     if_thread_busy: Annotated[
@@ -100,6 +112,13 @@ class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbi
         ),
     ] = None
     run_options: Annotated[RunOptions, Meta(description="Passed on to Foundry's create-run request.")] = RunOptions()
+    delete_thread: Annotated[
+        DeleteThreadWhen | None,
+        Meta(
+            description="When the thread is deleted, if this app has created it: `on_success` at the end of a run that "
+            "succeeds, `with_history` when the history of the last run on it is purged. The default is a setting."
+        ),
+    ] = None
     metadata: Annotated[
         Metadata,
         Meta(
@@ -108,6 +127,13 @@ class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbi
         ),
     ] = {}
 
+    @property
+    def message(self) -> UserMessage | None:
+        """The message that is to be posted; None where the run answers what stands on the thread."""
+        if self.user_message is None and self.content is None:
+            return None
+        return UserMessage(text=self.user_message, content=self.content or [], attachments=self.attachments)
+
 
 class CancelRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A cancel, which needs no body."""
@@ -115,6 +141,14 @@ class CancelRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_
     reason: Annotated[
         Annotated[str, Meta(max_length=MAX_REASON_CHARACTERS)] | None,
         Meta(description="Stands first in the `output` of the run.", examples=["The customer has hung up."]),
+    ] = None
+
+
+class RetryRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A repetition of a run that did not succeed, which needs no body."""
+
+    timeout_seconds: Annotated[
+        Timeout | None, Meta(description="Instead of that of the run; its maximum is a setting.", examples=[600])
     ] = None
 
 

@@ -6,21 +6,43 @@ Slow beside a conversion, so it is asked only where something does not fit.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import inspect
 
-from contracts.formats import AGENT_PATTERN, ID_PATTERN
+from contracts.formats import ID_PATTERN
+from contracts.ids import AGENT_REFERENCE_PATTERN, FILE_ID_PATTERN, THREAD_ID_PATTERN, VECTOR_STORE_ID_PATTERN
+from contracts.messages import IMAGE_URL_PATTERN
+from contracts.runs import HEADERS_REF_PATTERN
+from validation.given_ids import of_another_kind
 
-_PATTERNS = {
-    rf"\A{ID_PATTERN}\Z": "an id of at most 128 letters, digits, _ and -",
-    rf"\A{AGENT_PATTERN}\Z": "an agent's id, or its name of at most 256 characters",
-    r"\A[\x21-\x7e]{1,200}\Z": "a text of 1 to 200 visible ASCII characters",
+_THINGS = {
+    THREAD_ID_PATTERN: "a thread",
+    FILE_ID_PATTERN: "a file",
+    VECTOR_STORE_ID_PATTERN: "a vector store",
+    AGENT_REFERENCE_PATTERN: "an agent",
 }
-"""Nobody reads regular expressions. A test finds those of the contracts that have no words here."""
+"""Of what the ids are that a pattern takes."""
+
+_LENGTH = "of at most 128 letters, digits, _ and -"
+
+_IDS = {
+    rf"\A{ID_PATTERN}\Z": f"an id {_LENGTH}",
+    **{pattern: f"the id of {thing}, {_LENGTH}" for pattern, thing in _THINGS.items()},
+    AGENT_REFERENCE_PATTERN: "an agent's id, or its name of at most 256 characters",
+}
 
 _NOT_BLANK = r"\S"
+
+_PATTERNS = {
+    **_IDS,
+    IMAGE_URL_PATTERN: "an http or https URL, or a png, jpeg, gif or webp as data:image/png;base64,...",
+    r"\A[\x21-\x7e]{1,200}\Z": "a text of 1 to 200 visible ASCII characters",
+    rf"\A{HEADERS_REF_PATTERN}\Z": "a name of at most 64 letters, digits and _, the first a letter",
+    _NOT_BLANK: "a text that is not blank",
+}
+"""Nobody reads regular expressions. A test finds those of the contracts that have no words here."""
 
 _HINTS = {"asst_abc123": "; GET /api/agents lists them"}
 """What stands behind an example."""
@@ -37,14 +59,32 @@ def expected(kind: Any) -> str:
 def must_be(kind: Any, value: Any) -> str:
     """Return the message about a value that does not fit: what it must be and, where that helps, what it is instead."""
     node = _plain(inspect.type_info(kind))
+    wanted = _THINGS.get(getattr(node, "pattern", None) or "")
     given, most = _kind_of(value), getattr(node, "max_length", None)
     if given not in _kinds(node):
         instead = f" ({given} was given)"
     elif most is not None and len(value) > most:
         instead = f" ({len(value):,} were given)"
+    elif wanted and (other := of_another_kind(value, wanted)):
+        instead = f" ({other})"
     else:
         instead = ""
     return f"must be {expected(kind)}{instead}"
+
+
+def is_blank(kind: Any, value: Any) -> bool:
+    """Say whether this is a text of nothing but blanks where there must be more."""
+    return isinstance(value, str) and not value.strip() and _NOT_BLANK in _patterns(inspect.type_info(kind))
+
+
+def _patterns(node: inspect.Type) -> set[str | None]:
+    match _plain(node):
+        case inspect.UnionType(types=types):
+            return {pattern for each in types for pattern in _patterns(each)}
+        case inspect.StrType(pattern=pattern):
+            return {pattern}
+        case _:
+            return set()
 
 
 def _words(node: inspect.Type) -> str:
@@ -52,10 +92,10 @@ def _words(node: inspect.Type) -> str:
         case inspect.Metadata():
             return _described(node)
         case inspect.UnionType():
-            return " or ".join(_words(each) for each in node.types if not isinstance(each, inspect.NoneType))
+            return _of_several(node)
         case inspect.LiteralType() | inspect.EnumType():
             values = node.values if isinstance(node, inspect.LiteralType) else [each.value for each in node.cls]
-            return " or ".join(f"'{value}'" for value in values)
+            return any_of(values)
         case inspect.StructType():
             return _fields(node)
         case inspect.DictType():
@@ -73,7 +113,9 @@ def _scalar(node: inspect.Type) -> str:
         case inspect.StrType(pattern=None):
             return f"a text{_size(node, 'characters')}"
         case inspect.StrType(pattern=pattern):
-            return _PATTERNS[pattern or ""]
+            return _PATTERNS[pattern or ""] + (
+                f", of at most {node.max_length:,} characters" if node.max_length else ""
+            )
         case inspect.IntType():
             return f"a whole number{_range(node)}"
         case inspect.FloatType():
@@ -91,13 +133,25 @@ def _scalar(node: inspect.Type) -> str:
 
 
 def _described(node: inspect.Metadata) -> str:
-    schema, inner = node.extra_json_schema or {}, _plain(node)
-    if not isinstance(inner, inspect.StrType):
-        return _words(node.type)
-    if schema.get("pattern") == _NOT_BLANK:
-        return f"a text that is not blank, of at most {inner.max_length:,} characters"
-    example = next(iter(schema.get("examples", ())), None)
+    schema = node.extra_json_schema or {}
+    pattern = getattr(_plain(node), "pattern", None)
+    example = next(iter(schema.get("examples", ())), None) if pattern in _IDS else None
     return _words(node.type) + (f", such as {example}{_HINTS.get(example, '')}" if example else "")
+
+
+def _of_several(node: inspect.UnionType) -> str:
+    """Return the words of a union: of several objects that one field tells apart, what that must be."""
+    kinds = [each for each in node.types if not isinstance(each, inspect.NoneType)]
+    tags = [each.tag for each in kinds if isinstance(each, inspect.StructType) and each.tag_field]
+    if len(tags) < 2:
+        return " or ".join(_words(each) for each in kinds)
+    [field] = {each.tag_field for each in kinds if isinstance(each, inspect.StructType)}
+    return f"an object whose {field} is {any_of(tags)}"
+
+
+def any_of(values: Iterable[Any]) -> str:
+    """Return the words for one of these values."""
+    return " or ".join(f"'{value}'" for value in values)
 
 
 def _fields(node: inspect.StructType) -> str:

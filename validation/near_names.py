@@ -7,7 +7,9 @@ import functools
 from collections.abc import Iterable
 
 _OTHER_NAMES = {
-    "user_message": ("message", "prompt", "text", "input", "content", "question", "query"),
+    "user_message": ("message", "prompt", "text", "input", "question", "query"),
+    "content": ("parts", "content_parts", "messages"),
+    "attachments": ("files", "file_ids"),
     "agent_id": ("agent", "agent_name", "assistant", "assistant_id"),
     "thread_id": ("thread", "conversation", "conversation_id", "session_id"),
     "timeout_seconds": ("timeout",),

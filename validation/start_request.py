@@ -10,11 +10,11 @@ import msgspec
 
 from contracts.codes import ErrorCode
 from contracts.request import AgentRunRequest, RunOptions
-from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
 from contracts.wire import Wire, from_wire
-from validation.expected import expected, must_be
+from validation.expected import expected
 from validation.field_errors import MOST_NAMED, FieldError, InvalidRequestError, shown_name
 from validation.fitness import unfit
+from validation.message_limits import reserved_keys, too_much
 from validation.misfits import misfits
 from validation.near_names import no_field
 
@@ -53,35 +53,44 @@ def parse_request(given: Any) -> AgentRunRequest:
             errors += _option_errors(value)
         elif name in types:
             errors += _field_errors(name, value, types[name])
-    if "user_message" not in fields:
-        message = f"is required: {expected(types['user_message'])}"
-        errors.append(FieldError(code=ErrorCode.REQUIRED, message=message, target="user_message"))
+    errors += _without_a_message(fields, types)
     if errors:
         raise InvalidRequestError(sorted(errors, key=lambda e: e.target))
-    return from_wire(AgentRunRequest, fields)
+    request = from_wire(AgentRunRequest, fields)
+    if errors := too_much(request):
+        raise InvalidRequestError(errors)
+    return request
+
+
+def _without_a_message(fields: Mapping[str, Any], types: Mapping[str, Any]) -> list[FieldError]:
+    """Return what is wrong with a request that has no message: only what stands on a thread can be run without one."""
+    if "user_message" in fields or "content" in fields:
+        return []
+    if fields.get("attachments"):
+        message = "is required beside attachments, or content is"
+    elif "thread_id" not in fields:
+        message = (
+            f"is required: {expected(types['user_message'])} (or give content, or a thread_id to run what is there)"
+        )
+    else:
+        return []
+    return [FieldError(code=ErrorCode.REQUIRED, message=message, target="user_message")]
 
 
 def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:
-    if name == "user_message" and isinstance(value, str) and not value.strip():
-        return [FieldError(code=ErrorCode.BLANK, message=must_be(kind, value), target=name)]
-    if name == "metadata" and isinstance(value, Mapping):
-        reserved = [k for k in value if k in (METADATA_INSTANCE, METADATA_OPERATION)]
-        if reserved:
-            return [
-                FieldError(code=ErrorCode.RESERVED, message="is a key of the app's own", target=f"metadata.{k}")
-                for k in reserved
-            ]
+    if name == "metadata" and (reserved := reserved_keys(value, name)):
+        return reserved
     return _misfit(name, value, kind)
 
 
 def _misfit(target: str, value: Any, kind: Any) -> list[FieldError]:
-    """Return the first thing that is wrong with the value of a field."""
+    """Return what is wrong with the value of a field, part by part."""
     if problems := unfit(value, target):
         return problems
     try:
         from_wire(kind, value)
     except msgspec.ValidationError:
-        return misfits(kind, value, target)[:1]
+        return misfits(kind, value, target)
     return []
 
 
@@ -95,8 +104,17 @@ def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:
     types = _types_of(RunOptions)
     errors = _unknown_fields(options, RunOptions, _OPTIONS)
     for name, value in options.items():
-        if name in types:
-            errors += _misfit(f"{_OPTIONS}{name}", value, types[name])
+        if name in types and value is not None:
+            errors += _option_errors_of(name, value, types[name])
+    return errors
+
+
+def _option_errors_of(name: str, value: Any, kind: Any) -> list[FieldError]:
+    errors = _misfit(f"{_OPTIONS}{name}", value, kind)
+    if name == "additional_messages" and isinstance(value, list):
+        messages = [(n, message) for n, message in enumerate(value) if isinstance(message, Mapping)]
+        for number, message in messages:
+            errors += reserved_keys(message.get("metadata"), f"{_OPTIONS}{name}[{number}].metadata")
     return errors
 
 

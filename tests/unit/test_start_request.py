@@ -167,7 +167,6 @@ def test_contradictions_are_named_with_everything_else_that_is_wrong():
         "typo": "unknown_field",
         "run_options.tools": "unknown_field",
         "thread_id": "invalid",
-        "user_message": "required",
     }
 
 
