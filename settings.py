@@ -9,6 +9,7 @@ Source: design.md, section 5.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -160,6 +161,71 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if reader.problems:
         raise SettingsError(reader.problems)
     return settings
+
+
+MCP_HEADERS = "MCP_HEADERS_"
+"""How the settings begin that hold headers for servers of tools."""
+
+_MCP_EXAMPLE = 'JSON such as {"server_label": "github", "headers": {"Authorization": "Bearer ..."}}'
+_HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}"
+_HEADER_VALUE = r"[\x21-\x7e]([\x20-\x7e\t]{0,8190}[\x21-\x7e])?"
+_MOST_HEADERS = 16
+_SHORTEST_SECRET = 8
+
+
+@dataclass(frozen=True)
+class McpHeaders:
+    """Headers for the MCP server of this label. Their values are secrets."""
+
+    server_label: str
+    headers: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"McpHeaders(server_label={self.server_label!r}, ...)"
+
+
+def mcp_headers(name: str, environment: Mapping[str, str] | None = None) -> McpHeaders:
+    """Return the headers of this name, which is all that callers know; raise `SettingsError` where there are none."""
+    setting = MCP_HEADERS + name.upper()
+    value = (os.environ if environment is None else environment).get(setting, "").strip()
+    if not value:
+        raise SettingsError([SettingProblem(setting, f"is not set: set it to {_MCP_EXAMPLE}, or name another one")])
+    if value.startswith("@Microsoft.KeyVault("):
+        told = "is a Key Vault reference that the platform could not resolve: the app's identity needs the role 'Key "
+        told += "Vault Secrets User' on the vault, and the secret must be there"
+        raise SettingsError([SettingProblem(setting, told)])
+    found = _read_mcp_headers(value)
+    if found is None:
+        told = f"is malformed: set it to {_MCP_EXAMPLE}, at most {_MOST_HEADERS} headers of visible ASCII characters"
+        raise SettingsError([SettingProblem(setting, told)])
+    return found
+
+
+def _read_mcp_headers(value: str) -> McpHeaders | None:
+    try:
+        given = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    match given:
+        case {"server_label": str(label), "headers": dict(headers), **rest} if not rest and label:
+            names = {name.lower() for name in headers}
+            fine = len(label) <= 256 and 0 < len(headers) <= _MOST_HEADERS and len(names) == len(headers)
+            for name, text in headers.items():
+                fine = fine and re.fullmatch(_HEADER_NAME, name) is not None
+                fine = fine and isinstance(text, str) and re.fullmatch(_HEADER_VALUE, text) is not None
+            return McpHeaders(label, headers) if fine else None
+        case _:
+            return None
+
+
+def mcp_secrets(environment: Mapping[str, str] | None = None) -> frozenset[str]:
+    """Return the values of all headers for MCP servers, and what stands behind `Bearer` and its like in them: nobody
+    may quote these.
+    """
+    given = os.environ if environment is None else environment
+    found = (_read_mcp_headers(value) for name, value in given.items() if name.startswith(MCP_HEADERS))
+    values = {text for held in found if held for text in held.headers.values()}
+    return frozenset(s for text in values for s in (text, text.split()[-1]) if len(s) >= _SHORTEST_SECRET)
 
 
 def http_auth_level(environment: Mapping[str, str] | None = None) -> str:

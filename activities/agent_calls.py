@@ -7,7 +7,9 @@ finds is decided where it is found (`foundry.service`), what follows from a fail
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,18 +25,20 @@ from contracts.activities import (
     CreateMessage,
     CreateRun,
     CreateThread,
+    DeleteThread,
     MessageRef,
     RunRef,
     SubmitToolOutputs,
+    ThreadDeletion,
     ThreadRef,
     Timed,
 )
 from contracts.runs import Answer, RunSnapshot, RunState
 from contracts.wire import to_wire
-from foundry.errors import FoundryError, ThreadBusyError, ThreadInUseError, TimeIsOverError
+from foundry.errors import AnswerRefusedError, FoundryError, ThreadBusyError, ThreadInUseError, TimeIsOverError
 from foundry.service import AgentService
 from policy import policy_for
-from settings import Settings
+from settings import MCP_HEADERS, Settings, SettingsError, mcp_headers
 
 _log = logging.getLogger("agent_run.activities")
 
@@ -70,9 +74,12 @@ class AgentCalls:
                     waiting_instance=waiting,
                 )
             self._in_time(wanted)
-            created = self.service.create_message(
-                wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp, wanted.attachments
-            )
+            try:
+                created = self.service.create_message(
+                    wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp, wanted.attachments
+                )
+            except ThreadBusyError as error:
+                raise self._told(error, wanted.thread_id) from None
         return MessageRef(message_id=created)
 
     def create_run(self, wanted: CreateRun) -> RunSnapshot:
@@ -84,15 +91,31 @@ class AgentCalls:
             return bounded_run(known)
         self._in_time(wanted)
         options: dict[str, Any] = to_wire(wanted.options)
+        if "additional_messages" in options and self._has_run_before(wanted):
+            del options["additional_messages"]
         try:
             run = self.service.create_run(wanted.thread_id, wanted.agent_id, options, wanted.metadata, wanted.stamp)
-        except ThreadBusyError:
+        except ThreadBusyError as error:
             # It may be our own run that occupies the thread: one whose creation was on its way when we looked.
             known = self.service.find_run(wanted.thread_id, wanted.stamp)
             if known is None:
-                raise
+                raise self._told(error, wanted.thread_id) from None
             run = known
         return bounded_run(run)
+
+    def _has_run_before(self, wanted: CreateRun) -> bool:
+        """Say whether the instance has had a run on the thread: one that failed for lack of quota has put its messages
+        there all the same.
+        """
+        runs = self.service.list_runs(wanted.thread_id)
+        return any(run.instance_id == wanted.stamp.instance_id for run in runs)
+
+    def _told(self, error: ThreadBusyError, thread_id: str) -> ThreadBusyError:
+        """Return the error with what the run that occupies the thread is doing, if a look tells."""
+        if error.active_run_id is not None:
+            with contextlib.suppress(FoundryError):  # the look is a favour: the thread is busy without it, too
+                error.active_run_status = self.service.get_run(thread_id, error.active_run_id).raw_status
+        return error
 
     def _in_time(self, wanted: Timed) -> None:
         """Raise an error where the orchestration's time is over: an activity may run long after it was asked for, since
@@ -128,7 +151,38 @@ class AgentCalls:
 
     def submit_tool_outputs(self, wanted: SubmitToolOutputs) -> RunSnapshot:
         """Pass on the answer to the run's tool calls."""
-        return bounded_run(self.service.submit_tool_outputs(wanted.thread_id, wanted.run_id, wanted.answer))
+        headers = self._headers_for(wanted)
+        return bounded_run(self.service.submit_tool_outputs(wanted.thread_id, wanted.run_id, wanted.answer, headers))
+
+    def _headers_for(self, wanted: SubmitToolOutputs) -> dict[str, Mapping[str, str]]:
+        """Return the headers that the approvals refer to, by the id of the call. They go to Foundry, and nowhere else:
+        each only for the server that its setting names, whatever server the call would reach.
+        """
+        named = {a.tool_call_id: a.headers_ref for a in wanted.answer.approvals if a.approve and a.headers_ref}
+        if not named:
+            return {}
+        pending = {call.id: call for call in self.service.get_run(wanted.thread_id, wanted.run_id).pending_calls}
+        headers: dict[str, Mapping[str, str]] = {}
+        for call_id, name in named.items():
+            call = pending.get(call_id)
+            if call is None:
+                continue  # answered already, by an earlier attempt say: the service will tell
+            try:
+                held = mcp_headers(name)
+            except SettingsError as error:
+                raise AnswerRefusedError(str(error)) from None
+            if held.server_label != call.server_label:
+                raise AnswerRefusedError(
+                    f"{MCP_HEADERS}{name.upper()} holds headers for the server '{held.server_label}', and the call "
+                    f"{call_id} would reach '{call.server_label}': name the headers of that server",
+                    summary=f"{MCP_HEADERS}{name.upper()} holds headers for another server than that of the call",
+                )
+            headers[call_id] = held.headers
+        return headers
+
+    def delete_thread(self, wanted: DeleteThread) -> ThreadDeletion:
+        """Delete the thread, if it is the app's own and nobody else uses it."""
+        return ThreadDeletion(deleted=self.service.delete_thread(wanted.thread_id, wanted.instance_id))
 
 
 def log_foundry_error(activity: str, error: FoundryError) -> None:

@@ -19,6 +19,7 @@ from contracts.activities import (
     CreateMessage,
     CreateRun,
     CreateThread,
+    DeleteThread,
     Failure,
     PlanRun,
     RunRef,
@@ -50,7 +51,10 @@ def plan_run(payload: dict) -> dict[str, Any]:
     it.
     """
     return perform("plan_run", PlanRun, payload, lambda settings, wanted: policy_for(
-        settings, agent_id=wanted.agent_id, timeout_seconds=wanted.timeout_seconds
+        settings,
+        agent_id=wanted.agent_id,
+        timeout_seconds=wanted.timeout_seconds,
+        delete_thread=wanted.delete_thread,
     ))  # fmt: skip
 
 
@@ -94,6 +98,12 @@ def cancel_run(payload: dict) -> dict[str, Any]:
 def submit_tool_outputs(payload: dict) -> dict[str, Any]:
     """Pass on the answer to the run's tool calls (`SubmitToolOutputs` to `RunSnapshot`)."""
     return perform("submit_tool_outputs", SubmitToolOutputs, payload, _at_foundry(AgentCalls.submit_tool_outputs))
+
+
+@blueprint.activity_trigger(input_name="payload")
+def delete_thread(payload: dict) -> dict[str, Any]:
+    """Delete the thread, if it is the app's own (`DeleteThread` to `ThreadDeletion`)."""
+    return perform("delete_thread", DeleteThread, payload, _at_foundry(AgentCalls.delete_thread))
 
 
 def _at_foundry(call: Callable[[AgentCalls, Asked], Wire]) -> Callable[[Settings, Asked], Wire]:
@@ -152,6 +162,7 @@ def _failure_of(error: FoundryError) -> Failure:
         retryable=error.retryable,
         retry_after_seconds=error.retry_after_seconds,
         active_run_id=busy.active_run_id if busy else None,
+        active_run_status=busy.active_run_status if busy else None,
         waiting_instance=busy.waiting_instance if busy else None,
         gone=isinstance(error, NotFoundError) and error.names_it,
     )

@@ -11,7 +11,7 @@ from foundry.credential import EntraToken, FixedToken
 from foundry.directory import AgentDirectory
 from foundry.service import AgentService
 from foundry.transport import Transport
-from settings import Settings
+from settings import Settings, mcp_secrets
 
 
 @functools.lru_cache(maxsize=1)
@@ -24,4 +24,5 @@ def agent_directory(settings: Settings) -> AgentDirectory:  # noqa: ARG001 - one
 def agent_service(settings: Settings) -> AgentService:
     """Return the service that the settings name."""
     tokens = FixedToken(settings.access_token) if settings.access_token else EntraToken(settings.client_id)
-    return ClassicAgentService(Transport(settings.project_endpoint, settings.api_version, tokens))
+    transport = Transport(settings.project_endpoint, settings.api_version, tokens, secrets=mcp_secrets())
+    return ClassicAgentService(transport)

@@ -10,6 +10,7 @@
     ├── ThreadBusyError          another run is active on the thread; names it where Foundry does
     ├── ThreadInUseError         another message is being posted on the thread by this worker
     ├── RefusedForNowError       something else is under way (409, 423, 424)
+    ├── AnswerRefusedError       Foundry refuses an answer to tool calls that are still pending
     ├── RateLimitedError         (429)
     ├── TimeIsOverError          nothing was sent: the orchestration's deadline has passed
     ├── TooManyToolCallsError    the run asks for more at once than can be passed on
@@ -104,11 +105,13 @@ class ThreadBusyError(FoundryError):
         message: str,
         *,
         active_run_id: str | None = None,
+        active_run_status: str | None = None,
         waiting_instance: str | None = None,
         summary: str | None = None,
     ) -> None:
         super().__init__(message, summary=summary)
         self.active_run_id = active_run_id
+        self.active_run_status = active_run_status
         self.waiting_instance = waiting_instance
 
 
@@ -124,6 +127,12 @@ class RefusedForNowError(FoundryError):
 
     code = ErrorCode.REFUSED_FOR_NOW
     retryable = True
+
+
+class AnswerRefusedError(FoundryError):
+    """An answer to tool calls that are still pending is refused: another one may be taken."""
+
+    code = ErrorCode.ANSWER_REFUSED
 
 
 class RateLimitedError(FoundryError):

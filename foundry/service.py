@@ -5,12 +5,13 @@ Every method raises `foundry.errors.FoundryError`, and nothing else, for what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from contracts.messages import ContentPart, MessageAttachment
 from contracts.runs import AgentSummary, Answer, RunSnapshot, Stamp, ToolAnswer
+from contracts.steps import RunFile, RunSteps
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,32 @@ class AgentService(Protocol):
         """Ask for the run's cancellation; return the run as it is then, which may have ended otherwise meanwhile."""
         ...
 
-    def submit_tool_outputs(self, thread_id: str, run_id: str, answer: ToolAnswer) -> RunSnapshot:
-        """Answer the calls that the run waits for; return the run as it is then."""
+    def submit_tool_outputs(
+        self, thread_id: str, run_id: str, answer: ToolAnswer, headers: Mapping[str, Mapping[str, str]] | None = None
+    ) -> RunSnapshot:
+        """Answer the calls that the run waits for; return the run as it is then. `headers` are for the tool's server,
+        by the id of the call that is approved: secrets. Raise `AnswerRefusedError` where the calls wait still.
+        """
+        ...
+
+    def delete_thread(self, thread_id: str, instance_id: str) -> bool:
+        """Delete the thread; return whether it is gone. It is left where this app has not created it, or where anybody
+        but the instance has used it last.
+        """
         ...
 
     def get_answer(self, thread_id: str, run_id: str, message: Stamp | None = None) -> Answer:
         """Return what the run's agent wrote."""
+        ...
+
+    def list_steps(self, thread_id: str, run_id: str) -> RunSteps:
+        """Return what the run did, oldest first."""
+        ...
+
+    def has_produced(self, thread_id: str, run_id: str, file_id: str) -> bool:
+        """Say whether the run's messages or its code hand over this file."""
+        ...
+
+    def get_file(self, file_id: str, most_bytes: int) -> RunFile:
+        """Return the file; raise `ResponseTooLargeError` where it has more bytes."""
         ...

@@ -2,7 +2,9 @@
 
     service   the requests (`ClassicAgentService`)
     runs      what a run says
+    pending   what a run waits for
     answers   what a message says
+    citations takes citation marks out of a text
     fields    reads single fields
 
 Wire shapes and names of that service stay inside this package (foundry-api.md, section 1).

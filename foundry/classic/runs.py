@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from contracts.codes import ErrorCode
-from contracts.runs import PendingCall, RunSnapshot, RunState, Tokens
+from contracts.runs import RunSnapshot, RunState, Tokens
 from foundry import errors
-from foundry.classic.fields import id_of, instance_of, is_id, obj, objects, optional, text_of, word
+from foundry.classic.fields import id_of, instance_of, obj, optional, text_of, word
+from foundry.classic.pending import pending_calls
 from foundry.harmless import numbers, unix_seconds
+from foundry.quotes import without_credentials
 from foundry.responses import hint_in_text
 
 _STATES = {
@@ -45,14 +46,12 @@ def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> 
         state=state,
         raw_status=raw[:64],
         error_code=code,
-        error_message=str(message)[:1000] if message else None,
+        error_message=without_credentials(str(message)[:1000]) if message else None,
         error_summary=summary,
         rate_limited=code == "rate_limit_exceeded",
         retry_after_seconds=hint_in_text(str(message)) if code == "rate_limit_exceeded" else None,
         instance_id=instance_of(run),
-        pending_calls=tuple(_pending_calls(obj(run.get("required_action"))))
-        if state is RunState.REQUIRES_ACTION
-        else (),
+        pending_calls=tuple(pending_calls(run.get("required_action"))) if state is RunState.REQUIRES_ACTION else (),
         model=(optional(run, "model") or "")[:256] or None,
         usage=numbers(run.get("usage")),
         tokens=_tokens(run.get("usage")),
@@ -70,21 +69,3 @@ def _tokens(usage: Any) -> Tokens | None:
     values = (found.get(f"{kind}_tokens") for kind in ("prompt", "completion", "total"))
     prompt, completion, total = (value if isinstance(value, int) else None for value in values)
     return Tokens(prompt=prompt, completion=completion, total=total)
-
-
-_ANSWERED_BY_US = {"function": ("function", None), "approval": ("mcp", None)}
-
-
-def _pending_calls(action: dict[str, Any]) -> Iterator[PendingCall]:
-    """Yield the calls of `submit_tool_outputs` and `submit_tool_approval` (foundry-api.md, section 1.3)."""
-    for kind, key in (("function", "submit_tool_outputs"), ("approval", "submit_tool_approval")):
-        for call in objects(obj(action.get(key)).get("tool_calls")):
-            # The service itself answers the other types, such as azure_function (foundry-api.md, section 2, row 8).
-            if is_id(call.get("id")) and call.get("type") in _ANSWERED_BY_US[kind]:
-                function = obj(call.get("function")) or call
-                yield PendingCall(
-                    id=call["id"],
-                    kind=kind,  # type: ignore[arg-type]
-                    name=str(function.get("name") or ""),
-                    arguments=str(function.get("arguments") or ""),
-                )

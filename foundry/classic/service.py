@@ -6,7 +6,7 @@ stamp in its metadata, and can be found by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,10 +20,13 @@ from contracts.runs import (
     Stamp,
     ToolAnswer,
 )
+from contracts.steps import RunFile, RunSteps
 from foundry import errors
 from foundry.classic.answers import message_of
-from foundry.classic.fields import carries, id_of, instance_of, items_of, optional, text_of
+from foundry.classic.fields import carries, id_of, instance_of, items_of, obj, objects, optional, text_of
+from foundry.classic.files import run_file
 from foundry.classic.runs import snapshot
+from foundry.classic.steps import files_of, raw_steps, run_steps
 from foundry.service import MessageSearch
 from foundry.transport import Transport, path_id
 
@@ -40,6 +43,16 @@ _PAGES_OF_A_RUN = 10
 
 _PAGES_OF_AN_ANSWER = 2
 """Of a thread that others use too."""
+
+_REFUSALS = (
+    errors.InvalidInputError,
+    errors.UnreadableRefusalError,
+    errors.NotFoundError,
+    errors.PermissionDeniedError,
+    errors.RefusedForNowError,
+    errors.ThreadBusyError,
+)
+"""Foundry has understood a request, and does not do it."""
 
 
 class ClassicAgentService:
@@ -116,7 +129,12 @@ class ClassicAgentService:
     ) -> RunSnapshot:
         """Start a run of the agent on the thread."""
         body = {**options, "assistant_id": agent_id, "metadata": {**metadata, **stamp.as_metadata()}}
-        return snapshot(self._transport.post(f"{_thread(thread_id)}/runs", body), thread_id)
+        added = objects(body.get("additional_messages"))
+        if added:
+            body["additional_messages"] = [_stamped(message, stamp) for message in added]
+        include = body.pop("include", None)
+        query = {"include[]": ",".join(include)} if include else {}
+        return snapshot(self._transport.post(f"{_thread(thread_id)}/runs", body, **query), thread_id)
 
     def get_run(self, thread_id: str, run_id: str) -> RunSnapshot:
         """Return the run as it is now."""
@@ -134,36 +152,84 @@ class ClassicAgentService:
     def cancel_run(self, thread_id: str, run_id: str) -> RunSnapshot:
         """Ask for the run's cancellation; return the run as it is then.
 
-        Foundry refuses to cancel a run that has ended (400): then the run's real end is the answer.
+        A refusal says little: Foundry refuses to cancel a run that has ended (400), for one. So the run is looked at,
+        and its real end is the answer.
         """
         try:
             return snapshot(self._transport.post(f"{_run(thread_id, run_id)}/cancel"), thread_id, run_id)
-        except (errors.InvalidInputError, errors.UnreadableRefusalError):
+        except _REFUSALS as error:
             run = self.get_run(thread_id, run_id)
-            if run.state in {RunState.ACTIVE, RunState.REQUIRES_ACTION}:
-                raise
-            return run
+            if run.state not in {RunState.ACTIVE, RunState.REQUIRES_ACTION}:
+                return run
+            if isinstance(error, errors.NotFoundError):
+                # It is there, so it is not gone, whatever the refusal names.
+                raise errors.RefusedForNowError(error.message, summary=error.summary) from None
+            raise
 
-    def submit_tool_outputs(self, thread_id: str, run_id: str, answer: ToolAnswer) -> RunSnapshot:
-        """Answer the calls that the run waits for; return the run as it is then.
+    def submit_tool_outputs(
+        self, thread_id: str, run_id: str, answer: ToolAnswer, headers: Mapping[str, Mapping[str, str]] | None = None
+    ) -> RunSnapshot:
+        """Answer the calls that the run waits for; return the run as it is then. `headers` are for the tool's server,
+        by the id of the call that is approved: secrets.
 
         Foundry refuses an answer to calls that are not pending (400). If none of ours is pending any more, an earlier
-        attempt has got through.
+        attempt has got through; if one is, it is the answer that is refused.
         """
         body: dict[str, Any] = {}
         if answer.tool_outputs:
             body["tool_outputs"] = [{"tool_call_id": o.tool_call_id, "output": o.output} for o in answer.tool_outputs]
         if answer.approvals:
-            body["tool_approvals"] = [{"tool_call_id": a.tool_call_id, "approve": a.approve} for a in answer.approvals]
+            body["tool_approvals"] = [
+                {"tool_call_id": a.tool_call_id, "approve": a.approve}
+                | ({"headers": dict(headers[a.tool_call_id])} if headers and a.tool_call_id in headers else {})
+                for a in answer.approvals
+            ]
         try:
             posted = self._transport.post(f"{_run(thread_id, run_id)}/submit_tool_outputs", body)
             return snapshot(posted, thread_id, run_id)
-        except (errors.InvalidInputError, errors.UnreadableRefusalError):
+        except (errors.InvalidInputError, errors.UnreadableRefusalError, errors.RefusedForNowError) as error:
             run = self.get_run(thread_id, run_id)
             ours = {o.tool_call_id for o in answer.tool_outputs} | {a.tool_call_id for a in answer.approvals}
-            if ours & {call.id for call in run.pending_calls}:
+            if not ours & {call.id for call in run.pending_calls}:
+                return run
+            if error.retryable:
                 raise
-            return run
+            raise errors.AnswerRefusedError(error.message, summary=error.summary) from None
+
+    def delete_thread(self, thread_id: str, instance_id: str) -> bool:
+        """Delete the thread; return whether it is gone. It is left where this app has not created it, or where anybody
+        but the instance has used it last.
+        """
+        path = _thread(thread_id)
+        try:
+            if not self._is_only_used_by(instance_id, thread_id):
+                return False
+            self._transport.delete(path)
+        except errors.NotFoundError as error:
+            if not error.names_it:
+                raise
+        return True
+
+    def _is_only_used_by(self, instance_id: str, thread_id: str) -> bool:
+        creator = instance_of(self._transport.get(_thread(thread_id)))
+        if creator is None:
+            return False
+        run = self._newest(f"{_thread(thread_id)}/runs")
+        if run is not None:
+            seen = snapshot(run, thread_id)
+            return (
+                seen.instance_id == instance_id and seen.state.is_ended and not self._is_wanted(instance_id, thread_id)
+            )
+        return creator == instance_id and not self._is_wanted(instance_id, thread_id)
+
+    def _is_wanted(self, instance_id: str, thread_id: str) -> bool:
+        """Say whether somebody else's message is the newest one: its run is still to come."""
+        newest = self._newest(f"{_thread(thread_id)}/messages")
+        return newest is not None and newest.get("role") == "user" and instance_of(newest) != instance_id
+
+    def _newest(self, path: str) -> dict[str, Any] | None:
+        items = items_of(self._transport.get(path, limit=1, order="desc"))
+        return items[0] if items else None
 
     def get_answer(self, thread_id: str, run_id: str, message: Stamp | None = None) -> Answer:
         """Return what the run's agent wrote.
@@ -187,6 +253,21 @@ class ClassicAgentService:
                 # What the instance itself has added with the run is its own.
                 other = other or (item.get("role") == "user" and instance_of(item) != message.instance_id)
         return Answer(messages=[message_of(item) for item in reversed(mine)], of_another_message=others_came)
+
+    def list_steps(self, thread_id: str, run_id: str) -> RunSteps:
+        """Return what the run did, oldest first."""
+        return run_steps(self._transport, thread_id, run_id)
+
+    def has_produced(self, thread_id: str, run_id: str, file_id: str) -> bool:
+        """Say whether the run's messages or its code hand over this file."""
+        if any(a.id == file_id for m in self.get_answer(thread_id, run_id).messages for a in m.attachments):
+            return True
+        steps, _ = raw_steps(self._transport, thread_id, run_id)
+        return any(file_id in files_of(step) for step in steps)
+
+    def get_file(self, file_id: str, most_bytes: int) -> RunFile:
+        """Return the file; raise `ResponseTooLargeError` where it has more bytes."""
+        return run_file(self._transport, file_id, most_bytes)
 
     def _find(self, path: str, stamp: Stamp, *, pages: int) -> dict[str, Any] | None:
         """Return the newest item whose metadata holds the stamp, among the newest `pages` pages."""
@@ -223,6 +304,11 @@ class ClassicAgentService:
 
 def _agent(item: dict[str, Any]) -> AgentSummary:
     return AgentSummary(id=text_of(item, "id"), name=optional(item, "name"), model=optional(item, "model"))
+
+
+def _stamped(message: dict[str, Any], stamp: Stamp) -> dict[str, Any]:
+    """Return a message that is sent along with a run, so that it counts as the instance's own."""
+    return {**message, "metadata": {**obj(message.get("metadata")), **stamp.as_metadata()}}
 
 
 def _thread(thread_id: str) -> str:
