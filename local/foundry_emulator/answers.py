@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from local.foundry_emulator.scripts import Answer
+from local.foundry_emulator.scripts import Answer, Written
 
-Content = list[dict[str, Any]]
+Content = Any  # a list of content blocks; scripts may write anything else
 
 _SUNSET = (
     "At sunset the light takes a longer way through the air. On that way the blue is scattered aside, and "
@@ -26,22 +26,31 @@ def text_block(value: str, annotations: list[dict[str, Any]] | None = None) -> d
 
 def text_of(content: Content) -> str:
     """Join the text blocks of a message."""
-    return "\n".join(block["text"]["value"] for block in content if block["type"] == "text")
+    blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+    texts = [block.get("text") for block in blocks if block.get("type") == "text"]
+    return "\n".join(str(text.get("value", "") if isinstance(text, dict) else text) for text in texts)
 
 
-def compose(answer: Answer, *, user_messages: list[str], tool_results: list[Any]) -> Content | None:
-    """Write the answer, or None where the agent stays silent."""
+def compose(answer: Answer, *, user_messages: list[str], tool_results: list[Any]) -> tuple[Written, ...]:
+    """Write the messages of the answer; none where the agent stays silent."""
     match answer.kind:
         case "none":
-            return None
-        case "text":
-            return [text_block(answer.text)]
+            return ()
+        case "messages":
+            return answer.messages
         case "content":
-            return [dict(block) for block in answer.content]
+            return (Written(content=list(answer.content)),)
+        case "text":
+            return (said(answer.text),)
         case "tools":
-            return [text_block(_from_tools(tool_results))]
+            return (said(_from_tools(tool_results)),)
         case "history":
-            return [text_block(_from_history(user_messages))]
+            return (said(_from_history(user_messages)),)
+
+
+def said(text: str) -> Written:
+    """Make a message of one text."""
+    return Written(content=[text_block(text)])
 
 
 def _from_history(user_messages: list[str]) -> str:

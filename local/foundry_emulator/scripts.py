@@ -59,10 +59,19 @@ class Refusal(_Data, frozen=True, kw_only=True):
     code: str | None = None
 
 
+class Written(_Data, frozen=True, kw_only=True):
+    """A message of an agent. `content` goes out as it stands here, be it in the service's wire shape or not."""
+
+    content: Any
+    attachments: tuple[dict[str, Any], ...] = ()
+
+
 class Phase(_Data, frozen=True, kw_only=True):
     """A stretch of a run's life: a status for some time, or tool calls that wait for their answers.
 
     `action` is a `required_action` in the service's wire shape, or null, instead of `calls`: one that no client knows.
+    `does` are calls of tools that the service runs itself, as the run's steps show them, which end with the phase.
+    `says` and `writes` are messages, written when it begins.
     """
 
     status: str = "in_progress"
@@ -70,7 +79,9 @@ class Phase(_Data, frozen=True, kw_only=True):
     calls: tuple[Call, ...] = ()
     action: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
     refuses: Refusal | None = None
+    does: tuple[dict[str, Any], ...] = ()
     says: str | None = None
+    writes: tuple[Written, ...] = ()
 
     def __post_init__(self) -> None:
         if self.action is not msgspec.UNSET:
@@ -121,13 +132,14 @@ class Answer(_Data, frozen=True, kw_only=True):
     """What the agent writes when its run completes (or ends incomplete).
 
     `history` answers the message and tells what the thread held before; `text` is `text`; `tools` quotes the
-    tool outputs or approvals; `content` is written as given, in the service's wire shape; `none` writes no
-    message.
+    tool outputs or approvals; `content` is written as given, in the service's wire shape; `messages` are several
+    such; `none` writes no message.
     """
 
-    kind: Literal["history", "text", "tools", "content", "none"] = "history"
+    kind: Literal["history", "text", "tools", "content", "messages", "none"] = "history"
     text: str = ""
-    content: tuple[dict[str, Any], ...] = ()
+    content: tuple[Any, ...] = ()
+    messages: tuple[Written, ...] = ()
 
 
 class OnCancel(_Data, frozen=True, kw_only=True):

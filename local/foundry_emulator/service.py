@@ -24,7 +24,7 @@ from local.foundry_emulator.state import State
 Json = dict[str, Any]
 
 SCRIPT_KEY = "emulator_script"  # metadata of an agent that a client creates: whose script it follows
-RUN_INCLUDES = ("step_details.tool_calls[*].file_search.results[*].content",)
+RESULTS = "step_details.tool_calls[*].file_search.results[*].content"  # the one value of `include[]`
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ class Service:
 
     def _create_run(self, call: Call) -> Reply:
         thread = self.state.thread(call.ids["thread"])
-        _check_include(call.query)
+        _included(call.query)
         return self._start_run(thread, call.body)
 
     def _create_thread_and_run(self, call: Call) -> Reply:
@@ -410,8 +410,10 @@ class Service:
 
     def _steps(self, call: Call) -> tuple[Run, list[Json]]:
         thread, run = self._named_run(call)
+        wanted = _included(call.query)
         state = run.look(self.state.clock.now())
-        return run, wire.steps_json(run, state, self.state.visible_messages(thread))
+        messages = self.state.visible_messages(thread)
+        return run, wire.steps_json(run, state, messages, with_results=RESULTS in wanted)
 
     def _list_steps(self, call: Call) -> Reply:
         run, steps = self._steps(call)
@@ -447,9 +449,10 @@ def _check_api_version(query: Mapping[str, str]) -> None:
         raise errors.api_version_unsupported(version)
 
 
-def _check_include(query: Mapping[str, str]) -> None:
-    for one in filter(None, query.get("include[]", "").split(",")):
-        bodies.one_of(*RUN_INCLUDES)(one, "include[]")
+def _included(query: Mapping[str, str]) -> list[str]:
+    """Return what a call wants beside the usual; refuse what the service does not have."""
+    wanted = [one for one in query.get("include[]", "").split(",") if one]
+    return [bodies.one_of(RESULTS)(one, "include[]") for one in wanted]
 
 
 def _message_limit(limit: int) -> ServiceError:

@@ -4,14 +4,14 @@ import threading
 from collections.abc import Iterable
 
 from local.foundry_emulator import errors
-from local.foundry_emulator.answers import Content, compose, text_block
+from local.foundry_emulator.answers import compose, said
 from local.foundry_emulator.clock import Clock
 from local.foundry_emulator.ids import derived_id
 from local.foundry_emulator.journal import Journal
 from local.foundry_emulator.objects import Assistant, Message, Run, Thread
 from local.foundry_emulator.records import Kept, restored, row_of
 from local.foundry_emulator.runs import Look, outputs_of
-from local.foundry_emulator.scripts import Agent
+from local.foundry_emulator.scripts import Agent, Written
 
 
 class State:
@@ -134,32 +134,32 @@ def _assistant(agent: Agent, now: float) -> Assistant:
 
 def _written(run: Run, state: Look) -> list[Message]:
     """Return every message that the run has written: remarks when a phase begins, the answer at the end."""
-    said = [
-        (lived.index, lived.began_at, [text_block(lived.phase.says)])
-        for lived in state.lived
-        if lived.phase.says is not None
-    ]
-    messages = [_message(run, f"says{index}", at, at, content) for index, at, content in said]
+    messages = []
+    for lived in state.lived:
+        remarks = lived.phase.writes if lived.phase.says is None else (said(lived.phase.says), *lived.phase.writes)
+        messages += _messages(run, f"says{lived.index}", lived.began_at, lived.began_at, remarks)
     if state.status in {"completed", "incomplete"} and state.ended_at is not None:
-        content = compose(
+        answer = compose(
             run.script.answer,
             user_messages=run.user_messages,
             tool_results=outputs_of(tuple(run.submissions)),
         )
-        if content is not None:
-            visible_at = state.ended_at + run.script.answer_lag_seconds
-            messages.append(_message(run, "answer", state.ended_at, visible_at, content))
+        messages += _messages(run, "answer", state.ended_at, state.ended_at + run.script.answer_lag_seconds, answer)
     return messages
 
 
-def _message(run: Run, part: str, at: float, visible_at: float, content: Content) -> Message:
-    return Message(
-        id=derived_id("msg", run.id, part),
-        thread_id=run.thread_id,
-        created_at=at,
-        visible_at=visible_at,
-        role="assistant",
-        content=content,
-        assistant_id=run.assistant_id,
-        run_id=run.id,
-    )
+def _messages(run: Run, part: str, at: float, visible_at: float, written: tuple[Written, ...]) -> list[Message]:
+    return [
+        Message(
+            id=derived_id("msg", run.id, f"{part}.{number}" if number else part),
+            thread_id=run.thread_id,
+            created_at=at,
+            visible_at=visible_at,
+            role="assistant",
+            content=one.content,
+            assistant_id=run.assistant_id,
+            run_id=run.id,
+            attachments=list(one.attachments),
+        )
+        for number, one in enumerate(written)
+    ]

@@ -9,7 +9,7 @@ from local.foundry_emulator.answers import text_of
 from local.foundry_emulator.ids import derived_id
 from local.foundry_emulator.objects import Assistant, Message, Run, Thread
 from local.foundry_emulator.runs import Lived, Look
-from local.foundry_emulator.scripts import Call
+from local.foundry_emulator.scripts import Call, End
 from local.foundry_emulator.state import State
 
 Json = dict[str, Any]
@@ -114,7 +114,7 @@ def run_json(run: Run, state: Look, assistant: Assistant | None) -> Json:
         "failed_at": ended if status == "failed" else None,
         "completed_at": ended if status == "completed" else None,
         "required_action": _required_action(run, state.pending),
-        "last_error": {"code": end.code, "message": end.message} if end is not None and end.code else None,
+        "last_error": _last_error(end),
         "model": options.get("model") or fields.get("model"),
         "instructions": _instructions(options, fields),
         "tools": options["tools"] if "tools" in options else fields.get("tools") or [],
@@ -131,6 +131,10 @@ def run_json(run: Run, state: Look, assistant: Assistant | None) -> Json:
         "tool_choice": options.get("tool_choice", "auto"),
         "parallel_tool_calls": options.get("parallel_tool_calls", True),
     }
+
+
+def _last_error(end: End | None) -> Json | None:
+    return {"code": end.code, "message": end.message} if end is not None and end.code else None
 
 
 def _instructions(options: Json, fields: Json) -> str | None:
@@ -181,9 +185,13 @@ def _shown_call(call: Call, identifier: str) -> Json:
     return shown | call.fields
 
 
-def steps_json(run: Run, state: Look, messages: list[Message]) -> list[Json]:
-    """Show what the run did, oldest first: a step per round of tool calls, and one per message."""
+def steps_json(run: Run, state: Look, messages: list[Message], *, with_results: bool = False) -> list[Json]:
+    """Show what the run did, oldest first: a step per round of tool calls, and one per message.
+
+    What a file search has found is shown `with_results` only.
+    """
     steps = [_tool_step(run, state, lived) for lived in state.lived if lived.phase.calls]
+    steps += [_own_step(run, state, lived, with_results=with_results) for lived in state.lived if lived.phase.does]
     steps += [
         _step(
             run,
@@ -209,18 +217,43 @@ def _tool_step(run: Run, state: Look, lived: Lived) -> Json:
         if call.type == "function" and isinstance(shown.get("function"), dict):
             shown["function"] = {**shown["function"], "output": outputs.get(str(shown["id"]))}
         calls.append(shown)
+    return _calls_step(run, state, lived, f"phase{lived.index}", calls, answered=answered)
+
+
+def _own_step(run: Run, state: Look, lived: Lived, *, with_results: bool) -> Json:
+    """Show the calls that the service has made itself. They end with their phase, unless that was cut short."""
+    calls = [
+        {"id": derived_id("call", run.id, lived.index, "own", number), **call}
+        for number, call in enumerate(lived.phase.does)
+    ]
+    shown = calls if with_results else [_without_results(call) for call in calls]
+    cut_short = lived is state.lived[-1] and state.status not in {"completed", "incomplete"}
+    return _calls_step(run, state, lived, f"own{lived.index}", shown, answered=not cut_short)
+
+
+def _without_results(call: Json) -> Json:
+    search = call.get("file_search")
+    if not isinstance(search, dict) or not isinstance(search.get("results"), list):
+        return call
+    results = [{k: v for k, v in one.items() if k != "content"} for one in search["results"]]
+    return {**call, "file_search": {**search, "results": results}}
+
+
+def _calls_step(run: Run, state: Look, lived: Lived, key: str, calls: list[Json], *, answered: bool) -> Json:
     status = "in_progress"
     if lived.ended_at is not None and state.status != "cancelling":
         status = "completed" if answered else state.status
+    status = status if status in {"in_progress", "completed", "cancelled", "failed", "expired"} else "failed"
     return _step(
         run,
-        key=f"phase{lived.index}",
+        key=key,
         kind="tool_calls",
         details={"type": "tool_calls", "tool_calls": calls},
-        status=status if status in {"in_progress", "completed", "cancelled", "failed", "expired"} else "failed",
+        status=status,
         created_at=lived.began_at,
         ended_at=lived.ended_at,
         words=len(calls) * 10,
+        error=_last_error(state.end) if status == "failed" else None,
     )
 
 
@@ -234,6 +267,7 @@ def _step(
     created_at: float,
     ended_at: float | None,
     words: int,
+    error: Json | None = None,
 ) -> Json:
     def when(wanted: str) -> int | None:
         return _stamp(ended_at) if status == wanted else None
@@ -252,7 +286,7 @@ def _step(
         "completed_at": when("completed"),
         "expired_at": when("expired"),
         "failed_at": when("failed"),
-        "last_error": None,
+        "last_error": error,
         "step_details": details,
         "usage": {"prompt_tokens": 12, "completion_tokens": words, "total_tokens": 12 + words} if done else None,
         "metadata": {},
