@@ -11,7 +11,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,8 +25,10 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from contracts.formats import ID_PATTERN, LOOPBACK_HOSTS
 from foundry import errors, responses
 from foundry.bodies import MOST_BYTES, PIECE_BYTES, BodyTooLargeError, GarbledBodyError, read_body
+from foundry.certificates import ShownCertificates
 from foundry.credential import TokenSource
-from foundry.timed_http import TimedAdapter, deadline
+from foundry.no_answer import Kind, why_no_answer
+from timed_http import TimedAdapter, deadline
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
@@ -53,6 +55,9 @@ def path_id(value: str, what: str) -> str:
     return value
 
 
+_certificates = ShownCertificates()
+
+
 class _Bearer(AuthBase):
     """Puts the token into the request. As `auth`, so that a .netrc of the machine cannot replace it."""
 
@@ -73,7 +78,7 @@ class _Answer:
     body: bytes
 
 
-def _body_of(answer: requests.Response, at: float) -> bytes:
+def _body_of(answer: requests.Response, at: float, most: int) -> bytes:
     """Return the whole body, inflated; raise `TimeoutError`, `GarbledBodyError` or `BodyTooLargeError`."""
 
     def in_time() -> Iterator[bytes]:
@@ -83,7 +88,7 @@ def _body_of(answer: requests.Response, at: float) -> bytes:
             yield piece
 
     try:
-        return read_body(in_time(), answer.headers.get("content-encoding"))
+        return read_body(in_time(), answer.headers.get("content-encoding"), most)
     except ReadTimeoutError:
         raise TimeoutError from None
     except HTTPError:
@@ -101,8 +106,11 @@ class Transport:
         *,
         timeouts: tuple[float, float] = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
         adapter: HTTPAdapter | None = None,
+        secrets: Collection[str] = (),
     ) -> None:
-        """`timeouts` are for connecting and for each read, in seconds; `adapter` replaces the network in tests."""
+        """`timeouts` are for connecting and for each read, in seconds; `adapter` replaces the network in tests;
+        `secrets` are texts that answers may quote, besides the token.
+        """
         parts = urlsplit(endpoint)
         if parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
             raise errors.InvalidInputError("a bearer token is never sent over plain http: use an https:// endpoint")
@@ -110,6 +118,7 @@ class Transport:
         self._api_version = api_version
         self._tokens = tokens
         self._timeouts = timeouts
+        self._secrets = tuple(secrets)
         self._adapter = adapter or TimedAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS, max_retries=0)
         self._local = threading.local()
         self._until = math.inf
@@ -124,39 +133,61 @@ class Transport:
         """GET `path`; return the answer's JSON object."""
         return self._request("GET", path, params, None)
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def post(self, path: str, body: Mapping[str, Any] | None = None, **params: str) -> dict[str, Any]:
         """POST `body` as JSON; return the answer's JSON object."""
-        return self._request("POST", path, {}, body or {})
+        return self._request("POST", path, params, body or {})
+
+    def delete(self, path: str) -> None:
+        """DELETE `path`. Any answer that is no refusal will do, an empty one too."""
+        self._answer("DELETE", path, {}, None)
+
+    def get_bytes(self, path: str, most: int) -> bytes:
+        """GET `path`; return the answer's bytes, whatever they are; raise `OversizedAnswerError` beyond `most`."""
+        return self._answer("GET", path, {}, None, accept="*/*", most=most)[0].body
 
     def _request(
         self, method: str, path: str, params: Mapping[str, str | int], body: Mapping[str, Any] | None
     ) -> dict[str, Any]:
+        answer, tokens = self._answer(method, path, params, body)
+        parsed = responses.parse_json(answer.body)
+        if not isinstance(parsed, dict):
+            raise responses.not_json(answer.status, answer.headers, answer.body, what=f"Foundry's {method} {path}")
+        found: dict[str, Any] = responses.without_secrets(parsed, tokens)
+        return found
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int],
+        body: Mapping[str, Any] | None,
+        *,
+        accept: str = "application/json",
+        most: int = MOST_BYTES,
+    ) -> tuple[_Answer, list[str]]:
+        """Return an answer that is no error, and what it must not quote: the tokens that were sent for it, say."""
         what = f"Foundry's {method} {path}"
         request = requests.Request(
             method,
             f"{self._endpoint}{path}",
             params={**params, "api-version": self._api_version},
             data=None if body is None else msgspec.json.encode(body),
-            headers=_HEADERS,
+            headers={**_HEADERS, "Accept": accept},
         )
         tokens = [self._tokens.token()]
-        answer = self._send(request, tokens[0], what)
+        answer = self._send(request, tokens[0], what, most)
         if answer.status == 401:
             self._tokens.discard(tokens[0])
             tokens.append(self._tokens.token())
             if tokens[1] != tokens[0]:
-                answer = self._send(request, tokens[1], what)
+                answer = self._send(request, tokens[1], what, most)
         if not 200 <= answer.status < 300:
             raise responses.error_of(
-                answer.status, answer.headers, answer.body, what=what, secrets=tokens, request=body
+                answer.status, answer.headers, answer.body, what=what, secrets=[*tokens, *self._secrets], request=body
             )
-        parsed = responses.parse_json(answer.body)
-        if not isinstance(parsed, dict):
-            raise errors.BadResponseError(f"{what} answered {answer.status} without a JSON object")
-        found: dict[str, Any] = responses.without_secrets(parsed, tokens)
-        return found
+        return answer, [*tokens, *self._secrets]
 
-    def _send(self, request: requests.Request, token: str, what: str) -> _Answer:
+    def _send(self, request: requests.Request, token: str, what: str, most: int) -> _Answer:
         session = self._session()
         request.auth = _Bearer(token)
         at = min(time.monotonic() + REQUEST_SECONDS, self._until)
@@ -169,15 +200,27 @@ class Transport:
         timeouts = (min(connect, left), min(read, left))
         try:
             with deadline(at), session.send(prepared, timeout=timeouts, allow_redirects=False, **settings) as answer:
-                body = _body_of(answer, at)
-        except (requests.Timeout, TimeoutError):
-            raise errors.ConnectionFailedError(f"{what} had no answer in time") from None
-        except (requests.RequestException, GarbledBodyError) as error:
-            # The text of the library's exception holds the URL with its query; its type says enough.
-            raise errors.ConnectionFailedError(f"{what} failed: {type(error).__name__}") from None
+                body = _body_of(answer, at, most)
         except BodyTooLargeError:
-            raise errors.OversizedAnswerError(f"{what} answered with more than {MOST_BYTES:,} bytes") from None
+            raise errors.OversizedAnswerError(f"{what} answered with more than {most:,} bytes") from None
+        except (OSError, GarbledBodyError) as error:  # which every exception of `requests` is
+            raise self._no_answer(error, what, settings["proxies"]) from None
         return _Answer(answer.status_code, answer.headers, body)
+
+    def _no_answer(self, error: Exception, what: str, proxies: Mapping[str, str]) -> Exception:
+        """Return the error that the library's exception stands for; itself, where it is none of the network's."""
+        expected = isinstance(error, requests.RequestException | TimeoutError | GarbledBodyError)
+        why = why_no_answer(f"{type(error).__name__}: {error}", urlsplit(self._endpoint).hostname or "")
+        told = f"{what} had no answer: "
+        match why.kind:
+            case Kind.CERTIFICATE:
+                return errors.CertificateError(told + why.told(_certificates.at(self._endpoint, proxies)))
+            case Kind.CERTIFICATE_BUNDLE:
+                return errors.CertificateError(told + why.told())
+            case Kind.PROXY:
+                return errors.ProxyRefusedError(told + why.told())
+            case _:
+                return errors.ConnectionFailedError(told + why.told()) if expected else error
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)

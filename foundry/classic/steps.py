@@ -1,0 +1,135 @@
+"""What the steps of a run say (foundry-api.md, section 1.10), and the request for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, quote_plus, urlsplit
+
+from contracts.status import RunError
+from contracts.steps import RunStep, RunSteps, StepCall
+from foundry.classic.fields import id_of, is_id, items_of, obj, objects, optional, word
+from foundry.harmless import unix_seconds
+from foundry.transport import Transport, path_id
+
+PAGE = 100
+MOST_PAGES = 10
+_LONGEST_NAME = 256
+_LONGEST_MESSAGE = 1000
+_LONGEST_URL = 8000
+_ENDS = ("completed_at", "failed_at", "cancelled_at", "expired_at")
+
+
+def run_steps(transport: Transport, thread_id: str, run_id: str) -> RunSteps:
+    """Return the run's steps, oldest first: a thousand at most, of which it says whether these are all."""
+    found, complete = raw_steps(transport, thread_id, run_id)
+    return RunSteps(run_id=run_id, steps=[_step(item) for item in found], truncated=not complete)
+
+
+def raw_steps(transport: Transport, thread_id: str, run_id: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return the run's steps as they come over the wire, and whether these are all. A step that changes place while
+    pages are read is returned once.
+    """
+    path = f"/threads/{path_id(thread_id, 'thread')}/runs/{path_id(run_id, 'run')}/steps"
+    params: dict[str, str | int] = {"limit": PAGE, "order": "asc"}
+    found: dict[str, dict[str, Any]] = {}
+    cursors: set[str] = set()
+    for _ in range(MOST_PAGES):
+        page = transport.get(path, **params)
+        items = items_of(page)
+        found.update((id_of(item, "id"), item) for item in items)
+        cursor = page.get("last_id") or (items[-1].get("id") if items else None)
+        if not items or not page.get("has_more") or not isinstance(cursor, str) or cursor in cursors:
+            return list(found.values()), True
+        cursors.add(cursor)
+        params["after"] = cursor
+    return list(found.values()), False
+
+
+def files_of(step: dict[str, Any]) -> Iterator[str]:
+    """Yield the ids of the images and other files that the step's code made."""
+    for call in _calls_of(step):
+        for output in objects(obj(call.get("code_interpreter")).get("outputs")):
+            for holder in (output, *map(obj, output.values())):
+                file_id = optional(holder, "file_id")
+                if file_id:
+                    yield file_id
+
+
+def _step(item: dict[str, Any]) -> RunStep:
+    message_id = obj(obj(item.get("step_details")).get("message_creation")).get("message_id")
+    return RunStep(
+        id=id_of(item, "id"),
+        type=_word(item.get("type")),
+        status=_word(item.get("status")),
+        created_at=_moment(item.get("created_at")),
+        completed_at=next((at for name in _ENDS if (at := _moment(item.get(name)))), None),
+        error=_error(item.get("last_error")),
+        message_id=message_id if is_id(message_id) else None,
+        tool_calls=[_call(call) for call in _calls_of(item)],
+    )
+
+
+def _calls_of(step: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the tool calls; of a step of `activities` what it lists."""
+    details = obj(step.get("step_details"))
+    return [*objects(details.get("tool_calls")), *objects(details.get("activities"))]
+
+
+def _call(call: dict[str, Any]) -> StepCall:
+    kind = _word(call.get("type"))
+    body = obj(call.get(kind)) or obj(call.get("function"))
+    call_id = call.get("id")
+    return StepCall(
+        id=call_id if is_id(call_id) else None,
+        type=kind,
+        name=_text(call, "name") or _text(body, "name") or _text(obj(body.get("function")), "name"),
+        server_label=_text(call, "server_label") or _text(body, "server_label"),
+        query_url=bing_query_url(body) if kind.startswith("bing_") else None,
+    )
+
+
+def bing_query_url(search: dict[str, Any]) -> str | None:
+    """Return the page of bing.com that shows the search. What the service gives is the address of an API, which is of
+    no use to people; Microsoft's documentation says to put www.bing.com in its place.
+    """
+    for name, value in search.items():
+        if name.replace("_", "").lower() != "requesturl" or not isinstance(value, str):
+            continue
+        try:
+            parts = urlsplit(value)
+            host = parts.hostname or ""
+        except ValueError:
+            return None
+        query = parse_qs(parts.query).get("q")
+        if not query or not re.fullmatch(r"([a-z0-9-]+\.)*bing\.(com|microsoft\.com)", host):
+            return None
+        url = f"https://www.bing.com/search?q={quote_plus(query[0])}"
+        return url if len(url) <= _LONGEST_URL else None
+    return None
+
+
+def _error(value: Any) -> RunError | None:
+    error = obj(value)
+    if not error:
+        return None
+    message = error.get("message")
+    return RunError(
+        code=word(error.get("code")) or "failed", message=message[:_LONGEST_MESSAGE] if isinstance(message, str) else ""
+    )
+
+
+def _moment(value: Any) -> str | None:
+    seconds = unix_seconds(value)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _word(value: Any) -> str:
+    return word(value) or "unknown"
+
+
+def _text(item: dict[str, Any], key: str) -> str | None:
+    value = optional(item, key)
+    return value[:_LONGEST_NAME] if value else None
