@@ -17,7 +17,7 @@ from contracts.runs import ToolAnswer
 from contracts.status import StatusDocument
 from contracts.wire import Wire
 from http_api.messages import AgentList, Error, Health, OpenApiDocument, Readiness, StartedRun
-from http_api.start_request import MAX_BODY_BYTES
+from http_api.request_body import MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +88,9 @@ _BAD_REQUEST = _error(
     ErrorCode.INVALID_ENCODING,
 )
 _BAD_BODY = (
+    _error(411, "The body came in chunks, which the platform drops.", ErrorCode.LENGTH_REQUIRED),
     _error(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.", ErrorCode.TOO_LARGE),
-    _error(415, "The body is of another type, or not in UTF-8.", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
+    _error(415, "The body is of another type, compressed, or not in UTF-8.", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
 )
 _NO_RUN = _error(404, "There is no run with this instance id.", ErrorCode.NOT_FOUND)
 _NOT_YET = _error(

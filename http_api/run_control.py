@@ -14,7 +14,7 @@ from contracts.status import StatusDocument
 from contracts.wire import to_wire
 from http_api.answers import ApiError, answering, document_answer, invalid_request
 from http_api.instances import deliver, read_document
-from http_api.start_request import read_json_object
+from http_api.request_body import body_of
 from validation.cancel_request import cancel_errors
 from validation.tool_answers import answer_digest, read_tool_answer
 
@@ -32,7 +32,7 @@ async def cancel_agent_run(req: func.HttpRequest, client: df.DurableOrchestratio
     has ended otherwise. Repeating it does no harm.
     """
     instance_id = req.route_params["instance_id"]
-    body = read_json_object(req.headers.get("content-type"), req.get_body()) if req.get_body() else {}
+    body = body_of(req).optional_json_object()
     if problems := cancel_errors(body):
         raise invalid_request(problems)
     document = await read_document(client, instance_id)
@@ -58,7 +58,7 @@ async def submit_agent_run_tool_outputs(
 ) -> func.HttpResponse:
     """Answer the tool calls that the run waits for: 202 once the orchestrator has taken the answer."""
     instance_id = req.route_params["instance_id"]
-    body = read_json_object(req.headers.get("content-type"), req.get_body())
+    body = body_of(req).json_object()
     document = await read_document(client, instance_id)
     if _was_taken(document, body):
         return document_answer(req, document, 202, client=client)

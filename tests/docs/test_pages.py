@@ -9,7 +9,7 @@ from typing import get_args
 
 from contracts.request import AgentRunRequest, RunOptions
 from contracts.status import CustomStatus, StatusDocument
-from http_api.start_request import MAX_BODY_BYTES
+from http_api.request_body import MAX_BODY_BYTES
 from local.foundry_emulator.faults import Kind
 from local.functions_host import lint, lintsource
 from local.functions_host.hostile import BEHAVIOURS

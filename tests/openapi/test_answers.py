@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.codes import ErrorCode
-from http_api.start_request import MAX_BODY_BYTES
+from http_api.request_body import MAX_BODY_BYTES
 from tests.e2e.world import PATIENCE_SECONDS, World, agent
 from tests.functions_host.harness import Answer
 from tests.openapi.description import Description, table, with_code

@@ -16,8 +16,8 @@ from contracts.runs import AgentSummary
 from contracts.wire import to_wire
 from foundry import errors
 from foundry.directory import AgentDirectory
-from http_api import agents, health, instances, run_control, run_status, runs, waiting
-from http_api.start_request import MAX_BODY_BYTES
+from http_api import agents, health, instances, run_control, run_status, runs, starting, waiting
+from http_api.request_body import MAX_BODY_BYTES
 from settings import DEFAULTS
 from tests.unit.scripted import ENDPOINT, PROMPT
 from validation.tool_answers import answer_digest
@@ -113,7 +113,7 @@ def environment(monkeypatch):
     async def known(settings, given):
         return given
 
-    monkeypatch.setattr(runs, "known_agent", known)
+    monkeypatch.setattr(starting, "known_agent", known)
 
     async def nothing(self, instance_id):
         return {}
@@ -1025,7 +1025,7 @@ def summaries(**names):
 
 @pytest.fixture
 def directory(foundry, environment):
-    environment.setattr(runs, "known_agent", agents.known_agent)
+    environment.setattr(starting, "known_agent", agents.known_agent)
     environment.setattr(agents, "agent_directory", lambda settings: made)
     made = AgentDirectory()
     foundry.agents = summaries(a="weather", b="news", c="news")

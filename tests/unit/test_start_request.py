@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.instance_input import start_input
-from contracts.request import MAX_MESSAGE_CHARACTERS, AgentRunRequest, RunOptions
+from contracts.messages import MAX_MESSAGE_CHARACTERS
+from contracts.request import AgentRunRequest, RunOptions
+from contracts.wire import to_wire
 from http_api.answers import ApiError, error_answer
-from http_api.start_request import MAX_BODY_BYTES, read_json_object, read_start_request
+from http_api.request_body import MAX_BODY_BYTES, read_body
+from http_api.start_request import read_start_request
 from policy import policy_for
 from settings import load_settings
 from tests.unit.scripted import ENDPOINT, no_deadline, raised_by
@@ -20,13 +22,18 @@ JSON = "application/json"
 
 
 def read(body: Any = b"", content_type: str | None = JSON, *, settings=SETTINGS, route=None, query=None, headers=None):
-    """Read a request; a body that is no bytes is sent as JSON."""
+    """Read a request, and what the settings make of it; a body that is no bytes is sent as JSON."""
+    request = read_only(body, content_type, settings=settings, route=route, query=query, headers=headers)
+    return request, policy_for(settings, agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
+
+
+def read_only(body, content_type=JSON, *, settings=SETTINGS, route=None, query=None, headers=None) -> AgentRunRequest:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     given_headers = {**({"content-type": content_type} if content_type is not None else {}), **(headers or {})}
-    request = read_start_request(
-        settings, route=route or {}, query=query or {}, headers=given_headers, body=raw, is_name=lambda _: False
+    sent = read_body(given_headers, raw)
+    return read_start_request(
+        settings, route=route or {}, query=query or {}, headers=given_headers, body=sent, is_name=lambda _: False
     )
-    return request, policy_for(settings, agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
 
 
 def refused(status: int, *args: Any, **kwargs: Any) -> ApiError:
@@ -272,6 +279,17 @@ def test_a_message_in_the_query_that_looks_like_json_stays_a_text():
         assert read(query={"user_message": text})[0].user_message == text
 
 
+@pytest.mark.parametrize("name", ["content", "attachments"])
+def test_lists_in_the_query_are_json(name):
+    value = {
+        "content": [{"type": "text", "text": "hi"}],
+        "attachments": [{"file_id": "assistant-1", "tools": [{"type": "file_search"}]}],
+    }[name]
+    by_query = read_only({"user_message": "hi"}, query={name: json.dumps(value)})
+    assert by_query == read_only({"user_message": "hi", name: value})
+    assert targets({"user_message": "hi"}, query={name: "x"}) == {name: "invalid"}
+
+
 # --- the body ---------------------------------------------------------------------------------------------------------
 
 
@@ -424,11 +442,43 @@ def test_a_text_and_a_query_may_contradict_each_other():
 
 
 def test_a_json_object_is_read_for_other_routes_too():
-    assert read_json_object(JSON, b'{"a": 1}') == {"a": 1}
+    sent = {"content-type": JSON}
+    assert read_body(sent, b'{"a": 1}').json_object() == {"a": 1}
+    assert read_body(sent, b"").optional_json_object() == {}
     for content_type, body, status in ((JSON, b"", 400), ("text/plain", b"{}", 415), (JSON, b"x" * 2**23, 413)):
-        error = raised_by(lambda content_type=content_type, body=body: read_json_object(content_type, body))
+        error = raised_by(lambda kind=content_type, body=body: read_body({"content-type": kind}, body).json_object())
         assert isinstance(error, ApiError)
         assert error.status == status
+
+
+# --- bodies that do not arrive as they were sent ---
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", "gzip, chunked", " chunked "])
+@pytest.mark.parametrize("query", [{}, {"user_message": "hi", "agent_id": "asst_1"}])
+def test_a_chunked_body_that_the_platform_has_dropped_is_411_and_says_what_to_send(coding, query):
+    error = refused(411, b"", query=query, headers={"transfer-encoding": coding})
+    assert (error.code, error.target) == ("length_required", "Content-Length")
+    assert "send it with a Content-Length" in error.message
+
+
+def test_a_chunked_body_that_has_arrived_is_read():
+    assert read_only({"user_message": "hi"}, headers={"transfer-encoding": "chunked"}).user_message == "hi"
+    assert read_only({"user_message": "hi"}, headers={"transfer-encoding": "identity"}).user_message == "hi"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, gzip", "x" * 500])
+@pytest.mark.parametrize("body", [b"", b'{"user_message": "hi"}', b"\x1f\x8b\x08"])
+def test_an_encoded_body_is_415_and_says_what_to_send(coding, body):
+    error = refused(415, body, headers={"content-encoding": coding})
+    assert (error.code, error.target) == ("unsupported_media_type", "Content-Encoding")
+    assert "without Content-Encoding" in error.message
+    assert len(error.message) < 250
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity, identity"])
+def test_a_body_that_is_encoded_as_it_is_is_read(coding):
+    assert read_only({"user_message": "hi"}, headers={"content-encoding": coding}).user_message == "hi"
 
 
 # --- whatever comes ---------------------------------------------------------------------------------------------------
@@ -457,10 +507,10 @@ content_types = (
 )
 def test_whatever_a_caller_sends_it_is_a_request_or_an_api_error(route, query, content_type, key, body):
     headers = {} if key is None else {"idempotency-key": key}
-    error = raised_by(lambda: read(body, content_type, route=route, query=query, headers=headers))
+    error = raised_by(lambda: read_only(body, content_type, route=route, query=query, headers=headers))
     if error is None:
-        request, policy = read(body, content_type, route=route, query=query, headers=headers)
-        json.dumps(start_input(request, policy), allow_nan=False)
+        request = read_only(body, content_type, route=route, query=query, headers=headers)
+        json.dumps(to_wire(request), allow_nan=False)
     else:
         assert isinstance(error, ApiError), repr(error)
         assert error.status in (400, 413, 415)

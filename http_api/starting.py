@@ -1,0 +1,93 @@
+"""What every way to start a run has in common: an instance that is started once, and the answer about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import azure.durable_functions as df
+import azure.functions as func
+import msgspec
+
+from contracts.durable import ORCHESTRATOR
+from contracts.instance_input import read_instance_input, start_input
+from contracts.request import AgentRunRequest, RunPolicy
+from http_api.agents import known_agent
+from http_api.answers import POLL_AFTER_SECONDS, document_answer, json_answer
+from http_api.links import links
+from http_api.partial_answer import with_partial_answer
+from http_api.preferences import wait_seconds
+from http_api.query_parameters import failure_is_500
+from http_api.waiting import has_news, wait_for_news
+from http_api.whole_question import with_whole_question
+from policy import policy_for
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class WantedAnswer:
+    """How the caller of a start wants to be answered."""
+
+    wait: int
+    failed_as_500: bool
+
+
+def wanted_answer(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> WantedAnswer:
+    """Return what the request says of its answer; raise where it cannot be given, before anything is started."""
+    wanted = WantedAnswer(wait_seconds(req.headers.get("prefer")), failure_is_500(req.params))
+    links(req, client, "id")
+    return wanted
+
+
+async def policy_of(settings: Settings, request: AgentRunRequest) -> RunPolicy:
+    """Return the policy, with the id of an agent that exists and may be run; raise a 404 or 400 where it does not."""
+    given = request.agent_id or settings.default_agent_id
+    agent_id = await known_agent(settings, given) if given else None
+    return policy_for(
+        settings,
+        agent_id=agent_id,
+        timeout_seconds=request.timeout_seconds,
+        delete_thread=request.delete_thread,
+    )
+
+
+async def start_once(
+    client: df.DurableOrchestrationClient,
+    instance_id: str,
+    fingerprint: str,
+    request: AgentRunRequest,
+    policy: RunPolicy,
+) -> bool:
+    """Start the instance, unless it exists; say whether it is the one of this fingerprint."""
+    known = await client.get_status(instance_id, show_input=True)
+    if not known:
+        policy = msgspec.structs.replace(policy, request_fingerprint=fingerprint)
+        try:
+            await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy))
+        except Exception:
+            # Bare, as all of the SDK's exceptions: the id may have come into use meanwhile, by the same start.
+            known = await client.get_status(instance_id, show_input=True)
+            if not known:
+                raise
+        else:
+            # Of two starts at once both may be accepted, and the second replaces the first (durable-protocol.md, rule
+            # 14).
+            known = await client.get_status(instance_id, show_input=True)
+            if not known:
+                return True
+    return bool(read_instance_input(known.input_).fingerprint == fingerprint)
+
+
+async def answer_started(
+    req: func.HttpRequest, client: df.DurableOrchestrationClient, instance_id: str, wanted: WantedAnswer
+) -> func.HttpResponse:
+    """Return the status document if it has news within the time that the caller waits; else the Durable management
+    payload, with our own routes beside it.
+    """
+    applied = {"Preference-Applied": f"wait={wanted.wait}"} if wanted.wait else {}
+    document = await wait_for_news(client, instance_id, wanted.wait) if wanted.wait else None
+    if document and has_news(document):
+        shown = await with_whole_question(await with_partial_answer(document))
+        return document_answer(req, shown, headers=applied, client=client, failure_is_500=wanted.failed_as_500)
+    to = links(req, client, instance_id, failure_is_500=wanted.failed_as_500)
+    where = {"Location": to.location, "Retry-After": str(POLL_AFTER_SECONDS)}
+    return json_answer({**to.durable, **to.own}, 202, {**where, **applied})
