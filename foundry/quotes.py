@@ -14,13 +14,16 @@ from typing import Any
 _PRIVATE = frozenset({"content", "instructions", "additional_instructions", "output", "headers"})
 """Fields of requests whose texts are the caller's, or secrets of an operator."""
 
+_PUBLIC = frozenset({"type", "role", "detail", "file_id", "tool_call_id"})
+"""Fields within those whose texts are words of the protocol, or ids."""
+
 _CREDENTIALS = (
     (re.compile(r"\beyJ[\w-]{10,}(\.[\w-]+){1,4}"), "<token>"),
     (re.compile(r"\b(bearer|basic|negotiate)\s+(?=[^\s,]*[\d=])[\w.~+/=-]{8,}", re.IGNORECASE), r"\1 <token>"),
     (re.compile(r"(?<=://)[^\s/@]{1,200}@"), ""),
     (re.compile(r"(\b[\w-]*(?:key|sig|secret|password|token|code)=)[^\s&\"',;]{8,}", re.IGNORECASE), r"\1<secret>"),
     (
-        re.compile(r"((?:api|subscription|function)-?key|secret|password)(\"?: ?\"?)[^\s\"',;]{8,}", re.I),
+        re.compile(r"((?:api|subscription|function)-?key|secret|password)(\"?: ?\"?)[^\s\"',;]{8,}", re.IGNORECASE),
         r"\1\2<secret>",
     ),
 )
@@ -42,7 +45,7 @@ def private_texts(body: Any, *, private: bool = False) -> Iterator[str]:
     """Yield the caller's texts in the body of a request."""
     if isinstance(body, dict):
         for name, value in body.items():
-            yield from private_texts(value, private=private or name in _PRIVATE)
+            yield from private_texts(value, private=name in _PRIVATE or (private and name not in _PUBLIC))
     elif isinstance(body, list):
         for item in body:
             yield from private_texts(item, private=private)
