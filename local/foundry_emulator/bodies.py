@@ -17,6 +17,7 @@ Check = Callable[[Any, str], Any]
 
 MAX_MESSAGE_CHARACTERS = 1_500_000
 MAX_TOOLS = 128
+FILE_PURPOSES = ("assistants", "assistants_output", "vision")
 MAX_OUTPUTS_BYTES = 524_288  # of all outputs of one answer
 MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY = 64

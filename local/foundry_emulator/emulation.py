@@ -11,7 +11,7 @@ from local.foundry_emulator.faults import Faults
 from local.foundry_emulator.journal import Journal, JournalError
 from local.foundry_emulator.ledger import Ledger, Recorder
 from local.foundry_emulator.objects import Run
-from local.foundry_emulator.scripts import Agent, End, load_agents
+from local.foundry_emulator.scripts import Agent, End, File, load_agents
 from local.foundry_emulator.service import Service, summary
 from local.foundry_emulator.state import State
 
@@ -82,6 +82,13 @@ class Emulation:
             ]
 
     # --- what tests do ---
+
+    def add_file(self, file: File) -> str:
+        """Add a file to the project, as an upload does; return its id."""
+        with self.state.lock:
+            self.state.add_file(file)
+            self.state.commit()
+            return file.id
 
     def reset(self) -> None:
         """Forget threads, runs, requests, faults, created agents, and the count of connections."""

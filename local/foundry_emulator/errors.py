@@ -32,7 +32,7 @@ def refused(status: int, message: str, *, param: str | None = None, code: str | 
 
 
 def not_found(kind: str, identifier: str) -> ServiceError:
-    """Answer 404 as the service does; `kind` is `assistant`, `thread`, `run`, `message` or `run step`."""
+    """Answer 404 as the service does; `kind` is `assistant`, `file`, `thread`, `run`, `message` or `run step`."""
     return refused(404, f"No {kind} found with id '{identifier}'.")
 
 

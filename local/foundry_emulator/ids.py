@@ -6,6 +6,8 @@ import string
 
 _ALPHABET = string.ascii_letters + string.digits
 _LENGTH = 24
+_FILE = "assistant"
+_FILE_ID_LENGTH = 32
 
 
 def new_id(prefix: str) -> str:
@@ -23,6 +25,20 @@ def derived_id(prefix: str, *parts: object) -> str:
     return f"{prefix}_" + "".join(letters)
 
 
+def new_file_id() -> str:
+    """Make a fresh id of a file, such as `assistant-x9...`."""
+    return new_id(_FILE).replace("_", "-", 1)[:_FILE_ID_LENGTH]
+
+
+def padded_file_id(filename: str) -> str:
+    """Make a file's id from its name: `chart.png` becomes `assistant-chartpng00000000000000`."""
+    return _padded(f"{_FILE}-", filename)[:_FILE_ID_LENGTH]
+
+
 def padded_id(name: str) -> str:
     """Make an agent's id from its name: `slow` becomes `asst_slow00000000000000000000`."""
-    return "asst_" + "".join(c for c in name if c in _ALPHABET)[:_LENGTH].ljust(_LENGTH, "0")
+    return _padded("asst_", name)
+
+
+def _padded(prefix: str, name: str) -> str:
+    return prefix + "".join(c for c in name if c in _ALPHABET)[:_LENGTH].ljust(_LENGTH, "0")

@@ -5,7 +5,7 @@ from typing import Any
 
 from local.foundry_emulator.answers import Content, text_of
 from local.foundry_emulator.runs import Happened, Look, Submission, look
-from local.foundry_emulator.scripts import End, Script
+from local.foundry_emulator.scripts import End, File, Script
 
 
 @dataclass
@@ -17,6 +17,15 @@ class Assistant:
     fields: dict[str, Any]
     script: Script
     does: str = ""
+
+
+@dataclass
+class StoredFile:
+    """A file, uploaded or produced by a run."""
+
+    id: str
+    created_at: float
+    file: File
 
 
 @dataclass

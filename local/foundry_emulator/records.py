@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from local.foundry_emulator.journal import JournalError, Row
-from local.foundry_emulator.objects import Assistant, Message, Run, Thread, user_texts
+from local.foundry_emulator.objects import Assistant, Message, Run, StoredFile, Thread, user_texts
 
-Kept = Assistant | Thread | Message | Run
+Kept = Assistant | StoredFile | Thread | Message | Run
 
 
 @dataclass
@@ -18,6 +18,7 @@ class Restored:
     """What a journal holds; messages and runs are in their threads."""
 
     assistants: dict[str, Assistant] = field(default_factory=dict)
+    files: dict[str, StoredFile] = field(default_factory=dict)
     threads: dict[str, Thread] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
 
@@ -53,6 +54,9 @@ def _add(found: Restored, kind: str, body: dict[str, Any]) -> None:
         case "assistant":
             assistant = msgspec.convert(body, Assistant)
             found.assistants[assistant.id] = assistant
+        case "storedfile":
+            file = msgspec.convert(body, StoredFile)
+            found.files[file.id] = file
         case "thread":
             thread = msgspec.convert(body, Thread)
             found.threads[thread.id] = thread

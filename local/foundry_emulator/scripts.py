@@ -11,13 +11,15 @@ ever), or until its tool calls are answered. Two things cut it short: a cancel r
 Times are seconds. An agent with the id of a built-in one replaces it; without `id`, it is made from the name.
 """
 
+import base64
+import binascii
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from local.foundry_emulator.ids import padded_id
+from local.foundry_emulator.ids import padded_file_id, padded_id
 
 TERMINAL = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
 EXPIRY_SECONDS = 600.0  # a recorded run of the real service: expires_at = created_at + 600
@@ -142,6 +144,48 @@ class Answer(_Data, frozen=True, kw_only=True):
     messages: tuple[Written, ...] = ()
 
 
+class File(_Data, frozen=True, kw_only=True):
+    """A file of the project: one that an agent's run produces, or that a client uploads.
+
+    It holds `text`, or the bytes of `base64`; with `size`, so many bytes, repeated or cut. `says_bytes` is what its
+    metadata tell instead of the truth. It is sent within `seconds` real ones, or, with `endless`, over and over until
+    the client goes.
+    """
+
+    filename: str
+    id: str = ""
+    text: str = ""
+    base64: str = ""
+    size: Count | None = None
+    says_bytes: Count | None = None
+    purpose: str = "assistants_output"
+    content_type: str = "application/octet-stream"
+    seconds: Seconds = 0.0
+    endless: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            msgspec.structs.force_setattr(self, "id", padded_file_id(self.filename))
+        try:
+            base64.b64decode(self.base64, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"`base64` is none: {error}") from error
+
+    @property
+    def told_bytes(self) -> int:
+        """The length that its metadata tell."""
+        told = self.size if self.says_bytes is None else self.says_bytes
+        return len(self.content()) if told is None else told
+
+    def content(self) -> bytes:
+        """Return its bytes; of an endless one those that repeat."""
+        given = base64.b64decode(self.base64) if self.base64 else self.text.encode("utf-8", "surrogatepass")
+        if self.size is None:
+            return given
+        given = given or b"."
+        return (given * (self.size // len(given) + 1))[: self.size]
+
+
 class OnCancel(_Data, frozen=True, kw_only=True):
     """What a cancel request does: `cancelling` for so long (`null`: until the run expires), then `end`."""
 
@@ -158,7 +202,7 @@ class FirstRuns(_Data, frozen=True, kw_only=True):
 
 
 class Script(_Data, frozen=True, kw_only=True):
-    """Everything an agent does with a run."""
+    """Everything an agent does with a run. `files` are there as soon as the run is."""
 
     phases: tuple[Phase, ...] = (Phase(status="queued", seconds=0.5), Phase(seconds=1.5))
     end: End = End()
@@ -167,6 +211,7 @@ class Script(_Data, frozen=True, kw_only=True):
     on_cancel: OnCancel = OnCancel()
     expires_after_seconds: Annotated[float, msgspec.Meta(gt=0)] = EXPIRY_SECONDS
     first_runs: FirstRuns | None = None
+    files: tuple[File, ...] = ()
 
     def for_run(self, earlier_runs: int) -> "Script":
         """Return the script of a run that has so many earlier runs of this agent on its thread."""

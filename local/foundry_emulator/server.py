@@ -22,6 +22,7 @@ from local.foundry_emulator.errors import server_error
 from local.foundry_emulator.faults import HTML_PAGE, Fault, FaultRule, default_body
 from local.foundry_emulator.ids import new_id
 from local.foundry_emulator.ledger import Entry
+from local.foundry_emulator.scripts import File
 from local.foundry_emulator.service import Reply, Request, operation_of
 
 HOST = "127.0.0.1"
@@ -183,7 +184,10 @@ class Server:
             return reply
 
         if fault is None:
-            return _sent(entry, _reply_response(carry_out()))
+            reply = carry_out()
+            if reply.file is not None and (reply.file.seconds or reply.file.endless):
+                return await _drip(request, entry, reply, reply.file)
+            return _sent(entry, _reply_response(reply))
         entry.fault = {"id": fault.id, "kind": fault.rule.kind, "effect": fault.rule.takes_effect}
         return await self._spoil(request, entry, fault, carry_out)
 
@@ -278,6 +282,8 @@ def _sent(entry: Entry, response: _Response) -> _Response:
 
 
 def _reply_response(reply: Reply) -> web.Response:
+    if reply.file is not None:
+        return web.Response(status=reply.status, body=reply.file.content(), headers=reply.headers)
     return _body_response(reply.status, reply.body, dict(reply.headers))
 
 
@@ -338,11 +344,30 @@ async def _trickle(
     response = _sent(entry, web.StreamResponse(status=normal.status, headers=normal.headers))
     response.content_length = len(body)
     await response.prepare(request)
+    await _write_slowly(response, body, seconds)
+    await response.write_eof()
+    return response
+
+
+async def _write_slowly(response: web.StreamResponse, body: bytes, seconds: float) -> None:
     size = max(1, -(-len(body) // _TRICKLE_PIECES))
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     for piece in pieces:
         await asyncio.sleep(seconds / len(pieces))
         await response.write(piece)
+
+
+async def _drip(request: web.BaseRequest, entry: Entry, reply: Reply, file: File) -> web.StreamResponse:
+    """Send a file slowly, or without an end: then without a length, until the client goes."""
+    response = _sent(entry, web.StreamResponse(status=reply.status, headers=reply.headers))
+    content = file.content()
+    if not file.endless:
+        response.content_length = len(content)
+    await response.prepare(request)
+    await _write_slowly(response, content, file.seconds)
+    while file.endless:
+        await asyncio.sleep(0)  # others are served too
+        await _write_slowly(response, content or b".", file.seconds)
     await response.write_eof()
     return response
 

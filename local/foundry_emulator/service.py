@@ -4,6 +4,7 @@ Order of the checks, as a client meets them: project, credential, api-version, p
 objects that the call names.
 """
 
+import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +15,13 @@ from local.foundry_emulator.answers import text_of
 from local.foundry_emulator.bodies import Body
 from local.foundry_emulator.clock import Clock
 from local.foundry_emulator.errors import ServiceError, invalid
-from local.foundry_emulator.ids import new_id
+from local.foundry_emulator.ids import new_file_id, new_id
 from local.foundry_emulator.journal import Journal
 from local.foundry_emulator.objects import Assistant, Message, Run, Thread, user_texts
 from local.foundry_emulator.runs import Lived, Submission
-from local.foundry_emulator.scripts import Agent, Script
+from local.foundry_emulator.scripts import Agent, File, Script
 from local.foundry_emulator.state import State
+from local.foundry_emulator.uploads import parse_form
 
 Json = dict[str, Any]
 
@@ -48,15 +50,21 @@ class Reply:
     thread_id: str | None = None
     run_id: str | None = None
     message_id: str | None = None
+    file: File | None = None  # its content is the body
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request that passed the first checks: what its path names, its query and its checked body."""
+    """A request that passed the first checks: what its path names, its checked body, and the request itself."""
 
     ids: Mapping[str, str]
-    query: Mapping[str, str]
     body: Json
+    request: Request
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """Return the request's query."""
+        return self.request.query
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,11 @@ ROUTES = (
     _route("get_agent", "GET", "/assistants/{assistant}"),
     _route("update_agent", "POST", "/assistants/{assistant}", bodies.UPDATE_AGENT),
     _route("delete_agent", "DELETE", "/assistants/{assistant}"),
+    _route("upload_file", "POST", "/files"),
+    _route("list_files", "GET", "/files"),
+    _route("get_file", "GET", "/files/{file}"),
+    _route("get_file_content", "GET", "/files/{file}/content"),
+    _route("delete_file", "DELETE", "/files/{file}"),
     _route("create_thread", "POST", "/threads", bodies.CREATE_THREAD),
     _route("list_threads", "GET", "/threads"),
     _route("create_thread_and_run", "POST", "/threads/runs", bodies.CREATE_THREAD_AND_RUN),
@@ -105,7 +118,7 @@ ROUTES = (
     _route("get_step", "GET", "/threads/{thread}/runs/{run}/steps/{step}"),
 )
 OPERATIONS = tuple(route.name for route in ROUTES)
-_NOT_EMULATED = re.compile(r"/(files|vector_stores|agents|openai)(/.*)?")
+_NOT_EMULATED = re.compile(r"/(vector_stores|agents|openai)(/.*)?")
 
 
 def operation_of(method: str, path: str) -> str | None:
@@ -154,7 +167,7 @@ class Service:
         route, ids = _find(request.method, path)
         body = {} if route.body is None else route.body(bodies.parse_json(request.body))
         operation: Callable[[Call], Reply] = getattr(self, f"_{route.name}")
-        return operation(Call(ids, request.query, body))
+        return operation(Call(ids, body, request))
 
     def _check_credential(self, headers: Mapping[str, str]) -> None:
         if "api-key" in headers:
@@ -198,6 +211,35 @@ class Service:
         del self.state.assistants[assistant.id]
         self.state.drop(assistant)
         return Reply(200, {"id": assistant.id, "object": "assistant.deleted", "deleted": True})
+
+    # --- files ---
+
+    def _upload_file(self, call: Call) -> Reply:
+        form = parse_form(call.request.headers.get("content-type", ""), call.request.body)
+        if form.content is None:
+            raise invalid("Missing required parameter: 'file'.", param="file", code="missing_required_parameter")
+        purpose = bodies.one_of(*bodies.FILE_PURPOSES)(form.texts.get("purpose"), "purpose")
+        content = base64.b64encode(form.content).decode()
+        file = File(filename=form.filename, id=new_file_id(), base64=content, purpose=purpose)
+        return Reply(200, wire.file_json(self.state.add_file(file)))
+
+    def _list_files(self, call: Call) -> Reply:
+        purpose = call.query.get("purpose")
+        found = [one for one in self.state.files.values() if purpose in {None, one.file.purpose}]
+        return Reply(200, {"object": "list", "data": [wire.file_json(one) for one in found]})
+
+    def _get_file(self, call: Call) -> Reply:
+        return Reply(200, wire.file_json(self.state.file(call.ids["file"])))
+
+    def _get_file_content(self, call: Call) -> Reply:
+        file = self.state.file(call.ids["file"]).file
+        return Reply(200, {}, {"Content-Type": file.content_type}, file=file)
+
+    def _delete_file(self, call: Call) -> Reply:
+        stored = self.state.file(call.ids["file"])
+        del self.state.files[stored.id]
+        self.state.drop(stored)
+        return Reply(200, {"id": stored.id, "object": "file", "deleted": True})
 
     # --- threads ---
 
@@ -333,6 +375,8 @@ class Service:
         thread.unsettled.append(run)
         self.state.runs[run.id] = run
         self.state.keep(run)
+        for file in run.script.files:
+            self.state.add_file(file)
         return self._run_reply(run)
 
     def _run_reply(self, run: Run) -> Reply:

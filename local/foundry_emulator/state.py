@@ -8,10 +8,10 @@ from local.foundry_emulator.answers import compose, said
 from local.foundry_emulator.clock import Clock
 from local.foundry_emulator.ids import derived_id
 from local.foundry_emulator.journal import Journal
-from local.foundry_emulator.objects import Assistant, Message, Run, Thread
+from local.foundry_emulator.objects import Assistant, Message, Run, StoredFile, Thread
 from local.foundry_emulator.records import Kept, restored, row_of
 from local.foundry_emulator.runs import Look, outputs_of
-from local.foundry_emulator.scripts import Agent, Written
+from local.foundry_emulator.scripts import Agent, File, Written
 
 
 class State:
@@ -29,6 +29,7 @@ class State:
         self._journal = journal
         self._changed: dict[str, Kept | None] = {}
         self.assistants: dict[str, Assistant] = {}
+        self.files: dict[str, StoredFile] = {}
         self.threads: dict[str, Thread] = {}
         self.runs: dict[str, Run] = {}
         if journal is None or not journal.began:
@@ -40,6 +41,7 @@ class State:
         """Forget everything but the agents that were there at the start."""
         with self.lock:
             now = self.clock.now()
+            self.files.clear()
             self.threads.clear()
             self.runs.clear()
             self.assistants = {agent.id: _assistant(agent, now) for agent in self._initial.values()}
@@ -49,7 +51,7 @@ class State:
 
     def _restore(self, journal: Journal) -> None:
         found = restored(journal.rows())
-        self.threads, self.runs = found.threads, found.runs
+        self.files, self.threads, self.runs = found.files, found.threads, found.runs
         ours = {agent.id: _assistant(agent, journal.began) for agent in self._initial.values()}
         self.assistants = ours | {key: one for key, one in found.assistants.items() if key not in ours}
 
@@ -58,8 +60,8 @@ class State:
         if changed.id not in self._initial:
             self._changed[changed.id] = changed
 
-    def drop(self, gone: Assistant) -> None:
-        """Note an agent that a client has deleted."""
+    def drop(self, gone: Assistant | StoredFile) -> None:
+        """Note an agent or a file that a client has deleted."""
         self._changed[gone.id] = None
 
     def commit(self) -> None:
@@ -76,6 +78,20 @@ class State:
             return self.assistants[assistant_id]
         except KeyError:
             raise errors.not_found("assistant", assistant_id) from None
+
+    def file(self, file_id: str) -> StoredFile:
+        """Return a file, or raise 404."""
+        try:
+            return self.files[file_id]
+        except KeyError:
+            raise errors.not_found("file", file_id) from None
+
+    def add_file(self, file: File) -> StoredFile:
+        """Store a file; one that has its id already is replaced."""
+        stored = StoredFile(file.id, self.clock.now(), file)
+        self.files[file.id] = stored
+        self.keep(stored)
+        return stored
 
     def thread(self, thread_id: str) -> Thread:
         """Return a thread with everything that its runs have written by now, or raise 404."""

@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from local.foundry_emulator.answers import text_of
 from local.foundry_emulator.ids import derived_id
-from local.foundry_emulator.objects import Assistant, Message, Run, Thread
+from local.foundry_emulator.objects import Assistant, Message, Run, StoredFile, Thread
 from local.foundry_emulator.runs import Lived, Look
 from local.foundry_emulator.scripts import Call, End
 from local.foundry_emulator.state import State
@@ -36,6 +36,21 @@ def assistant_json(assistant: Assistant) -> Json:
         "tool_resources": fields.get("tool_resources") or {},
         "metadata": fields.get("metadata") or {},
         "response_format": fields.get("response_format", "auto"),
+    }
+
+
+def file_json(stored: StoredFile) -> Json:
+    """Show a file, without its content."""
+    file = stored.file
+    return {
+        "id": stored.id,
+        "object": "file",
+        "created_at": _stamp(stored.created_at),
+        "filename": file.filename,
+        "bytes": file.told_bytes,
+        "purpose": file.purpose,
+        "status": "processed",
+        "status_details": None,
     }
 
 

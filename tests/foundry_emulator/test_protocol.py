@@ -101,7 +101,7 @@ def test_paths_that_do_not_exist(service):
     )
     assert call(service, "PUT", "/threads")[0] == 405
     assert call(service, "DELETE", "/threads/t/messages/m")[0] == 405  # Foundry has no DELETE message
-    assert call(service, "POST", "/files")[0] == 501
+    assert call(service, "POST", "/vector_stores")[0] == 501
     reply = service.handle(Request("GET", "/api/projects/other/assistants"))
     assert (reply.status, reply.body["error"]["message"]) == (404, "The project does not exist.")
 

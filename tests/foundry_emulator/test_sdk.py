@@ -6,7 +6,8 @@ import pytest
 from azure.ai.agents import models
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 
-from local.foundry_emulator import Agents, FoundryEmulator, ManualClock
+from local.foundry_emulator import Agent, Agents, FoundryEmulator, ManualClock
+from local.foundry_emulator.scripts import Phase, Script
 from tests.foundry_emulator.conftest import SPEED, sdk_client
 
 POLL = 0.02
@@ -285,3 +286,41 @@ def test_update_and_delete(sdk):
     sdk.threads.delete(thread.id)
     with pytest.raises(ResourceNotFoundError):
         sdk.threads.get(thread.id)
+
+
+def test_files(sdk, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"a;b\r\n\x00\xff")
+    by_path = sdk.files.upload_and_poll(file_path=str(path), purpose=models.FilePurpose.AGENTS)
+    by_content = sdk.files.upload(file=b"seen", purpose="vision", filename="seen.png")
+    assert (by_path.filename, by_path.bytes, by_path.purpose) == ("table.csv", 7, models.FilePurpose.AGENTS)
+    assert b"".join(sdk.files.get_content(by_path.id)) == b"a;b\r\n\x00\xff"
+    assert b"".join(sdk.files.get_content(by_content.id)) == b"seen"
+    assert sdk.files.get(by_content.id) == by_content
+    assert [file.id for file in sdk.files.list(purpose="vision").data] == [by_content.id]
+    sdk.files.delete(by_path.id)
+    with pytest.raises(ResourceNotFoundError, match=f"No file found with id '{by_path.id}'"):
+        sdk.files.get(by_path.id)
+
+
+def test_steps_of_the_services_tools():
+    image = {"type": "image", "image": {"file_id": "assistant-1"}}
+    results = [{"file_id": "a", "file_name": "a.md", "score": 0.9, "content": [{"type": "text", "text": "Blue."}]}]
+    calls = (
+        {"type": "code_interpreter", "code_interpreter": {"input": "plot()", "outputs": [image]}},
+        {"type": "bing_grounding", "bing_grounding": {"requesturl": "https://api.bing.microsoft.com/?q=sky"}},
+        {"type": "file_search", "file_search": {"results": results}},
+    )
+    agent = Agent(name="worker", script=Script(phases=(Phase(seconds=0, does=calls),)))
+    with FoundryEmulator(agents=[agent]) as emulator, sdk_client(emulator) as sdk:
+        run = sdk.runs.create(thread_id=sdk.threads.create().id, agent_id=agent.id)
+        content = models.RunAdditionalFieldList.FILE_SEARCH_CONTENTS
+        step, message = sdk.run_steps.list(run.thread_id, run.id, order="asc", include=[content])
+        assert isinstance(step.step_details, models.RunStepToolCallDetails)
+        python, bing, search = step.step_details.tool_calls
+        assert python.code_interpreter.outputs[0].image.file_id == "assistant-1"
+        assert bing.bing_grounding["requesturl"].endswith("q=sky")
+        assert search.file_search.results[0].content[0].text == "Blue."
+        assert message.step_details.message_creation.message_id
+        step = sdk.run_steps.get(run.thread_id, run.id, step.id)
+        assert step.step_details.tool_calls[2].file_search.results[0].content is None
