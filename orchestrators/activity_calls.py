@@ -8,6 +8,7 @@ from contracts.activities import (
     CreateMessage,
     CreateRun,
     CreateThread,
+    DeleteThread,
     Failure,
     InstanceState,
     LookAtInstance,
@@ -16,6 +17,7 @@ from contracts.activities import (
     RunRef,
     SubmitToolOutputs,
     TerminateInstance,
+    ThreadDeletion,
     ThreadRef,
 )
 from contracts.codes import ErrorCode
@@ -23,11 +25,12 @@ from contracts.request import AgentRunRequest, RunPolicy
 from contracts.runs import Answer, RunSnapshot
 from contracts.status import Status
 from orchestrators.progress import Progress
+from orchestrators.retry_policy import is_to_be_asked_again
 from orchestrators.shown_status import shortened
 from orchestrators.steps import Course, Step, StepFailed, Steps
 from validation.tool_answers import read_tool_answer
 
-_LONGEST_REFUSAL = 300
+_LONGEST_REFUSAL = 1000
 _MOST_PLANS = 3
 
 
@@ -35,7 +38,9 @@ def plan_run(steps: Steps, request: AgentRunRequest) -> Step[RunPolicy]:
     """Ask the settings for the policy. There is no deadline yet, so a worker that dies meanwhile is waited for
     thrice.
     """
-    question = PlanRun(agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
+    question = PlanRun(
+        agent_id=request.agent_id, timeout_seconds=request.timeout_seconds, delete_thread=request.delete_thread
+    )
     failure = Failure(code=ErrorCode.ACTIVITY_FAILED, message="plan_run returned nothing")
     for _ in range(_MOST_PLANS):
         result = yield from steps.attempt("plan_run", question, RunPolicy)
@@ -63,17 +68,18 @@ def create_thread(steps: Steps, progress: Progress) -> Step[None]:
 
 
 def create_message(steps: Steps, progress: Progress) -> Step[None]:
-    """Post the message, unless it is posted. Where another instance's message waits on the thread for its run, see
-    whether it still can.
+    """Post the message, unless it is posted, or there is none. Where another instance's message waits on the thread for
+    its run, see whether it still can.
     """
-    content = progress.message
-    if content is None:
+    message = progress.message
+    if message is None:
         return
 
     def wanted() -> CreateMessage:
         return CreateMessage(
             thread_id=_thread_id(progress),
-            content=content,
+            content=message.as_content(),
+            attachments=message.attachments,
             stamp=progress.message_stamp(),
             metadata=progress.metadata,
             ignore_instance=progress.attempts.abandoned(),
@@ -113,7 +119,7 @@ def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
     progress.run_requested = True
     progress.run_requested_at = progress.run_requested_at or steps.now
     run = yield from steps.call("create_run", wanted, RunSnapshot, progress)
-    progress.saw(run)
+    progress.saw(run, steps.now)
     return run
 
 
@@ -121,12 +127,12 @@ def get_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
     """Look at the run once."""
     run = yield from steps.call("get_run", lambda: _run_ref(progress), RunSnapshot, progress)
     progress.polls += 1
-    progress.saw(run)
+    progress.saw(run, steps.now)
     return run
 
 
 def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[RunSnapshot]:
-    """Pass on the answer that is held, or ask again where it does not fit."""
+    """Pass on the answer that is held; ask again where it does not fit, or where Foundry does not take it."""
     question = progress.question
     answer, problems = read_tool_answer(question.answers[0], question.calls)
     if problems:
@@ -134,9 +140,16 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         return run
     show(steps, progress, "submit_tool_outputs")
     wanted = SubmitToolOutputs(thread_id=run.thread_id, run_id=run.run_id, answer=answer, until=progress.deadline)
-    run = yield from steps.call("submit_tool_outputs", lambda: wanted, RunSnapshot, progress)
+    try:
+        run = yield from steps.call("submit_tool_outputs", lambda: wanted, RunSnapshot, progress)
+    except StepFailed as signal:
+        if not is_to_be_asked_again(signal.failure):
+            raise
+        progress.attempts.settled()  # it is the caller who tries again
+        question.refused(shortened(signal.failure.message, _LONGEST_REFUSAL))
+        return run
     question.taken()
-    progress.saw(run)
+    progress.saw(run, steps.now)
     return run
 
 
@@ -152,8 +165,15 @@ def cancel_run(steps: Steps, progress: Progress) -> Step[RunSnapshot | None]:
     )
     run = (yield from steps.call("cancel_run", lambda: wanted, CancelledRun, progress)).run
     if run is not None:
-        progress.saw(run)
+        progress.saw(run, steps.now)
     return run
+
+
+def delete_thread(steps: Steps, progress: Progress) -> Step[bool]:
+    """Delete the thread, if this app has created it and nobody else uses it; return whether it is gone."""
+    show(steps, progress, "delete_thread")
+    wanted = DeleteThread(thread_id=_thread_id(progress), instance_id=progress.instance_id, until=progress.deadline)
+    return (yield from steps.call("delete_thread", lambda: wanted, ThreadDeletion, progress)).deleted
 
 
 def terminate_instance(steps: Steps, course: Course, reason: str) -> Step[None]:

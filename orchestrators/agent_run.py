@@ -6,7 +6,8 @@
 4. start the run
 5. look at the run behind durable timers, until it has ended
 6. fetch the response, unless the last look brought it along
-7. end
+7. delete the thread, if that was asked for and the run has succeeded
+8. end
 
 A cancel, the deadline or a final failure may interrupt it between any two steps; then the Foundry run, if there is
 one, is stopped before the orchestration ends (`endings`). Every step records what it achieved in the progress before
@@ -41,11 +42,11 @@ from orchestrators.activity_calls import (
     show,
     submit_tool_outputs,
 )
-from orchestrators.poll_schedule import next_poll_delay
+from orchestrators.poll_schedule import next_poll_delay, whole_and_half
 from orchestrators.progress import Progress, begin
 from orchestrators.question import Stage
-from orchestrators.retry_policy import quota_delay
-from orchestrators.run_outcome import Verdict, run_failure, timeout_failure, verdict_of
+from orchestrators.retry_policy import quota_delay, share_of
+from orchestrators.run_outcome import Verdict, run_failure, timeout_failure, unsupported_action, verdict_of
 from orchestrators.steps import CancelRequested, DeadlinePassed, GenerationFull, Step, StepFailed, Steps
 from validation.cancel_request import read_cancel_reason
 from validation.field_errors import InvalidRequestError
@@ -53,6 +54,9 @@ from validation.misfits import misfits
 from validation.start_request import parse_request
 
 blueprint = df.Blueprint()
+
+UNSUPPORTED_SECONDS = 20.0
+"""How long a run may wait for what this app does not know: the service itself, or somebody elsewhere, may answer it."""
 
 
 @blueprint.orchestration_trigger(context_name="context", orchestration=ORCHESTRATOR)
@@ -124,6 +128,7 @@ def _resumed(progress: Progress, steps: Steps) -> Progress:
     longest = timedelta(seconds=LONGEST_TIMEOUT_SECONDS + endings.ANSWERING_SECONDS)
     if not progress.started <= progress.deadline <= steps.now + longest:
         raise StepFailed(Failure(code=ErrorCode.INVALID_REQUEST, message="the deadline of this progress is none"))
+    progress.runs_as = steps.instance_id
     return progress
 
 
@@ -149,8 +154,8 @@ def _run_agent(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
         delay = _delay_before_another_run(steps, progress, run)
         if delay is None:
             return run
+        progress.attempts.count(run_failure(run, progress))
         progress.next_run()
-        progress.attempts.last = run_failure(run)
         show(steps, progress, "create_run")
         yield from steps.sleep(delay, progress)
 
@@ -159,8 +164,14 @@ def _until_ended(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Run
     """Look at the run behind timers until it has ended, and pass on the answers to what it asks meanwhile."""
     while verdict_of(run) is Verdict.GOES_ON:
         show(steps, progress, "get_run")
+        waited = progress.unsupported_for(steps.now)
+        if waited is not None and waited >= UNSUPPORTED_SECONDS:
+            raise StepFailed(unsupported_action(progress))
         if progress.question.stage is not Stage.HELD:
-            yield from steps.sleep(next_poll_delay(progress.run_age(steps.now)), progress)
+            delay = next_poll_delay(progress.run_age(steps.now))
+            if waited is not None:
+                delay = min(delay, whole_and_half(UNSUPPORTED_SECONDS - waited))
+            yield from steps.sleep(delay, progress)
         if progress.question.stage is Stage.HELD:
             run = yield from submit_tool_outputs(steps, progress, run)
         else:
@@ -174,4 +185,9 @@ def _delay_before_another_run(steps: Steps, progress: Progress, run: RunSnapshot
         return None
     if progress.run_number >= progress.policy.rate_limit_retries:
         return None
-    return quota_delay(run.retry_after_seconds, (progress.deadline - steps.now).total_seconds())
+    return quota_delay(
+        run.retry_after_seconds,
+        (progress.deadline - steps.now).total_seconds(),
+        progress.run_number + 1,
+        share_of(progress.instance_id, "quota", progress.run_number),
+    )

@@ -19,7 +19,7 @@ from contracts.wire import to_wire
 from orchestrators import activity_calls
 from orchestrators.activity_calls import show
 from orchestrators.poll_schedule import next_poll_delay
-from orchestrators.progress import Progress
+from orchestrators.progress import STOPPING_STEP, Progress
 from orchestrators.run_outcome import (
     Verdict,
     cancel_reason,
@@ -29,7 +29,7 @@ from orchestrators.run_outcome import (
     timeout_failure,
     verdict_of,
 )
-from orchestrators.shown_status import shown_error
+from orchestrators.shown_status import with_error
 from orchestrators.steps import DeadlinePassed, Step, StepFailed, Steps
 
 LOOKS_FOR_THE_ANSWER = 4
@@ -42,12 +42,12 @@ ANSWERING_SECONDS = 3600
 """How long a completed run's answer is asked for at most, where Foundry does not give it out."""
 
 CANCELLING_SECONDS = 900
-"""A run stuck in `cancelling` is waited for at most this long: Foundry itself expires it ten minutes after its
-creation.
-"""
+"""A run stuck in `cancelling`, or whose cancel is refused, is waited for at most this long: most runs expire sooner."""
+
+DELETING_SECONDS = 60.0
+"""The answer waits at most this long for the deletion of the thread."""
 
 _LONGEST_REASON = 1000
-_LONGEST_ERROR_BEFORE_THE_START = 1000
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,8 @@ def _terminate(steps: Steps, progress: Progress, reason: str) -> Step[None]:
 def _last_status(progress: Progress | None, ending: Ending) -> CustomStatus:
     if progress is None:
         assert isinstance(ending, Failed)
-        error = shown_error(ending.failure, _LONGEST_ERROR_BEFORE_THE_START)
-        return CustomStatus(status="Failed", step="validate_input", error=error)
-    progress.attempts.last = None  # nothing is tried again
+        return with_error(CustomStatus(status="Failed", step="validate_input"), ending.failure)
+    progress.attempts.settled()
     match ending:
         case Succeeded():
             progress.status, progress.step, progress.failure = "Success", "done", None
@@ -167,7 +166,7 @@ def conclude(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Ending]
         case Verdict.CANCELLED:
             return Cancelled(f"cancelled: the Foundry run {run.run_id} was cancelled")
         case _:
-            return Failed(run_failure(run, progress.question.calls, runs=progress.run_number + 1))
+            return Failed(run_failure(run, progress))
 
 
 def cancel(steps: Steps, progress: Progress, why: str | None) -> Step[Ending]:
@@ -176,7 +175,7 @@ def cancel(steps: Steps, progress: Progress, why: str | None) -> Step[Ending]:
     `why` is the caller's reason, if he gave one.
     """
     finish_within(steps, progress, CANCELLING_SECONDS)
-    show(steps, progress, "cancel_run", "Cancelling")
+    show(steps, progress, STOPPING_STEP, "Cancelling")
     run, obstacle = yield from _stop_run(steps, progress)
     if run is not None and run.state in {RunState.COMPLETED, RunState.FAILED, RunState.INCOMPLETE}:
         return (yield from conclude(steps, progress, run))
@@ -188,11 +187,11 @@ def give_up(steps: Steps, progress: Progress, failure: Failure) -> Step[Ending]:
     """Stop the Foundry run if there may be one, and fail, unless the run completes meanwhile."""
     finish_within(steps, progress, STOPPING_SECONDS)
     progress.failure = failure
-    show(steps, progress, "cancel_run")
+    show(steps, progress, STOPPING_STEP)
     run, obstacle = yield from _stop_run(steps, progress)
     if run is not None and verdict_of(run) is Verdict.SUCCEEDED:
         return (yield from _succeed(steps, progress, run))
-    if progress.run_id is not None and (run is None or verdict_of(run) is Verdict.GOES_ON):
+    if obstacle is not None or (run is not None and verdict_of(run) is Verdict.GOES_ON):
         failure = not_stopped(failure, obstacle)
     return Failed(failure)
 
@@ -220,12 +219,33 @@ def _succeed(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Ending]
             "has answered that one: start again"
         )
         return Failed(Failure(code=ErrorCode.ANSWER_MISMATCH, message=message))
-    return Succeeded(outcome_of(run, answer, progress.policy, started=progress.started, now=steps.now))
+    deleted = yield from _delete_thread(steps, progress)
+    return Succeeded(
+        outcome_of(run, answer, progress.policy, started=progress.started, now=steps.now, thread_deleted=deleted)
+    )
+
+
+def _delete_thread(steps: Steps, progress: Progress) -> Step[bool]:
+    """Delete the thread where that was asked for; return whether it is gone. The run has succeeded either way."""
+    if progress.policy.delete_thread != "on_success":
+        return False
+    finish_within(steps, progress, DELETING_SECONDS)
+    try:
+        return (yield from activity_calls.delete_thread(steps, progress))
+    except (DeadlinePassed, StepFailed):
+        last = progress.attempts.last
+        steps.log(
+            "agent_run.thread_not_deleted",
+            instance_id=progress.instance_id,
+            thread_id=progress.thread_id,
+            code=last.code if last else None,
+        )
+        return False
 
 
 def _answer_of(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Answer]:
     """Return what the run's agent wrote, if anything."""
-    answer = run.answer or Answer(found=False)
+    answer = run.answer or Answer()
     for look in range(0 if run.answer is None else 1, LOOKS_FOR_THE_ANSWER):
         if answer.found:
             break

@@ -10,13 +10,17 @@ from msgspec import Meta
 
 from contracts.activities import Failure
 from contracts.formats import Id, Utc
+from contracts.messages import UserMessage
 from contracts.request import AgentRunRequest, RunOptions, RunPolicy
 from contracts.runs import RunSnapshot, RunState, Stamp, Tokens, composite_run_id
 from contracts.status import CustomStatus, Status
 from orchestrators.attempts import Attempts
-from orchestrators.question import Question
-from orchestrators.retry_policy import retry_delay
-from orchestrators.shown_status import shown_error, with_question
+from orchestrators.question import Question, Stage
+from orchestrators.retry_policy import Situation, retry_delay, share_of
+from orchestrators.shown_status import with_error, with_question
+
+STOPPING_STEP = "cancel_run"
+"""The step at which an orchestration stops its run, until it knows how that has ended."""
 
 
 class Progress(msgspec.Struct, kw_only=True):
@@ -27,13 +31,15 @@ class Progress(msgspec.Struct, kw_only=True):
     instance_id: Annotated[str, Meta(max_length=512)]
     operation_id: Annotated[str, Meta(max_length=128)]
     """Tells this execution from another one of the same instance id (a restarted instance, say)."""
+    runs_as: Annotated[str, Meta(max_length=512)] | None = None
+    """The instance that goes on with this progress, where that is a restarted copy: callers ask for it."""
     policy: RunPolicy
     options: RunOptions
     metadata: dict[str, str]
     started: Utc
     deadline: Utc
-    message: str | None
-    """The user's message, until it is posted."""
+    message: UserMessage | None
+    """The user's message, until it is posted; a start may have none, and runs what stands on the thread."""
     wait_if_busy: bool = True
     status: Status = "Running"
     step: Annotated[str, Meta(max_length=64)] = "validate_input"
@@ -41,7 +47,7 @@ class Progress(msgspec.Struct, kw_only=True):
     """What went wrong, once the orchestration ends for it."""
     attempts: Attempts = msgspec.field(default_factory=Attempts)
     checks_answer: bool = False
-    """The thread is not ours alone: see whether the run has answered our message."""
+    """There is a message of ours, and the thread is not ours alone: see whether the run has answered it."""
     thread_id: Id | None = None
     run_requested: bool = False
     """A run may exist although `run_id` is not known: the answer to its creation may have been lost."""
@@ -51,9 +57,13 @@ class Progress(msgspec.Struct, kw_only=True):
     run_requested_at: Utc | None = None
     run_state: RunState | None = None
     run_status: Annotated[str, Meta(max_length=64)] | None = None
+    run_lifetime: int | None = None
+    """Seconds that Foundry gives the run, as far as it says."""
     tokens: Tokens | None = None
     polls: int = 0
     question: Question = msgspec.field(default_factory=Question)
+    unsupported_since: Utc | None = None
+    """When the open question, which nobody can answer here, was first seen."""
 
     # --- stamps ---
 
@@ -74,21 +84,33 @@ class Progress(msgspec.Struct, kw_only=True):
 
     # --- what happened ---
 
-    def saw(self, run: RunSnapshot) -> None:
+    def saw(self, run: RunSnapshot, now: datetime) -> None:
         """Take over what a look at the run showed."""
         self.run_id, self.run_state, self.run_status = run.run_id, run.state, run.raw_status
+        self.run_lifetime = lifetime_of(run) or self.run_lifetime
         self.tokens = run.tokens or self.tokens
+        asked = self.question.number
         self.question.saw(run)
+        if self.question.stage is not Stage.HELD and self.attempts.activity == "submit_tool_outputs":
+            self.attempts.settled()  # the answer needs no other attempt
+        if not self.question.unsupported:
+            self.unsupported_since = None
+        elif self.unsupported_since is None or self.question.number != asked:
+            self.unsupported_since = now
 
     def next_run(self) -> None:
         """Forget the present run; the next one has a stamp of its own."""
         self.run_number += 1
         self.run_requested, self.run_id, self.run_requested_at = False, None, None
-        self.run_state = self.run_status = None
+        self.run_state = self.run_status = self.run_lifetime = None
 
     def run_age(self, now: datetime) -> float:
         """Return how many seconds ago the run was asked for."""
         return (now - (self.run_requested_at or now)).total_seconds()
+
+    def unsupported_for(self, now: datetime) -> float | None:
+        """Return for how many seconds the run has waited for what nobody can answer here; None where it does not."""
+        return None if self.unsupported_since is None else (now - self.unsupported_since).total_seconds()
 
     # --- what the steps ask: `steps.Course` ---
 
@@ -101,12 +123,19 @@ class Progress(msgspec.Struct, kw_only=True):
         """Hold it as the answer to the open question."""
         self.question.accept(payload)
 
-    def delay_after(self, activity: str, failure: Failure | None) -> float | None:
+    def delay_after(self, activity: str, failure: Failure | None, now: datetime) -> float | None:
         """Count the attempt; return the seconds before another one, None where that is no use."""
-        self.attempts.count(failure)
+        self.attempts.count(failure, activity)
         if failure is None:
             return None
-        return retry_delay(activity, failure, self.attempts.failed, wait_if_busy=self.wait_if_busy)
+        situation = Situation(
+            wait_if_busy=self.wait_if_busy,
+            stopping=self.step == STOPPING_STEP,
+            may_have_acted=activity == "create_run" and self.attempts.may_have_acted,
+            share=share_of(self.instance_id, activity, self.attempts.failed),
+            remaining_seconds=(self.deadline - now).total_seconds(),
+        )
+        return retry_delay(activity, failure, self.attempts.failed, situation)
 
     def custom_status(self) -> CustomStatus:
         """Return the custom status: all that a later look at a failed run needs."""
@@ -116,6 +145,7 @@ class Progress(msgspec.Struct, kw_only=True):
             step=self.step,
             agent_id=self.policy.agent_id,
             thread_id=self.thread_id,
+            message_posted=self.message is None and self.thread_id is not None,
             run_id=self.run_id,
             run_requested=self.run_requested,
             composite_run_id=composite_run_id(self.thread_id or "", self.run_id or "") if both else None,
@@ -125,10 +155,11 @@ class Progress(msgspec.Struct, kw_only=True):
             answered=self.question.answered,
             answer_taken=self.question.accepted,
             retrying=self.attempts.last.code if self.attempts.last else None,
-            error=shown_error(self.failure) if self.failure else None,
             monitor_url=self.policy.monitor_url,
         )
-        return status if self.failure else with_question(status, self.question)
+        if self.failure:
+            return with_error(status, self.failure)
+        return with_question(status, self.question, self.runs_as or self.instance_id)
 
 
 def begin(
@@ -143,8 +174,16 @@ def begin(
         metadata=dict(request.metadata),
         started=now,
         deadline=now + timedelta(seconds=policy.timeout_seconds),
-        message=request.user_message,
+        message=request.message,
         thread_id=request.thread_id,
-        checks_answer=request.thread_id is not None,
+        checks_answer=request.message is not None and request.thread_id is not None,
         wait_if_busy=request.if_thread_busy == "wait",
     )
+
+
+def lifetime_of(run: RunSnapshot) -> int | None:
+    """Return how many seconds Foundry gives the run, or gave one that has expired; None where it does not say."""
+    end = run.expires_at or (run.completed_at if run.state is RunState.EXPIRED else None)
+    if end is None or run.created_at is None or end <= run.created_at:
+        return None
+    return end - run.created_at

@@ -1,7 +1,8 @@
 """The question that a run asks its caller, and what becomes of it: a small machine, declared as a table. Pure.
 
 A question is open until somebody answers it, held until Foundry has taken the answer, and then closed. Foundry may show
-the calls as pending a little longer, may ask anew, or may have taken an answer although its word for it got lost.
+the calls as pending a little longer, may ask anew, may refuse an answer, or may have taken it although its word for it
+got lost. A question with a call that this app does not know is shown, and nobody can answer it here.
 """
 
 from __future__ import annotations
@@ -104,9 +105,14 @@ class Question(msgspec.Struct, kw_only=True):
         return Stage.HELD if self.answers else Stage.OPEN
 
     @property
+    def unsupported(self) -> tuple[PendingCall, ...]:
+        """The calls that nobody can answer over this app."""
+        return tuple(call for call in self.calls if call.kind == "unsupported")
+
+    @property
     def event(self) -> str | None:
         """The external event that answers the open question; a fresh name for each (durable-protocol.md, rule 4)."""
-        return tool_outputs_event(self.number) if self.stage is Stage.OPEN else None
+        return tool_outputs_event(self.number) if self.stage is Stage.OPEN and not self.unsupported else None
 
     def saw(self, run: RunSnapshot) -> None:
         """Follow what a look at the run showed."""
@@ -130,7 +136,7 @@ class Question(msgspec.Struct, kw_only=True):
         self.calls, self.error, self.answers = (), None, []
 
     def refused(self, why: str) -> None:
-        """Ask again, under a new number, since the answer does not fit."""
+        """Ask again, under a new number, since the answer does not fit, or Foundry does not take it."""
         self._ask(self.calls)
         self.error = why
 
@@ -140,7 +146,11 @@ class Question(msgspec.Struct, kw_only=True):
 
     def _seen(self, run: RunSnapshot) -> Seen:
         ids = _ids(run.pending_calls)
-        return Seen.ASKS_ANEW if ids and ids not in (self.answered_calls, _ids(self.calls)) else _SEEN[run.state]
+        if ids and ids not in (self.answered_calls, _ids(self.calls)):
+            return Seen.ASKS_ANEW
+        if self.unsupported and ids != _ids(self.calls) and run.state is RunState.REQUIRES_ACTION:
+            return Seen.GOES_ON  # what nobody here could answer has been answered elsewhere
+        return _SEEN[run.state]
 
 
 def _ids(calls: tuple[PendingCall, ...]) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ class Course(Protocol):
         """Keep what that event brought."""
         ...
 
-    def delay_after(self, activity: str, failure: Failure | None) -> float | None:
+    def delay_after(self, activity: str, failure: Failure | None, now: datetime) -> float | None:
         """Count the attempt (None: it succeeded); return the seconds before another one, None where that is no use."""
         ...
 
@@ -147,7 +147,7 @@ class Steps:
             self._heed_deadline(course)
             result = yield from self.attempt(activity, make(), kind)
             failure = result.failure
-            delay = course.delay_after(activity, failure)
+            delay = course.delay_after(activity, failure, self.now)
             if failure is None:
                 return cast("V", result.value)
             if reconsider is not None and (yield from reconsider(failure)):

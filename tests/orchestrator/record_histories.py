@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.orchestrator.scripted_foundry import (
     DEAD_WORKER,
+    NO_ANSWER,
     ActivityCrashError,
     ScriptedFoundry,
     call,
@@ -29,6 +30,10 @@ HISTORIES = Path(__file__).resolve().parents[1] / "histories"
 
 ASKS = {"state": "requires_action", "pending_calls": [call("c1"), call("c2")]}
 OUTPUTS = {"tool_outputs": [{"tool_call_id": i, "output": "42"} for i in ("c1", "c2")], "approvals": []}
+UNSUPPORTED = {
+    "state": "requires_action",
+    "pending_calls": [call("cu_1", name="computer_use_preview", kind="unsupported")],
+}
 LIMITED = {"state": "failed", "error_code": "rate_limit_exceeded", "rate_limited": True, "retry_after_seconds": 7}
 
 Scenario = Callable[[], tuple[ScriptedFoundry, Ended]]
@@ -60,7 +65,21 @@ SCENARIOS: dict[str, Scenario] = {
     "busy-thread": lambda: _run(
         ScriptedFoundry(create_message=[failure("thread_busy", active_run_id="run_o")] * 2), {"thread_id": "thread_x"}
     ),
-    "answer-lags": lambda: _run(ScriptedFoundry(get_response=[ok({"found": False})])),
+    "answer-refused": lambda: _run(
+        ScriptedFoundry({0: ASKS}, submit_tool_outputs=[failure("answer_refused", message="string too long")]),
+        events=[(4, "tool_outputs_1", OUTPUTS), (9, "tool_outputs_2", OUTPUTS)],
+    ),
+    "unsupported-action": lambda: _run(ScriptedFoundry({0: "active", 2: UNSUPPORTED})),
+    "look-refused": lambda: _run(ScriptedFoundry({0: "active", 9: "completed"}, get_run=[failure("forbidden")] * 3)),
+    "cancel-refused": lambda: _run(
+        ScriptedFoundry({0: "active"}, cancel_run=[failure("not_found")] * 2), events=[(5, "cancel")]
+    ),
+    "thread-deleted": lambda: _run(
+        ScriptedFoundry(delete_thread=[failure("refused_for_now", retryable=True)]),
+        policy={"delete_thread": "on_success"},
+    ),
+    "no-message": lambda: _run(ScriptedFoundry(), {"thread_id": "thread_x", "user_message": None}),
+    "answer-lags": lambda: _run(ScriptedFoundry(get_response=[ok(NO_ANSWER)])),
 }
 
 

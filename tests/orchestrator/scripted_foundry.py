@@ -27,6 +27,14 @@ def down(**more: Any) -> dict[str, Any]:
     return failure("service_unavailable", retryable=True, **more)
 
 
+NO_ANSWER: dict[str, Any] = {"messages": []}
+
+
+def said(text: str, **more: Any) -> dict[str, Any]:
+    """Return an answer of one message."""
+    return {"messages": [{"id": "msg_a", "text": text}], **more}
+
+
 def call(id_: str, name: str = "get_weather", kind: str = "function") -> dict[str, Any]:
     return {"id": id_, "kind": kind, "name": name, "arguments": "{}"}
 
@@ -47,6 +55,7 @@ class ScriptedFoundry:
         self.messages: list[dict[str, Any]] = []
         self.threads = 0
         self.submitted: list[dict[str, Any]] = []
+        self.deleted: list[str] = []
         self.cancel_takes = 2.0
         self.list_lags = False
         self.instances: dict[str, str] = {}
@@ -59,7 +68,7 @@ class ScriptedFoundry:
         """Return a simulation of one orchestration."""
         names = (
             "plan_run", "create_thread", "create_message", "create_run", "get_run", "get_response", "cancel_run",
-            "submit_tool_outputs", "look_at_instance", "terminate_instance",
+            "submit_tool_outputs", "look_at_instance", "delete_thread", "terminate_instance",
         )  # fmt: skip
         activities = {name: self._activity(name) for name in names}
         self.simulation = Simulation(ORCHESTRATOR, activities, **options)
@@ -78,10 +87,18 @@ class ScriptedFoundry:
         simulation = self.simulate(**options)
         for event in events:
             simulation.raise_event(*event)
+        return simulation.run(self.given(request, timeout=timeout, policy=policy))
+
+    @staticmethod
+    def given(
+        request: dict[str, Any] | None = None, *, timeout: int = 600, policy: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the input of a start; a field that is None is left out."""
         wanted = {"user_message": "hello", **(request or {})}
-        return simulation.run(
-            {"request": wanted, "policy": {"agent_id": "asst_1", "timeout_seconds": timeout, **(policy or {})}}
-        )
+        return {
+            "request": {k: v for k, v in wanted.items() if v is not None},
+            "policy": {"agent_id": "asst_1", "timeout_seconds": timeout, **(policy or {})},
+        }
 
     def called(self, name: str) -> list[Any]:
         return [c.payload for c in self.simulation.calls if c.name == name]
@@ -125,14 +142,14 @@ class ScriptedFoundry:
         run = next(r for r in self.runs if r["id"] == payload["run_id"])
         snapshot = self._snapshot(run, seconds, payload["thread_id"])
         if snapshot["state"] == "completed" and not self.overrides.get("get_response"):
-            snapshot["answer"] = {"found": False} if self.list_lags else self._answer(payload)
+            snapshot["answer"] = NO_ANSWER if self.list_lags else self._answer(payload)
         return ok(snapshot)
 
     def get_response(self, payload: Any, seconds: float) -> Any:
         return ok(self._answer(payload))
 
     def _answer(self, payload: Any) -> dict[str, Any]:
-        return {"found": True, "text": f"answer of {payload['run_id']}", "message_id": "msg_a"}
+        return said(f"answer of {payload['run_id']}")
 
     def submit_tool_outputs(self, payload: Any, seconds: float) -> Any:
         self.submitted.append(payload["answer"])
@@ -149,6 +166,10 @@ class ScriptedFoundry:
         if self._cancelled_at is None:
             self._cancelled_at = seconds
         return ok({"run": self._snapshot(run, seconds, payload["thread_id"])})
+
+    def delete_thread(self, payload: Any, seconds: float) -> Any:
+        self.deleted.append(payload["thread_id"])
+        return ok({"deleted": True})
 
     def look_at_instance(self, payload: Any, seconds: float) -> Any:
         return ok({"state": self.instances.get(payload["instance_id"], "unknown")})
@@ -167,4 +188,14 @@ class ScriptedFoundry:
         return {"run_id": run["id"], "thread_id": thread_id, "raw_status": shown["state"], **shown}
 
 
-__all__ = ["DEAD_WORKER", "ActivityCrashError", "ScriptedFoundry", "call", "down", "failure", "ok"]
+__all__ = [
+    "DEAD_WORKER",
+    "NO_ANSWER",
+    "ActivityCrashError",
+    "ScriptedFoundry",
+    "call",
+    "down",
+    "failure",
+    "ok",
+    "said",
+]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -102,16 +102,26 @@ class Simulation:
 
     def run(self, given: Any) -> Ended:
         """Run to the end and say how it ended."""
+        course = self.play(given)
+        while True:
+            try:
+                next(course)
+            except StopIteration as stop:
+                ended: Ended = stop.value
+                return ended
+
+    def play(self, given: Any) -> Generator[datetime, None, Ended]:
+        """Run to the end; yield the moment of whatever happens next, before it does, so that several may take turns."""
         ended = Ended("Running", None, None, 0, 0, 0)
         while True:
             ended.generations += 1
-            again = self._generation(given, ended)
+            again = yield from self._generation(given, ended)
             ended.seconds = self.seconds()
             if again is None:
                 return ended
             given = again[0]
 
-    def _generation(self, given: Any, ended: Ended) -> tuple[Any] | None:
+    def _generation(self, given: Any, ended: Ended) -> Generator[datetime, None, tuple[Any] | None]:
         history: list[dict[str, Any]] = []
         queue: list[tuple[datetime, int, dict[str, Any]]] = []
         open_ids: set[int] = set()
@@ -164,6 +174,7 @@ class Simulation:
             if self.terminated is not None and not (self.termination_lags and queue):
                 ended.status, ended.output = "Terminated", self.terminated
                 return None
+            yield self._next_moment(queue)
             new = self._next(queue, open_ids)
             if not new:
                 ended.status = "Stuck"
@@ -236,6 +247,10 @@ class Simulation:
                 "Details": '{"$type":"System.Exception"}',
             }
         return {"EventType": 5, "TaskScheduledId": index, "Result": json.dumps(result)}
+
+    def _next_moment(self, queue: list[Any]) -> datetime:
+        events = (self.start + timedelta(seconds=at) for at, *_ in self.events)
+        return max(self.now, min((*events, *(moment for moment, *_ in queue)), default=self.now))
 
     def _next(self, queue: list[Any], open_ids: set[int]) -> list[dict[str, Any]]:
         """Advance the clock to what happens next."""

@@ -11,12 +11,14 @@ import pytest
 from orchestrators.steps import TIMERS_PER_GENERATION
 from tests.orchestrator.scripted_foundry import (
     DEAD_WORKER,
+    NO_ANSWER,
     ActivityCrashError,
     ScriptedFoundry,
     call,
     down,
     failure,
     ok,
+    said,
 )
 from tests.orchestrator.simulation import Ended
 from validation.tool_answers import answer_digest
@@ -31,7 +33,7 @@ def most_timers_of_a_generation(ended: Ended) -> int:
 LATER = "2026-11-21T11:00:00Z"
 LEFT = {
     "instance_id": "i1", "operation_id": "op", "policy": {"agent_id": "asst_1", "timeout_seconds": 60},
-    "options": {}, "metadata": {}, "started": "2026-11-21T10:00:00Z", "deadline": LATER, "message": "hi",
+    "options": {}, "metadata": {}, "started": "2026-11-21T10:00:00Z", "deadline": LATER, "message": {"text": "hi"},
 }  # fmt: skip
 
 
@@ -172,10 +174,31 @@ def test_retryable_failures_are_retried_and_the_message_is_made_once() -> None:
 
 
 def test_backoff_grows_to_its_cap_and_retry_after_wins() -> None:
-    foundry = ScriptedFoundry(create_thread=[down()] * 9 + [down(retry_after_seconds=12.2)])
+    lost = failure("connection_failed", retryable=True)
+    foundry = ScriptedFoundry(
+        create_thread=[lost] * 9 + [{**lost, "failure": {**lost["failure"], "retry_after_seconds": 12.2}}]
+    )
     ended = foundry.run(timeout=3600)
     delays = [delay for _, delay in ended.timers[:10]]
-    assert delays == [1.5, 3.5, 6.5, 12.5, 24.5, 48.5, 60.5, 60.5, 60.5, 12.5]
+    assert delays[:9] == [1.5, 3.5, 6.5, 12.5, 24.5, 48.5, 60.5, 60.5, 60.5]
+    assert 12.5 <= delays[9] <= 12.2 + 60.5 + 1
+
+
+def test_what_many_hear_at_once_is_not_obeyed_by_all_at_once() -> None:
+    def delays(instance: str, **more: Any) -> list[float]:
+        foundry = ScriptedFoundry(create_thread=[down(**more)] * 5)
+        return [delay for _, delay in foundry.run(timeout=3600, instance_id=instance).timers[:5]]
+
+    for more, soonest in (({}, [1.5, 3, 6, 12, 24]), ({"retry_after_seconds": 6.0}, [6.5] * 5)):
+        seen = [delays(f"i{n}", **more) for n in range(30)]
+        assert seen == [delays(f"i{n}", **more) for n in range(30)], "no replay may wait otherwise"
+        for n, least in enumerate(soonest):
+            nth = [each[n] for each in seen]
+            assert min(nth) >= least
+            assert len(set(nth)) >= (2 if least < 3 else 3 if least < 6 else 5)
+            assert max(nth) <= least + 61
+    later = [max(delays(f"i{n}", retry_after_seconds=6.0)[k] for n in range(30)) for k in range(5)]
+    assert later == sorted(later), "the part behind the hint grows"
 
 
 def test_final_failures_are_not_retried() -> None:
@@ -189,9 +212,142 @@ def test_what_foundry_has_just_made_may_lag() -> None:
     lost = failure("not_found")
     foundry = ScriptedFoundry(get_run=[lost, lost], get_response=[lost])
     assert foundry.run().status == "Completed"
-    gone = ScriptedFoundry({0: "active"}, get_run=[lost] * 9)
-    assert "not_found" in gone.run().output
-    assert len(gone.called("get_run")) == 3 + 3  # and as often again while it is being stopped
+    named = failure("not_found", gone=True)
+    gone = ScriptedFoundry({0: "active"}, get_run=[named] * 9, cancel_run=[named] * 9)
+    ended = gone.run()
+    assert "not_found" in ended.output
+    assert ended.output.endswith("The run is gone: nothing is left to be stopped")
+    assert [len(gone.called(name)) for name in ("get_run", "cancel_run")] == [3, 3]
+    assert ended.seconds < 30
+
+
+# --- refusals of a request are not the end of a run ---
+
+REFUSALS = [
+    "invalid_request",
+    "unauthorized",
+    "forbidden",
+    "no_token",
+    "not_found",
+    "configuration_error",
+    "foundry_error",
+]
+
+
+@pytest.mark.parametrize("code", [*REFUSALS, "unreadable_refusal", "worker_died", "UnsupportedApiVersionValue"])
+def test_minutes_of_refused_looks_do_not_end_a_run(code: str) -> None:
+    refused = failure(code, retryable=code in {"unreadable_refusal", "worker_died"})
+    foundry = ScriptedFoundry({0: "active", 10: "completed"}, get_run=[refused] * 9)
+    ended = foundry.run(timeout=1200)
+    assert ended.status == "Completed"
+    assert 270 < ended.seconds < 290
+    assert any(s["retrying"] == code for s in ended.custom_statuses)
+    assert not foundry.called("cancel_run")
+    for_good = ScriptedFoundry({0: "active"}, get_run=[refused] * 10)
+    ended = for_good.run(timeout=1200)
+    assert (ended.status, ended.custom_status["error"]["code"]) == ("Failed", code)
+    assert ended.custom_status["run_status"] == "cancelled", "and then the run is stopped"
+
+
+@pytest.mark.parametrize("activity", ["create_thread", "create_message", "create_run", "get_run"])
+def test_a_refusal_for_now_is_waited_for_until_the_deadline(activity: str) -> None:
+    foundry = ScriptedFoundry(**{activity: [failure("refused_for_now", retryable=True)] * 15})
+    assert foundry.run(timeout=3000).status == "Completed"
+    assert len(foundry.messages) == len(foundry.runs) == 1
+    assert [p["repeated"] for p in foundry.called("create_thread")][1:] == [True] * (
+        len(foundry.called("create_thread")) - 1
+    )
+
+
+@pytest.mark.parametrize("code", ["invalid_request", "forbidden", "not_found"])
+@pytest.mark.parametrize("activity", ["create_message", "create_run"])
+def test_a_refusal_is_final_before_there_is_a_run(activity: str, code: str) -> None:
+    foundry = ScriptedFoundry(**{activity: [failure(code)]})
+    ended = foundry.run()
+    assert ended.custom_status["error"]["code"] == code
+    assert ended.seconds < 5
+
+
+@pytest.mark.parametrize("code", ["forbidden", "unauthorized", "not_found", "no_token"])
+def test_the_look_for_a_run_that_may_have_been_created_is_refused_for_a_while(code: str) -> None:
+    """Its creation was asked for, and the answer got lost: from then on a refusal may be one of the look for it."""
+    foundry = ScriptedFoundry()
+
+    def lost(payload: Any, seconds: float) -> Any:
+        foundry.create_run(payload, seconds)
+        return failure("connection_failed", retryable=True)
+
+    foundry.overrides["create_run"] = [lost] + [failure(code)] * 9
+    assert foundry.run(timeout=1200).status == "Completed"
+    assert len(foundry.runs) == 1
+    wrong = ScriptedFoundry(create_run=[failure("connection_failed", retryable=True), failure("invalid_request")])
+    assert "invalid_request" in wrong.run().output
+    assert len(wrong.called("create_run")) == 2
+
+
+@pytest.mark.parametrize("code", ["certificate", "proxy_refused"])
+@pytest.mark.parametrize("activity", ["create_thread", "create_run", "get_run", "submit_tool_outputs"])
+def test_what_no_waiting_mends_is_tried_three_times(activity: str, code: str) -> None:
+    states: dict[float, Any] = {0: asks("c1")} if activity == "submit_tool_outputs" else {0: "active"}
+    foundry = ScriptedFoundry(states, **{activity: [failure(code, retryable=True)] * 3})
+    ended = foundry.run(events=[(8, "tool_outputs_1", outputs("c1"))])
+    assert ended.custom_status["error"]["code"] == code
+    names = [c.name for c in foundry.simulation.calls]
+    before_the_end = names[: names.index("cancel_run")] if "cancel_run" in names else names
+    assert before_the_end.count(activity) == 3
+
+
+@pytest.mark.parametrize(
+    "refusals",
+    [
+        ["forbidden", "not_found"],
+        ["forbidden", "service_unavailable"],
+        ["invalid_request", "unauthorized", "unreadable_refusal"],
+        ["certificate", "connection_failed"],
+    ],
+)
+def test_refusals_in_turn_end_by_the_deadline(refusals: list[str]) -> None:
+    """Each kind begins its own count, so that none of them is ever final."""
+    many = [failure(code, retryable=code == "service_unavailable") for code in refusals] * 200
+    foundry = ScriptedFoundry({0: "active"}, get_run=many, cancel_run=many)
+    ended = foundry.run(timeout=900)
+    assert ended.status == "Failed"
+    assert 900 <= ended.seconds <= 900 + 65
+    assert any(s["retrying"] for s in ended.custom_statuses)
+
+
+@pytest.mark.parametrize(
+    "code", [*REFUSALS, "refused_for_now", "certificate", "activity_failed", "too_many_tool_calls"]
+)
+@pytest.mark.parametrize("activity", ["cancel_run", "get_run"])
+def test_a_cancel_is_repeated_for_all_the_time_that_stopping_has(activity: str, code: str) -> None:
+    foundry = ScriptedFoundry({0: "active"})
+    foundry.overrides[activity] = [] if activity == "get_run" else [failure(code)] * 12
+
+    def refused_from_then_on(payload: Any, seconds: float) -> Any:
+        foundry.overrides["get_run"] = [failure(code)] * 12 if activity == "get_run" else []
+        return foundry.cancel_run(payload, seconds)
+
+    if activity == "get_run":
+        foundry.overrides["cancel_run"] = [refused_from_then_on]
+    ended = foundry.run(timeout=3600, events=[(5, "cancel")])
+    assert ended.output == "cancelled on request; the Foundry run run_1 was cancelled"
+    for_good = ScriptedFoundry({0: "active"}, cancel_run=[failure(code)] * 999)
+    ended = for_good.run(timeout=3600, events=[(5, "cancel")])
+    assert f"may still be active: {code}" in ended.output
+    assert 899 <= ended.seconds - 5 <= 901
+    given_up = ScriptedFoundry({0: "active"}, cancel_run=[failure(code)] * 999)
+    ended = given_up.run(timeout=30)
+    assert "The run could not be stopped" in ended.custom_status["error"]["message"]
+    assert 88 <= ended.seconds <= 92
+
+
+def test_a_cancel_of_a_run_that_is_gone_says_so() -> None:
+    foundry = ScriptedFoundry({0: "active"}, cancel_run=[failure("not_found", gone=True)] * 9)
+    ended = foundry.run(events=[(5, "cancel")])
+    assert ended.output == "cancelled on request; the Foundry run is gone: nothing is left to be stopped"
+    assert len(foundry.called("cancel_run")) == 3
+    assert ended.seconds < 20
 
 
 @pytest.mark.parametrize("code", ["unauthorized", "forbidden", "no_token"])
@@ -200,7 +356,7 @@ def test_the_answer_of_a_completed_run_is_not_lost_to_a_refused_token(code: str)
     assert foundry.run().output["response"] == "answer of run_1"
     for_good = ScriptedFoundry(get_response=[failure(code)] * 99)
     assert for_good.run(timeout=7200).custom_status["error"]["code"] == code
-    assert len(for_good.called("get_response")) == 8
+    assert len(for_good.called("get_response")) == 10
     before = ScriptedFoundry(create_message=[failure(code)])
     assert before.run().status == "Failed"
 
@@ -263,7 +419,7 @@ def test_while_it_ends_a_timer_that_the_deadline_cut_leaves_one_last_try() -> No
 
 
 def test_a_long_outage_renews_the_history_and_goes_on_counting() -> None:
-    foundry = ScriptedFoundry(create_message=[down()] * 50)
+    foundry = ScriptedFoundry(create_message=[failure("connection_failed", retryable=True)] * 50)
     ended = foundry.run(timeout=7200)
     assert ended.status == "Completed"
     assert ended.generations >= 3
@@ -271,7 +427,7 @@ def test_a_long_outage_renews_the_history_and_goes_on_counting() -> None:
 
 
 def test_the_answer_is_asked_for_again_where_the_list_lags() -> None:
-    nothing = ok({"found": False})
+    nothing = ok(NO_ANSWER)
     foundry = ScriptedFoundry(get_response=[nothing, nothing])
     assert foundry.run().output["response"] == "answer of run_1"
     never = ScriptedFoundry(get_response=[nothing] * 9).run()
@@ -383,7 +539,7 @@ def test_a_termination_that_fails_is_tried_again_and_nothing_follows_it() -> Non
 @pytest.mark.parametrize("by_itself", [False, True])
 def test_an_answer_to_another_message_is_no_answer(by_itself: bool) -> None:
     """Two workers looked at a free thread at once: nothing at the service keeps their messages apart."""
-    other = {"found": True, "text": "theirs", "of_another_message": True}
+    other = said("theirs", of_another_message=True)
     foundry = ScriptedFoundry(get_response=[ok(other)] if by_itself else [])
     foundry._answer = lambda payload: other  # type: ignore[method-assign]
     ended = foundry.run({"thread_id": "thread_x"})
@@ -468,6 +624,116 @@ def test_an_event_that_hardly_is_json_is_refused_as_any_other(payload: Any) -> N
     ended = foundry.run(events=[(8, "tool_outputs_1", payload), (16, "tool_outputs_2", outputs("c1"))])
     assert ended.status == "Completed"
     assert foundry.submitted == [outputs("c1")]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_answer_that_foundry_refuses_is_asked_for_again_with_its_words(times: int) -> None:
+    refusal = failure("answer_refused", message="Foundry refused it: string too long, at most 524288")
+    foundry = ScriptedFoundry({0: asks("c1", "c2")}, submit_tool_outputs=[refusal] * times)
+    events = [(8 + 10 * n, f"tool_outputs_{n + 1}", outputs("c1", "c2")) for n in range(times + 1)]
+    ended = foundry.run(events=events)
+    assert ended.status == "Completed"
+    assert foundry.submitted == [outputs("c1", "c2")]
+    shown = [s["required_action"] for s in ended.custom_statuses if s["required_action"]]
+    assert list(dict.fromkeys(a["event"] for a in shown)) == [f"tool_outputs_{n + 1}" for n in range(times + 1)]
+    again = [a for a in shown if a["event"] != "tool_outputs_1"]
+    assert {a["error"] for a in again} == {refusal["failure"]["message"]}
+    assert {len(a["calls"]) for a in again} == {2}
+    assert {s["retrying"] for s in ended.custom_statuses} == {None}
+    assert not foundry.called("cancel_run")
+
+
+def test_very_long_words_of_a_refusal_leave_room_for_the_calls() -> None:
+    refusal = failure("answer_refused", message="字" * 5000)
+    foundry = ScriptedFoundry({0: asks("c1", "c2")}, submit_tool_outputs=[refusal])
+    ended = foundry.run(events=[(8, "tool_outputs_1", outputs("c1", "c2"))], timeout=30)
+    shown = next(s["required_action"] for s in ended.custom_statuses if (s["required_action"] or {}).get("error"))
+    assert [c["id"] for c in shown["calls"]] == ["c1", "c2"]
+
+
+@pytest.mark.parametrize("code", ["forbidden", "invalid_request", "unreadable_refusal", "not_found", "worker_died"])
+def test_an_answer_that_cannot_be_passed_on_for_minutes_is_asked_for_again(code: str) -> None:
+    refused = failure(code, message="not now", retryable=code in {"unreadable_refusal", "worker_died"})
+    foundry = ScriptedFoundry({0: asks("c1")}, submit_tool_outputs=[refused] * 10)
+    ended = foundry.run(
+        events=[(8, "tool_outputs_1", outputs("c1")), (500, "tool_outputs_2", outputs("c1"))], timeout=1200
+    )
+    assert ended.status == "Completed"
+    assert ended.generations > 1, "a new generation goes on counting, although it looks at the run first"
+    assert len(foundry.called("submit_tool_outputs")) == 11
+    assert [c.at for c in foundry.simulation.calls if c.name == "submit_tool_outputs"][9] < 300
+    assert any((s["required_action"] or {}).get("error") == "not now" for s in ended.custom_statuses)
+    assert ended.custom_status["answered"] == 2
+
+
+def test_an_answer_to_a_run_that_is_gone_ends_it() -> None:
+    gone = failure("not_found", message="No run found with id 'run_1'.", gone=True)
+    foundry = ScriptedFoundry({0: asks("c1")}, submit_tool_outputs=[gone] * 9, get_run=[], cancel_run=[gone] * 9)
+    ended = foundry.run(events=[(4, "tool_outputs_1", outputs("c1"))])
+    assert ended.status == "Failed"
+    assert "not_found: No run found" in ended.output
+    assert ended.seconds < 40
+
+
+# --- what nobody here can answer ---
+
+
+def asks_for(*types: str) -> dict[str, Any]:
+    return {
+        "state": "requires_action",
+        "pending_calls": [call(f"id_{n}", name=name, kind="unsupported") for n, name in enumerate(types)],
+    }
+
+
+@both_backends
+@pytest.mark.parametrize("since", [0, 2, 700])
+def test_an_action_that_the_app_does_not_know_is_shown_and_ends_soon(exact: bool, since: int) -> None:
+    foundry = ScriptedFoundry({0: "active", since: asks_for("computer_use_preview", "submit_consent")})
+    ended = foundry.run(timeout=3600, exact_timers=exact)
+    assert (ended.status, ended.custom_status["error"]["code"]) == ("Failed", "unsupported_action")
+    said = ended.custom_status["error"]["message"]
+    assert "'computer_use_preview', 'submit_consent'" in said
+    assert "Answer them where the agent is used otherwise, update this app" in said
+    assert "timeout_seconds" not in said
+    shown = next(s["required_action"] for s in ended.custom_statuses if s["required_action"])
+    assert [(c["kind"], c["name"]) for c in shown["calls"]] == [
+        ("unsupported", "computer_use_preview"), ("unsupported", "submit_consent"),
+    ]  # fmt: skip
+    assert foundry.called("cancel_run")
+    assert ended.custom_status["run_status"] == "cancelled"
+    seen = next(c.at for c in foundry.simulation.calls if c.name in {"create_run", "get_run"} and c.at >= since)
+    cancelled = next(c.at for c in foundry.simulation.calls if c.name == "cancel_run")
+    assert 20 <= cancelled - seen <= 23
+
+
+def test_an_action_that_goes_away_by_itself_is_no_failure() -> None:
+    for then in ("active", {"state": "requires_action", "pending_calls": []}):
+        foundry = ScriptedFoundry({0: asks_for("null"), 15: then, 60: asks("c1")})
+        ended = foundry.run(events=[(70, "tool_outputs_2", outputs("c1"))])
+        assert ended.status == "Completed"
+        assert foundry.submitted == [outputs("c1")]
+    again = ScriptedFoundry({0: asks_for("a"), 15: "active", 18: asks_for("a"), 36: "completed"})
+    assert again.run().status == "Completed", "each is waited for by itself"
+    another = ScriptedFoundry({0: asks_for("a"), 15: asks_for("a", "b"), 33: "completed"})
+    assert another.run().status == "Completed"
+
+
+def test_no_event_answers_calls_among_which_is_one_that_the_app_does_not_know() -> None:
+    mixed = {"state": "requires_action", "pending_calls": [call("c1"), call("x1", kind="unsupported")]}
+    foundry = ScriptedFoundry({0: mixed})
+    events = [(5, "tool_outputs_1", outputs("c1")), (6, "tool_outputs_1", outputs("c1", "x1"))]
+    ended = foundry.run(events=events)
+    assert ended.custom_status["error"]["code"] == "unsupported_action"
+    assert not foundry.submitted
+
+
+def test_a_question_of_the_usual_kind_that_comes_back_after_one_that_is_not() -> None:
+    """What was answered before may be shown once more, and is then no question."""
+    mixed = {"state": "requires_action", "pending_calls": [call("c1"), call("x1", kind="unsupported")]}
+    foundry = ScriptedFoundry({0: asks("c1")})
+    foundry.after_answer = {0: mixed, 10: asks("c1"), 60: "completed"}
+    ended = foundry.run(events=[(4, "tool_outputs_1", outputs("c1"))])
+    assert ended.status == "Completed"
 
 
 def test_the_same_answer_twice_never_answers_the_next_question() -> None:
@@ -601,7 +867,7 @@ def test_what_foundry_quotes_is_told_to_callers_and_kept_out_of_what_the_host_lo
 
 def test_a_cancel_that_foundry_refuses_is_not_quoted_in_the_reason() -> None:
     refusal = failure("invalid_request", message=QUOTED, summary="POST answered 400")
-    ended = ScriptedFoundry({0: "active"}, cancel_run=[refusal]).run(events=[(5, "cancel")])
+    ended = ScriptedFoundry({0: "active"}, cancel_run=[refusal] * 99).run(events=[(5, "cancel")])
     assert ended.status == "Terminated"
     assert ended.output.endswith("may still be active: invalid_request: POST answered 400")
 

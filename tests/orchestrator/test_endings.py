@@ -12,12 +12,12 @@ import pytest
 
 from tests.contract.project import deployed_modules
 from tests.orchestrator.record_histories import SCENARIOS
-from tests.orchestrator.scripted_foundry import ScriptedFoundry, down, failure
+from tests.orchestrator.scripted_foundry import ScriptedFoundry, down, failure, ok, said
 from tests.orchestrator.simulation import Ended
 
 MORE: dict[str, Callable[[], tuple[ScriptedFoundry, Ended]]] = {
     "invalid": lambda: _run(ScriptedFoundry(), {"thread_id": "no id"}),
-    "mismatch": lambda: _run(ScriptedFoundry(get_response=[{"value": {"found": True, "of_another_message": True}}])),
+    "mismatch": lambda: _run(ScriptedFoundry(get_response=[ok(said("theirs", of_another_message=True))])),
     "not terminated": lambda: _run(
         ScriptedFoundry({0: "active"}, terminate_instance=[failure("not_terminated")]), events=[(5, "cancel")]
     ),

@@ -41,7 +41,7 @@ class SunWait(msgspec.Struct, kw_only=True):
         self.told.append(payload)
         self.awaited_event = None
 
-    def delay_after(self, _activity: str, failure: Failure | None) -> float | None:
+    def delay_after(self, _activity: str, failure: Failure | None, _now: datetime) -> float | None:
         self.failed = 0 if failure is None else self.failed + 1
         return 1.5 if failure is None or failure.retryable else None
 
