@@ -57,9 +57,12 @@ async def deliver(
     instance_id: str,
     event: str,
     data: Any,
+    *,
     acknowledged: Callable[[StatusDocument], bool],
+    settled: Callable[[StatusDocument], bool] | None = None,
 ) -> StatusDocument:
-    """Raise the event until the orchestrator acknowledges it, the instance ends, or ten seconds have passed.
+    """Raise the event until the orchestrator acknowledges it, the instance ends, or ten seconds have passed. With
+    `settled` what is acknowledged is looked at further, within the same time, until it is settled too.
 
     The platform answers 202 to an event for a Pending instance and may lose it, and drops one that comes just before
     the end (durable-protocol.md, rule 3): so it is raised at a Running instance only, or at one that was rewound, and
@@ -77,9 +80,12 @@ async def deliver(
             _log.warning("instance %s could not be looked at: %s", instance_id, type(error).__name__)
             await asyncio.sleep(LOOK_SECONDS)
             continue
-        if document.is_ended or acknowledged(document) or document.is_recovering or now > give_up_at:
+        if document.is_ended or document.is_recovering or now > give_up_at:
             return document
-        if document.takes_events and now >= raise_at:
+        if acknowledged(document):
+            if settled is None or settled(document):
+                return document
+        elif document.takes_events and now >= raise_at:
             try:
                 await client.raise_event(instance_id, event, data)
             except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions; the next look tells what is true

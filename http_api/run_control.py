@@ -10,11 +10,12 @@ import azure.functions as func
 from contracts.codes import ErrorCode
 from contracts.durable import CANCEL_EVENT
 from contracts.runs import PendingCall, RunState
-from contracts.status import StatusDocument
+from contracts.status import RequiredAction, StatusDocument, TakenAnswer
 from contracts.wire import to_wire
 from http_api.answers import ApiError, answering, document_answer, invalid_request
 from http_api.instances import deliver, read_document
 from http_api.request_body import body_of
+from http_api.whole_question import with_whole_question
 from validation.cancel_request import cancel_errors
 from validation.tool_answers import answer_digest, read_tool_answer
 
@@ -41,13 +42,13 @@ async def cancel_agent_run(req: func.HttpRequest, client: df.DurableOrchestratio
     _refuse_ended(document)
     _refuse_ending(document)
     reason = {"reason": body["reason"]} if body.get("reason") else None
-    document = await deliver(client, instance_id, CANCEL_EVENT, reason, lambda d: d.is_cancelling)
+    document = await deliver(client, instance_id, CANCEL_EVENT, reason, acknowledged=lambda d: d.is_cancelling)
     if document.status != "Cancelled":
         _refuse_ended(document)
     _refuse_ending(document)
     if not (document.is_ended or document.is_cancelling or document.runtime_status == "Suspended"):
         raise _not_acknowledged("cancel", document)
-    return document_answer(req, document, 202, client=client)
+    return document_answer(req, await with_whole_question(document), 202, client=client)
 
 
 @blueprint.route(route="runs/{instance_id}/tool_outputs", methods=["POST"])
@@ -56,46 +57,114 @@ async def cancel_agent_run(req: func.HttpRequest, client: df.DurableOrchestratio
 async def submit_agent_run_tool_outputs(
     req: func.HttpRequest, client: df.DurableOrchestrationClient
 ) -> func.HttpResponse:
-    """Answer the tool calls that the run waits for: 202 once the orchestrator has taken the answer."""
+    """Answer the tool calls that the run waits for: 202 once Foundry has taken the answer, or the orchestrator where
+    Foundry takes longer; 400 where it does not fit, or Foundry refuses it.
+    """
     instance_id = req.route_params["instance_id"]
     body = body_of(req).json_object()
     document = await read_document(client, instance_id)
-    if _was_taken(document, body):
-        return document_answer(req, document, 202, client=client)
-    _refuse_ended(document)
+    event = _event_that_it_answered(document, body)
+    if event is None:
+        _refuse_ended(document)
+        action, given = await _fitting(document, body)
+        event, is_checked = action.event, not action.more
+    else:  # whoever sends it again is told the same
+        given, is_checked = _in_one_form(body), True
+    digest = answer_digest(given)
+    document = await deliver(
+        client,
+        instance_id,
+        event,
+        given,
+        acknowledged=lambda d: _event_of(d) != event,
+        settled=lambda d: _is_settled(d, event, digest),
+    )
+    _refuse_what_was_not_taken(document, event, digest, is_checked=is_checked)
+    return document_answer(req, await with_whole_question(document), 202, client=client)
+
+
+async def _fitting(document: StatusDocument, body: dict[str, Any]) -> tuple[RequiredAction, dict[str, Any]]:
+    """Return the question and the answer to it, as the event brings it; raise the 409 or 400 that says why not."""
     action = document.required_action
     if action is None:
-        raise ApiError(409, ErrorCode.NOTHING_PENDING, "the run does not wait for tool outputs or approvals now")
+        raise _nothing_pending()
+    if action.more:
+        action = (await with_whole_question(document)).required_action or action
+    if odd := [call.name or call.id for call in action.calls if call.kind == "unsupported"]:
+        message = (
+            f"the run asks for {', '.join(odd[:5])}, which this app does not know and cannot answer: unless Foundry "
+            "goes on by itself, the run ends soon, with this code"
+        )
+        raise ApiError(409, ErrorCode.UNSUPPORTED_ACTION, message, target="instance_id")
     pending = [PendingCall(id=call.id, kind=call.kind, name=call.name) for call in action.calls]
     answer, problems = read_tool_answer(body, pending)
-    if action.more:  # not all calls fit into the custom status: the orchestrator itself checks the others
+    if action.more:  # Foundry does not tell the other calls now: the orchestrator checks them
         problems = [p for p in problems if p.code != ErrorCode.UNKNOWN]
     if problems:
         raise invalid_request(problems)
-
-    event, given = action.event, to_wire(answer)
-    document = await deliver(client, instance_id, event, given, lambda d: _event_of(d) != event)
-    shown = document.custom_status
-    taken = shown.answer_taken if shown else None
-    if taken and taken.event == event and taken.digest != answer_digest(given):
-        raise ApiError(409, ErrorCode.ANSWERED_OTHERWISE, "another answer to this question came first", target="body")
-    asked_again = document.required_action
-    if asked_again and asked_again.error and asked_again.event != event:
-        raise ApiError(400, ErrorCode.INVALID_REQUEST, asked_again.error, target="body")
-    if not (shown and shown.answered >= _number(event)):
-        _refuse_ended(document)
-    if _event_of(document) == event and document.runtime_status != "Suspended":
-        raise _not_acknowledged("answer", document)
-    return document_answer(req, document, 202, client=client)
+    return action, to_wire(answer)
 
 
-def _was_taken(document: StatusDocument, body: dict[str, Any]) -> bool:
-    """Say whether just this answer is the last one that was accepted: whoever sends it again is told the same."""
-    taken = document.custom_status.answer_taken if document.custom_status else None
+def _event_that_it_answered(document: StatusDocument, body: dict[str, Any]) -> str | None:
+    """Return the question to which just this answer is the last one that was accepted, if it is."""
+    taken = _taken(document)
     if taken is None or document.required_action is not None:
-        return False
-    answer, _ = read_tool_answer(body, [])
-    return taken.digest == answer_digest(to_wire(answer))
+        return None
+    _, problems = read_tool_answer(body, [])
+    fits = all(p.code == ErrorCode.UNKNOWN for p in problems)  # nothing is pending now
+    return taken.event if fits and taken.digest == answer_digest(body) else None
+
+
+def _in_one_form(body: dict[str, Any]) -> dict[str, Any]:
+    return to_wire(read_tool_answer(body, [])[0])
+
+
+def _is_settled(document: StatusDocument, event: str, digest: str) -> bool:
+    """Say whether it is known what becomes of the answer: Foundry has it, or the run asks again, or another one came
+    first.
+    """
+    return (
+        _is_answered(document, event)
+        or document.required_action is not None
+        or _has_another_answer(document, event, digest)
+    )
+
+
+def _refuse_what_was_not_taken(document: StatusDocument, event: str, digest: str, *, is_checked: bool) -> None:
+    """Raise an error where the answer to this question counts for nothing; `is_checked`: it was known to fit, so that
+    only Foundry can have refused it.
+    """
+    if _has_another_answer(document, event, digest):
+        raise ApiError(409, ErrorCode.ANSWERED_OTHERWISE, "another answer to this question came first", target="body")
+    if _is_answered(document, event):
+        return
+    _refuse_ended(document)
+    asked = document.required_action
+    if asked and asked.event == event:
+        if document.runtime_status != "Suspended":
+            raise _not_acknowledged("answer", document)
+    elif asked and asked.error:
+        code = ErrorCode.ANSWER_REFUSED if is_checked else ErrorCode.INVALID_REQUEST
+        raise ApiError(400, code, asked.error, target="body")
+    elif not (taken := _taken(document)) or taken.event != event:
+        raise _nothing_pending()
+
+
+def _nothing_pending() -> ApiError:
+    return ApiError(409, ErrorCode.NOTHING_PENDING, "the run does not wait for these tool outputs or approvals now")
+
+
+def _taken(document: StatusDocument) -> TakenAnswer | None:
+    return document.custom_status.answer_taken if document.custom_status else None
+
+
+def _is_answered(document: StatusDocument, event: str) -> bool:
+    return document.custom_status is not None and document.custom_status.answered >= _number(event)
+
+
+def _has_another_answer(document: StatusDocument, event: str, digest: str) -> bool:
+    taken = _taken(document)
+    return taken is not None and taken.event == event and taken.digest != digest
 
 
 def _event_of(document: StatusDocument) -> str | None:

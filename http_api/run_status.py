@@ -12,6 +12,7 @@ from http_api.partial_answer import with_partial_answer
 from http_api.preferences import wait_seconds
 from http_api.query_parameters import failure_is_500, refuse_others
 from http_api.waiting import has_news, wait_for_news
+from http_api.whole_question import with_whole_question
 
 blueprint = df.Blueprint()
 
@@ -31,5 +32,5 @@ async def agent_run_status(req: func.HttpRequest, client: df.DurableOrchestratio
     if wait and not has_news(document):
         document = await wait_for_news(client, instance_id, wait) or document
     applied = {"Preference-Applied": f"wait={wait}"} if wait else {}
-    shown = await with_partial_answer(document)
+    shown = await with_whole_question(await with_partial_answer(document))
     return document_answer(req, shown, headers=applied, client=client, failure_is_500=failed_as_500)

@@ -177,7 +177,7 @@ def test_whatever_is_asked_fits_and_nothing_of_a_call_is_cut(status, calls, erro
     if not calls:
         return
     action, asked = custom.required_action, {(c.id, c.kind, c.name, c.arguments, c.server_label) for c in calls}
-    left_out = action.more if action.more else 0
+    left_out = action.more or 0
     assert len(action.calls) + left_out == len(calls)
     for c in action.calls:
         assert any(

@@ -1,0 +1,36 @@
+"""What Foundry tells beside the status document: the run is shown all the same where it does not tell in time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Future
+from typing import TypeVar
+
+from foundry.connection import agent_service
+from foundry.errors import FoundryError
+from foundry.service import AgentService
+from settings import SettingsError, load_settings
+
+_log = logging.getLogger("agent_run.http")
+
+READING_SECONDS = 10.0
+
+T = TypeVar("T")
+
+
+def service() -> AgentService:
+    """Return the agent service for one reading."""
+    return agent_service(load_settings()).within(READING_SECONDS)
+
+
+async def told(reading: Future[T], what: str) -> T | None:
+    """Return what a thread reads from Foundry; None, and a line in the log, where that fails or takes too long.
+
+    The reading itself goes on, since others may wait for it too.
+    """
+    try:
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(reading)), READING_SECONDS)
+    except (FoundryError, SettingsError, TimeoutError) as error:
+        _log.warning("%s could not be read from Foundry: %s", what, type(error).__name__)
+        return None
