@@ -3,15 +3,18 @@
 import argparse
 import json
 import os
+import re
 import shlex
 import signal
 import sys
 import threading
 from pathlib import Path
 
+import msgspec
+
 from local.foundry_emulator.emulator import FoundryEmulator
 from local.foundry_emulator.journal import JournalError
-from local.foundry_emulator.scripts import AgentsFileError
+from local.foundry_emulator.scripts import AgentsFileError, Quota
 
 ANY_TOKEN = "any-token-for-the-emulator"  # noqa: S105 - what to send where every token is right
 SHORTEST_TOKEN = 20  # clients take nothing shorter for a token
@@ -28,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
             token=options.token,
             latency=options.latency,
             filler_agents=options.filler_agents,
+            project=options.project,
+            quota=options.quota,
             db=options.db,
         )
     except (AgentsFileError, JournalError) as error:
@@ -86,7 +91,25 @@ def parser() -> argparse.ArgumentParser:
         help=f"the only bearer token that is accepted, of {SHORTEST_TOKEN} characters or more; default: any",
     )
     p.add_argument("--filler-agents", type=_count, default=0, metavar="N", help="so many more agents")
+    p.add_argument("--project", type=_project, default="demo", metavar="NAME", help="the project's name; default: demo")
+    p.add_argument(
+        "--quota", type=_quota, metavar="RUNS/SECONDS", help="the project takes so many runs in so many seconds"
+    )
     return p
+
+
+def _project(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._~-]*", text):
+        raise ValueError
+    return text
+
+
+def _quota(text: str) -> Quota:
+    runs, _, seconds = text.partition("/")
+    try:
+        return msgspec.convert({"runs": int(runs), "seconds": float(seconds)}, Quota)
+    except msgspec.ValidationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _port(text: str) -> int:

@@ -11,7 +11,7 @@ from local.foundry_emulator.faults import Faults
 from local.foundry_emulator.journal import Journal, JournalError
 from local.foundry_emulator.ledger import Ledger, Recorder
 from local.foundry_emulator.objects import Run
-from local.foundry_emulator.scripts import Agent, End, File, load_agents
+from local.foundry_emulator.scripts import Agent, End, File, Quota, load_agents
 from local.foundry_emulator.service import Service, summary
 from local.foundry_emulator.state import State
 
@@ -30,6 +30,7 @@ class Emulation:
         latency: float = 0.0,
         filler_agents: int = 0,
         message_limit: int = 100_000,
+        quota: Quota | None = None,
         db: str | Path | None = None,
     ) -> None:
         known = _all_agents(agents, filler_agents)
@@ -42,6 +43,7 @@ class Emulation:
                 project=project,
                 token=token,
                 message_limit=message_limit,
+                quota=quota,
                 journal=self._journal,
             )
         except JournalError as error:

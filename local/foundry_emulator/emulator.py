@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from local.foundry_emulator.clock import Clock
 from local.foundry_emulator.emulation import Emulation
-from local.foundry_emulator.scripts import Agent
+from local.foundry_emulator.scripts import Agent, Quota
 from local.foundry_emulator.server import Server
 
 _PATIENCE_SECONDS = 10.0
@@ -25,8 +25,8 @@ class FoundryEmulator(Emulation):
 
     `agents` is a file, or agents that are added to the built-in ones (the same id replaces); `clock_speed`
     makes the service's time run faster; `latency` is added to each answer (real seconds); `token` is the only
-    bearer token that is accepted (default: any); `filler_agents` adds so many agents, for paging; `db` is a file in
-    which threads and runs outlive the process (default: none).
+    bearer token that is accepted (default: any); `filler_agents` adds so many agents, for paging; `quota` is what all
+    agents share; `db` is a file in which threads and runs outlive the process (default: none).
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class FoundryEmulator(Emulation):
         latency: float = 0.0,
         filler_agents: int = 0,
         message_limit: int = 100_000,
+        quota: Quota | None = None,
         db: str | Path | None = None,
     ) -> None:
         super().__init__(
@@ -52,6 +53,7 @@ class FoundryEmulator(Emulation):
             latency=latency,
             filler_agents=filler_agents,
             message_limit=message_limit,
+            quota=quota,
             db=db,
         )
         self._wanted_port = port

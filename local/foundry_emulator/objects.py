@@ -59,6 +59,7 @@ class Run:
     submissions: list[Submission] = field(default_factory=list)
     cancel_at: float | None = None
     forced: tuple[float, End] | None = None
+    over_quota: bool = False
     refused: list[int] = field(default_factory=list)  # the round of each refused answer
 
     def happened(self) -> Happened:

@@ -13,7 +13,9 @@ Times are seconds. An agent with the id of a built-in one replaces it; without `
 
 import base64
 import binascii
+import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -201,6 +203,25 @@ class FirstRuns(_Data, frozen=True, kw_only=True):
     end: End
 
 
+class Quota(_Data, frozen=True, kw_only=True):
+    """Within any `seconds`, `runs` are taken; others fail, and say when there is room again.
+
+    They say the whole `seconds` with `says_window`, as the service does.
+    """
+
+    runs: Annotated[int, msgspec.Meta(ge=1)]
+    seconds: Annotated[float, msgspec.Meta(gt=0)]
+    says_window: bool = False
+
+    def wait(self, taken: Iterable[float], now: float) -> int:
+        """Return in how many seconds a run is taken, of which so many were taken at these times; 0: now."""
+        within = sorted(at for at in taken if at > now - self.seconds)
+        if len(within) < self.runs:
+            return 0
+        left = self.seconds if self.says_window else within[-self.runs] + self.seconds - now
+        return max(1, math.ceil(round(left, 3)))
+
+
 class Script(_Data, frozen=True, kw_only=True):
     """Everything an agent does with a run. `files` are there as soon as the run is."""
 
@@ -211,6 +232,7 @@ class Script(_Data, frozen=True, kw_only=True):
     on_cancel: OnCancel = OnCancel()
     expires_after_seconds: Annotated[float, msgspec.Meta(gt=0)] = EXPIRY_SECONDS
     first_runs: FirstRuns | None = None
+    quota: Quota | None = None
     files: tuple[File, ...] = ()
 
     def for_run(self, earlier_runs: int) -> "Script":
@@ -218,6 +240,12 @@ class Script(_Data, frozen=True, kw_only=True):
         if self.first_runs is None or earlier_runs >= self.first_runs.count:
             return self
         return msgspec.structs.replace(self, phases=self.first_runs.phases, end=self.first_runs.end)
+
+    def over_quota(self, seconds: int) -> "Script":
+        """Return the script of a run for which there is no room before so many seconds."""
+        words = f"Rate limit is exceeded. Try again in {seconds} seconds."
+        end = End(status="failed", code="rate_limit_exceeded", message=words)
+        return msgspec.structs.replace(self, phases=(Phase(status="queued", seconds=0.5),), end=end, files=())
 
 
 class Agent(_Data, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from local.foundry_emulator.ids import new_file_id, new_id
 from local.foundry_emulator.journal import Journal
 from local.foundry_emulator.objects import Assistant, Message, Run, Thread, user_texts
 from local.foundry_emulator.runs import Lived, Submission
-from local.foundry_emulator.scripts import Agent, File, Script
+from local.foundry_emulator.scripts import Agent, File, Quota, Script
 from local.foundry_emulator.state import State
 from local.foundry_emulator.uploads import parse_form
 
@@ -140,12 +140,14 @@ class Service:
         project: str = "demo",
         token: str | None = None,
         message_limit: int = 100_000,
+        quota: Quota | None = None,
         journal: Journal | None = None,
     ) -> None:
         self.state = State(agents, clock, journal)
         self.prefix = f"/api/projects/{project}"
         self._token = token
         self._message_limit = message_limit
+        self._quota = quota
 
     def handle(self, request: Request) -> Reply:
         """Answer one request. Never raises for what a client sent."""
@@ -360,16 +362,20 @@ class Service:
         run_id = new_id("run")
         for message in added:
             self._add_message(thread, message, run_id)
-        earlier = sum(run.assistant_id == assistant.id for run in thread.runs)
+        script = assistant.script.for_run(sum(run.assistant_id == assistant.id for run in thread.runs))
+        wait = self._wait(assistant)
+        if wait:
+            script = script.over_quota(wait)
         run = Run(
             run_id,
             thread.id,
             assistant.id,
             created_at=self.state.clock.now(),
-            script=assistant.script.for_run(earlier),
+            script=script,
             options=body,
             user_messages=user_texts(thread),
             metadata=body.get("metadata", {}),
+            over_quota=wait > 0,
         )
         thread.runs.append(run)
         thread.unsettled.append(run)
@@ -378,6 +384,18 @@ class Service:
         for file in run.script.files:
             self.state.add_file(file)
         return self._run_reply(run)
+
+    def _wait(self, assistant: Assistant) -> int:
+        """Return in how many seconds there is room for a run of this agent; 0: now."""
+        now = self.state.clock.now()
+        taken = [run for run in self.state.runs.values() if not run.over_quota]
+        waits = [0]
+        if self._quota is not None:
+            waits.append(self._quota.wait((run.created_at for run in taken), now))
+        if assistant.script.quota is not None:
+            own = (run.created_at for run in taken if run.assistant_id == assistant.id)
+            waits.append(assistant.script.quota.wait(own, now))
+        return max(waits)
 
     def _run_reply(self, run: Run) -> Reply:
         return Reply(200, wire.show_run(self.state, run), thread_id=run.thread_id, run_id=run.id)

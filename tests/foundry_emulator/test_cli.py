@@ -78,6 +78,20 @@ def test_ready_file_list_of_agents_and_a_clean_end(tmp_path, number):
         assert f"export FOUNDRY_ACCESS_TOKEN={TOKEN}\n" in out
 
 
+def test_a_project_of_any_name_with_a_quota(tmp_path):
+    with running(tmp_path, "--project", "_project", "--quota", "1/60") as (_, ready):
+        assert ready["endpoint"] == f"{ready['url']}/api/projects/_project"
+        headers = {"Authorization": "Bearer t"}
+        url = f"{ready['endpoint']}/threads/runs?api-version=v1"
+        runs = [requests.post(url, json={"assistant_id": Agents.SLOW}, headers=headers, timeout=5).json() for _ in "ab"]
+        assert [run["status"] for run in runs] == ["queued", "queued"]
+        while (ledger := requests.get(f"{ready['url']}/_emulator/ledger", timeout=5).json())["threads"]:
+            states = {run["id"]: run["status"] for one in ledger["threads"].values() for run in one["runs"]}
+            if states[runs[1]["id"]] == "failed":
+                break
+        assert states[runs[0]["id"]] != "failed"
+
+
 def test_what_it_prints_for_export_is_all_that_a_client_needs(tmp_path):
     with running(tmp_path) as (process, _):
         process.send_signal(signal.SIGINT)
@@ -158,6 +172,11 @@ def test_a_ready_file_that_cannot_be_written(tmp_path):
         ["--token", "too-short"],
         ["--latency", "-1"],
         ["--filler-agents", "-1"],
+        ["--project", "a/b"],
+        ["--project", ""],
+        ["--quota", "3"],
+        ["--quota", "0/6"],
+        ["--quota", "3/nan"],
     ],
 )
 def test_bad_options_are_refused(arguments):
