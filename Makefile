@@ -17,7 +17,7 @@ INFRA_READY := $(VENV)-infra/.ready
 # Microsoft's runtime wants 3.13 or later, whatever PYTHON is.
 WORKER_PYTHON ?= $(shell $(BIN)/python tests/worker/interpreters.py --at-least 3.13)
 
-.PHONY: help install demo start test test-lowest worker lint format conformance soak load chaos bench bench-quick bench-readme infra-check clean
+.PHONY: help install demo start test test-lowest azurite worker lint format conformance soak load chaos bench bench-quick bench-readme infra-check clean
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
@@ -39,11 +39,18 @@ demo: $(READY) ## run an agent durably on this machine, kill the host under it, 
 start: $(READY) ## host and emulator until Ctrl-C: make start PORT=7072 DB=other.db ARGS=--help
 	@$(BIN)/python -m local.start $(if $(PORT),--port $(PORT)) $(if $(DB),--db "$(DB)") $(ARGS)
 
-test: $(BENCH_READY) $(INFRA_READY) ## all tests
+test: $(BENCH_READY) $(INFRA_READY) $(if $(shell command -v npm),.azurite/.ready) ## all tests
 	@$(BIN)/python -m pytest -n 4 --dist worksteal
 	@$(INFRA)/python -m pytest tests/infra --confcutdir=tests/infra -n 4 --dist worksteal
 	@if [ -n "$(WORKER_PYTHON)" ]; then $(MAKE) worker WORKER_PYTHON="$(WORKER_PYTHON)"; \
 	else echo "SKIPPED: tests/worker holds the app to Microsoft's runtime, which needs a Python 3.13 or 3.14; none was found"; fi
+
+azurite: .azurite/.ready ## install Azurite, which holds tests/store to Azure's storage (needs npm)
+
+.azurite/.ready:
+	@echo "Installing Azurite for tests/store (some seconds the first time) ..."
+	@npm install --silent --no-audit --no-fund --prefix .azurite azurite@3
+	@touch $@
 
 worker: $(READY) .venv-worker/.ready ## hold app and local host to Microsoft's own worker runtime (needs a Python 3.13 or later)
 	@$(WORKER)/python -m pytest tests/worker -n 2 --dist worksteal
@@ -114,4 +121,4 @@ format: $(READY) ## rewrite the sources in the project's format
 	@$(BIN)/python -m ruff format .
 
 clean: ## remove the environments, caches and local state
-	rm -rf $(VENV) .venv .venv-* .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv .venv-* .azurite .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

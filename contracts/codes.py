@@ -38,7 +38,7 @@ class ErrorCode(enum.StrEnum):
     CONFLICT = "conflict"
     """The field is given twice, with different values."""
     NOT_ALLOWED = "not_allowed"
-    """The settings do not allow this agent."""
+    """The settings do not allow this agent; or headers, which are secrets, stand in an approval."""
     MISSING = "missing"
     """Pending tool calls that the answer does not answer."""
     UNKNOWN = "unknown"
@@ -85,6 +85,8 @@ class ErrorCode(enum.StrEnum):
     """The platform does not take a termination."""
     INSTANCE_NOT_SEEN = "instance_not_seen"
     """The platform does not say how another instance is."""
+    STORE_UNAVAILABLE = "store_unavailable"
+    """The storage that holds who owns a conversation does not answer."""
     CONFIGURATION_ERROR = "configuration_error"
     """A setting is missing or malformed."""
 

@@ -13,7 +13,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYED_PACKAGES = (
-    "activities", "contracts", "foundry", "http_api", "maintenance", "orchestrators", "validation",
+    "activities", "contracts", "foundry", "http_api", "maintenance", "orchestrators", "ownership", "store",
+    "validation",
 )  # fmt: skip
 
 

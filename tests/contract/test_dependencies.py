@@ -15,7 +15,7 @@ from tests.contract.project import (
 )
 
 MODULES = sorted(deployed_modules())
-SHARED = {"settings", "policy", "app_log", "version", "recovery", "task_hub"}
+SHARED = {"settings", "policy", "app_log", "version", "recovery", "task_hub", "timed_http"}
 OURS = {*DEPLOYED_PACKAGES, *SHARED, "function_app"}
 
 MAY_IMPORT = {
@@ -23,12 +23,17 @@ MAY_IMPORT = {
     "function_app": {"activities", "http_api", "maintenance", "orchestrators", "settings"},  # the level of the app
     "activities": {"contracts", "validation", "settings", "policy", "app_log", "foundry", "recovery"},
     "http_api": {"contracts", "validation", "settings", "policy", "app_log", "version", "recovery", "task_hub"},
-    "http_api.partial_answer": {"contracts", "settings", "foundry"},
+    "http_api.beside_document": {"contracts", "settings", "foundry"},
+    "http_api.foundry_reads": {"contracts", "settings", "foundry"},
+    "http_api.run_files": {"contracts", "foundry"},
     "http_api.agents": {"contracts", "validation", "settings", "policy", "app_log", "foundry"},
     "maintenance": {"contracts", "settings", "app_log", "foundry", "recovery", "task_hub"},
     "orchestrators": {"contracts", "validation", "app_log"},
-    "foundry": {"contracts"},
+    "ownership": {"contracts", "app_log", "store"},
+    "store": {"contracts", "timed_http"},
+    "foundry": {"contracts", "timed_http"},
     "foundry.connection": {"contracts", "settings"},
+    "timed_http": set(),
     "contracts": set(),
     "validation": {"contracts"},
     "version": set(),

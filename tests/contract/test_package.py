@@ -202,6 +202,7 @@ def test_the_app_requires_just_what_it_imports():
         "azure-functions",
         "azure-functions-durable",
         "azure-identity",
+        "azure-storage-blob",
         "msgspec",
         "requests",
         "urllib3",

@@ -1,0 +1,64 @@
+"""The line of instances at a conversation. Whoever stands in front owns it. Pure.
+
+An instance takes its place when it first asks, and keeps it until it leaves, or has ended and comes to the front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an instance stands: at position 0 it owns the conversation, which else `owner` does."""
+
+    position: int
+    owner: str
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether it owns the conversation."""
+        return self.position == 0
+
+
+def joined(line: Iterable[str], instance: str, *, ended: Collection[str], next_in_turn: bool = False) -> list[str]:
+    """Return the line with the instance in it, and without those in front that have ended.
+
+    `next_in_turn` puts it right behind the owner, whatever place it had.
+    """
+    kept = without_ended_in_front(line, instance, ended)
+    if next_in_turn and kept and kept[0] != instance:
+        others = [other for other in kept[1:] if other != instance]
+        return [kept[0], instance, *others]
+    return kept if instance in kept else [*kept, instance]
+
+
+def left(line: Iterable[str], instance: str) -> list[str]:
+    """Return the line without the instance."""
+    return [other for other in line if other != instance]
+
+
+def place_of(line: list[str], instance: str) -> Place:
+    """Return where the instance stands, which is in the line."""
+    return Place(line.index(instance), line[0])
+
+
+def without_ended_in_front(line: Iterable[str], instance: str, ended: Collection[str]) -> list[str]:
+    """Return the line from the first on that has not ended, or is the one who asks: it goes on, since it asks."""
+    kept = list(line)
+    while kept and kept[0] != instance and kept[0] in ended:
+        kept.pop(0)
+    return kept
+
+
+def to_look_at(line: Iterable[str], instance: str, looked: Callable[[str], bool]) -> str | None:
+    """Return whom to look at next: the first in front of the instance of whom nothing is known; None where enough is
+    known. `looked` says whether one has been found to have ended.
+    """
+    for other in line:
+        if other == instance:
+            return None
+        if not looked(other):
+            return other
+    return None

@@ -1,0 +1,94 @@
+"""Places at conversations, in the store: a document per thread, with the instances in the order of their arrival.
+
+An activity may run twice, and the answer to a write may get lost: the document says who has which place, so asking
+again changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from app_log import log_event
+from ownership.line import Place, joined, left, place_of, to_look_at
+from store.documents import DocumentName, DocumentStore, StoreError
+
+_log = logging.getLogger("agent_run.ownership")
+
+KIND = "threads"
+
+MOST_TRIES = 50
+"""So many races in a row are lost at most, each to somebody who got on; then the activity is tried again later."""
+
+MOST_IN_LINE = 5_000
+"""At one conversation."""
+
+
+class LineIsFullError(StoreError):
+    """Too many instances wait for one conversation."""
+
+
+def document_of(thread_id: str) -> DocumentName:
+    """Return the name of the document of a thread."""
+    return DocumentName(KIND, thread_id)
+
+
+def take_place(
+    store: DocumentStore,
+    thread_id: str,
+    instance: str,
+    has_ended: Callable[[str], bool],
+    *,
+    next_in_turn: bool = False,
+) -> Place:
+    """Return the instance's place at the thread, its old one or a new one at the end (or right behind the owner).
+
+    `has_ended` is asked about those in front only, for as long as they have; it says so of instances that nobody knows,
+    too. Raises `StoreError`.
+    """
+    ended: set[str] = set()
+    name = document_of(thread_id)
+    for _ in range(MOST_TRIES):
+        found = store.read(name)
+        line = _line_of(found.value) if found else []
+        while (other := to_look_at(line, instance, ended.__contains__)) is not None and has_ended(other):
+            ended.add(other)
+        wanted = joined(line, instance, ended=ended, next_in_turn=next_in_turn)
+        if len(wanted) > MOST_IN_LINE:
+            raise LineIsFullError(f"{MOST_IN_LINE:,} runs wait for thread {thread_id} already", retryable=False)
+        if wanted == line or store.write(name, _value_of(wanted), found.etag if found else None) is not None:
+            return place_of(wanted, instance)
+    raise StoreError(f"{MOST_TRIES} others were faster at thread {thread_id}")
+
+
+def leave(store: DocumentStore, thread_id: str, instance: str) -> None:
+    """Take the instance out of the line. Where that does not succeed now, the next one finds that it has ended."""
+    name = document_of(thread_id)
+    try:
+        for _ in range(MOST_TRIES):
+            found = store.read(name)
+            line = _line_of(found.value) if found else []
+            if found is None or instance not in line:
+                return
+            rest = left(line, instance)
+            gone = store.delete(name, found.etag) if not rest else store.write(name, _value_of(rest), found.etag)
+            if gone:
+                return
+    except StoreError as error:
+        log_event(_log, "agent_run.thread_not_left", instance_id=instance, thread_id=thread_id, message=error.message)
+
+
+def owner_of(store: DocumentStore, thread_id: str, has_ended: Callable[[str], bool]) -> str | None:
+    """Return the instance that owns the thread now, if one does. Raises `StoreError`."""
+    found = store.read(document_of(thread_id))
+    return next((other for other in _line_of(found.value) if not has_ended(other)), None) if found else None
+
+
+def _line_of(value: dict[str, Any]) -> list[str]:
+    line = value.get("line")
+    return [item for item in line if isinstance(item, str)] if isinstance(line, list) else []
+
+
+def _value_of(line: list[str]) -> dict[str, Any]:
+    return {"line": line}
