@@ -22,7 +22,7 @@ MOST_ANSWER_BYTES = 1_000_000
 """Of JSON: the answer, which is written once. The Durable Task Scheduler takes payloads of a megabyte."""
 
 _LONGEST_NAMES = (1_000, 64, 8)
-"""Characters of names and labels, tried in turn where there are too many calls."""
+"""Characters of the names and labels that are kept, tried in turn where there are too many calls."""
 
 
 def bounded_run(run: RunSnapshot) -> RunSnapshot:
@@ -50,7 +50,9 @@ def bounded_run(run: RunSnapshot) -> RunSnapshot:
 
 
 def _named(call: PendingCall, longest: int) -> PendingCall:
-    return msgspec.structs.replace(call, name=call.name[:longest], server_label=call.server_label[:longest])
+    """Return the call without a name or label that is longer: a half would be another one's."""
+    name, label = (text if len(text) <= longest else "" for text in (call.name, call.server_label))
+    return msgspec.structs.replace(call, name=name, server_label=label)
 
 
 def bounded_answer(answer: Answer, thread_id: str) -> Answer:

@@ -27,6 +27,7 @@ def test_a_look_is_bounded_and_loses_no_call(count, arguments, name):
     shown = bounded_run(run)
     assert len(json.dumps(to_wire(shown))) <= MOST_LOOK_BYTES
     assert [c.id for c in shown.pending_calls] == [c.id for c in run.pending_calls]
+    assert {c.name for c in shown.pending_calls} <= {"", name}, "whole or absent"
 
 
 @pytest.mark.parametrize(
