@@ -12,12 +12,15 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
-_REFERENCE = r"\d{1,6}\s{0,4}(?:[:\uff1a]\s{0,4}\d{1,6}\s{0,4})?"
-_INSIDE = rf"\s{{0,4}}{_REFERENCE}(?:[,;\u3001]\s{{0,4}}{_REFERENCE}){{0,16}}[\u2020\u2021]"
+_DAGGER = r"\s{0,4}[\u2020\u2021]"
+_NUMBER = r"\s{0,4}\d{1,6}(?:\s{0,4}[:\uff1a]\s{0,4}\d{1,6})?\s{0,4}"
+_NUMBERS = rf"{_NUMBER}(?:[,;\u3001]{_NUMBER}){{0,16}}{_DAGGER}"
+_NAMES = rf"\s{{0,4}}[A-Za-z0-9_.-]{{1,40}}(?::[A-Za-z0-9_.-]{{1,40}})?{_DAGGER}(?!\s*\u3011)"
 _MARK = re.compile(
-    rf"\u3010{_INSIDE}[^\u3010\u3011\n]{{0,200}}\u3011|[\[\uff3b]{_INSIDE}[^\[\]\uff3b\uff3d\n]{{0,200}}[\]\uff3d](?!\()"
+    rf"\u3010(?:{_NUMBERS}|{_NAMES}|{_DAGGER}\s{{0,4}}source)[^\u3010\u3011\n]{{0,200}}\u3011"
+    rf"|[\[\uff3b]{_NUMBERS}[^\[\]\uff3b\uff3d\n]{{0,200}}[\]\uff3d](?!\()"
 )
-"""Digits and a dagger: ordinary brackets of a Chinese text, `[1]`, `[a: b]` and links are none."""
+"""Always with a dagger: ordinary brackets of a Chinese text, `[1]`, `[a: b]` and links are none."""
 
 _BRACKETED = re.compile(r"\u3010[^\u3010\u3011]{1,200}\u3011")
 """With an annotation any such brackets are a mark."""

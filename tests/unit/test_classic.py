@@ -7,6 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.messages import (
+    AttachmentTool,
+    ImageFile,
+    ImageFilePart,
+    ImageUrl,
+    ImageUrlPart,
+    MessageAttachment,
+    TextPart,
+)
 from contracts.runs import (
     AgentSummary,
     Answer,
@@ -25,6 +34,7 @@ from foundry import errors
 from foundry.bodies import MOST_BYTES
 from foundry.service import MessageSearch
 from tests.unit.scripted import STAMP, no_deadline, raised_by, reply, service_of
+from tests.unit.test_message_parts import image, message, text
 
 THREAD, RUN = "thread_1", "run_1"
 OWN = STAMP.as_metadata()
@@ -149,6 +159,56 @@ def test_a_message_is_the_users_and_carries_the_stamp():
     assert service.create_message(THREAD, "hi", {"team": "blue"}, STAMP) == "msg_1"
     assert network.paths == ["POST /threads/thread_1/messages"]
     assert sent(network) == {"role": "user", "content": "hi", "metadata": {"team": "blue", **OWN}}
+
+
+def test_a_message_may_have_parts_and_attachments():
+    parts = [
+        TextPart(text="what is this?"),
+        ImageFilePart(image_file=ImageFile(file_id="file_1", detail="low")),
+        ImageUrlPart(image_url=ImageUrl(url="https://example.org/x.png")),
+    ]
+    attachments = [MessageAttachment(file_id="file_2", tools=[AttachmentTool(type="file_search")])]
+    service, network = service_of(reply(200, {"id": "msg_1"}))
+    service.create_message(THREAD, parts, {}, STAMP, attachments)
+    assert sent(network) == {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "what is this?"},
+            {"type": "image_file", "image_file": {"file_id": "file_1", "detail": "low"}},
+            {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}},
+        ],
+        "attachments": [{"file_id": "file_2", "tools": [{"type": "file_search"}]}],
+        "metadata": OWN,
+    }
+
+
+def test_texts_and_urls_of_parts_are_left_out_of_the_services_words():
+    parts = [TextPart(text="my secret"), ImageUrlPart(image_url=ImageUrl(url="https://example.org/secret.png"))]
+    said = "content[0].text of type text is 'my secret', https://example.org/secret.png"
+    service, _ = service_of(reply(400, {"error": {"message": said, "code": None}}))
+    error = raised_by(lambda: service.create_message(THREAD, parts, {}, STAMP))
+    assert "content[0].text of type text is" in error.message, "words of the protocol are no secrets"
+    assert "secret" not in error.message
+
+
+def test_a_run_may_bring_messages_resources_and_fields_to_include():
+    options = {
+        "include": ["step_details.tool_calls[*].file_search.results[*].content", "other"],
+        "tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}},
+        "additional_messages": [{"role": "user", "content": "hi", "metadata": {"a": "b"}}, {"role": "assistant"}],
+    }
+    service, network = service_of(reply(200, run_body()))
+    service.create_run(THREAD, "asst_1", options, {}, STAMP)
+    assert query(network.requests[0])["include[]"] == "step_details.tool_calls[*].file_search.results[*].content,other"
+    assert sent(network) == {
+        "assistant_id": "asst_1",
+        "metadata": OWN,
+        "tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}},
+        "additional_messages": [
+            {"role": "user", "content": "hi", "metadata": {"a": "b", **OWN}},
+            {"role": "assistant", "metadata": OWN},
+        ],
+    }
 
 
 def test_a_run_names_the_agent_with_the_options_and_carries_the_stamp():
@@ -310,30 +370,9 @@ def test_pending_approvals_are_read():
     assert (call.id, call.kind, call.name, call.arguments) == ("call_2", "approval", "t", "{}")
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        None,
-        {},
-        {"type": "invented", "invented": {}},
-        {"type": "submit_tool_outputs"},
-        {"submit_tool_outputs": {"tool_calls": None}},
-        {"submit_tool_outputs": {"tool_calls": ["x", {}, {"id": 5}]}},
-    ],
-)
-def test_an_action_that_names_no_call_has_none(action):
-    assert snapshot_of(run_body("requires_action", required_action=action)).pending_calls == ()
-
-
 def test_only_a_run_that_requires_action_has_pending_calls():
     action = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": [FUNCTION_CALL]}}
     assert snapshot_of(run_body("completed", required_action=action)).pending_calls == ()
-
-
-def test_a_call_that_the_service_answers_itself_is_not_ours():
-    # foundry-api.md, section 2, row 8: azure_function calls are resolved by the service.
-    action = {"submit_tool_outputs": {"tool_calls": [{**FUNCTION_CALL, "type": "azure_function"}]}}
-    assert snapshot_of(run_body("requires_action", required_action=action)).pending_calls == ()
 
 
 ANSWERED = ToolAnswer(
@@ -358,11 +397,60 @@ def test_an_answer_that_an_earlier_attempt_got_through_is_no_failure():
     assert network.paths[1] == "GET /threads/thread_1/runs/run_1"
 
 
-def test_an_answer_that_is_refused_while_the_calls_wait_is_a_failure():
-    action = {"submit_tool_outputs": {"tool_calls": [FUNCTION_CALL]}}
-    service, _ = service_of(reply(400), reply(200, run_body("requires_action", required_action=action)))
+WAITING = run_body("requires_action", required_action={"submit_tool_outputs": {"tool_calls": [FUNCTION_CALL]}})
+TOO_LONG = {"error": {"message": "The tool outputs exceed 512 KB.", "code": None}}
+
+
+@pytest.mark.parametrize("refusal", [reply(400, TOO_LONG), reply(413), reply(413, TOO_LONG), reply(422), reply(415)])
+def test_an_answer_that_is_refused_while_the_calls_wait_is_refused(refusal):
+    service, network = service_of(refusal, reply(200, WAITING))
     error = raised_by(lambda: service.submit_tool_outputs(THREAD, RUN, ANSWERED))
-    assert isinstance(error, errors.UnreadableRefusalError)
+    assert isinstance(error, errors.AnswerRefusedError)
+    assert (error.code, error.retryable) == ("answer_refused", False)
+    assert ("exceed 512 KB" in error.message) is (b"512" in refusal[1])
+    assert "exceed 512 KB" not in error.summary
+    assert network.paths[1] == "GET /threads/thread_1/runs/run_1"
+
+
+@pytest.mark.parametrize(("status", "kind"), [(400, errors.UnreadableRefusalError), (409, errors.RefusedForNowError)])
+def test_a_refusal_that_may_pass_is_repeated(status, kind):
+    service, _ = service_of(reply(status), reply(200, WAITING))
+    error = raised_by(lambda: service.submit_tool_outputs(THREAD, RUN, ANSWERED))
+    assert isinstance(error, kind)
+    assert error.retryable
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 422, 423])
+def test_an_answer_that_got_through_is_none_to_refuse(status):
+    service, _ = service_of(reply(status), reply(200, run_body("in_progress")))
+    assert service.submit_tool_outputs(THREAD, RUN, ANSWERED).raw_status == "in_progress"
+
+
+SECRET = "Bearer s3cr3t-of-github-0123456789"
+HEADERS = {"call_2": {"Authorization": SECRET}}
+
+
+def test_headers_go_into_the_approval_and_nowhere_else():
+    service, network = service_of(reply(200, run_body("queued")))
+    service.submit_tool_outputs(THREAD, RUN, ANSWERED, HEADERS)
+    assert sent(network)["tool_approvals"] == [
+        {"tool_call_id": "call_2", "approve": False, "headers": {"Authorization": SECRET}}
+    ]
+
+
+@pytest.mark.parametrize("quoted", [SECRET, SECRET.split()[1], SECRET[:20]])
+def test_headers_that_the_service_quotes_are_masked(quoted):
+    refusal = reply(400, {"error": {"message": f"server said 401 to {quoted}", "code": None}})
+    service, _ = service_of(refusal, reply(200, WAITING))
+    error = raised_by(lambda: service.submit_tool_outputs(THREAD, RUN, ANSWERED, HEADERS))
+    assert "server said 401" in error.message
+    assert "s3cr3t" not in error.message + error.summary
+
+
+def test_headers_that_a_failed_run_quotes_are_masked():
+    run = snapshot_of(run_body("failed", last_error={"code": "tool_user_error", "message": f"401 to {SECRET}"}))
+    assert run.error_message.startswith("401 to")
+    assert "s3cr3t" not in run.error_message
 
 
 # --- cancel -----------------------------------------------------------------------------------------------------------
@@ -382,25 +470,36 @@ def test_cancelling_a_run_that_has_ended_returns_its_real_end(status):
     assert network.paths[1] == "GET /threads/thread_1/runs/run_1"
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
+@pytest.mark.parametrize("refusal", [400, 403, 404, 409, 410, 422, 423, 424])
+def test_any_refusal_to_cancel_is_no_end_while_the_run_goes_on(refusal):
+    named = {"error": {"message": f"No run found with id '{RUN}'.", "code": None}}
+    service, network = service_of(reply(refusal, named), reply(200, run_body("in_progress")))
+    error = raised_by(lambda: service.cancel_run(THREAD, RUN))
+    assert isinstance(error, errors.FoundryError)
+    assert not getattr(error, "names_it", False), "it has just been seen"
+    assert network.paths[1] == "GET /threads/thread_1/runs/run_1"
+
+
+@pytest.mark.parametrize("refusal", [400, 403, 404, 409, 422, 423])
+def test_a_run_that_has_ended_is_the_answer_however_the_cancel_is_refused(refusal):
+    service, _ = service_of(reply(refusal), reply(200, run_body("completed")))
+    assert service.cancel_run(THREAD, RUN).state is RunState.COMPLETED
+
+
+def test_a_run_that_is_gone_says_so_when_it_is_cancelled():
+    named = reply(404, {"error": {"message": f"No run found with id '{RUN}'.", "code": None}})
+    service, _ = service_of(named, named)
+    assert raised_by(lambda: service.cancel_run(THREAD, RUN)).names_it
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
 def test_other_failures_to_cancel_are_failures(status):
-    service, _ = service_of(reply(status))
+    service, network = service_of(reply(status))
     assert isinstance(raised_by(lambda: service.cancel_run(THREAD, RUN)), errors.FoundryError)
+    assert len(network.requests) == 1
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
-
-
-def text(value, *annotations):
-    return {"type": "text", "text": {"value": value, "annotations": list(annotations)}}
-
-
-def image(file_id):
-    return {"type": "image_file", "image_file": {"file_id": file_id}}
-
-
-def message(*content, id="msg_1", role="assistant", run_id=RUN, **fields):  # noqa: A002
-    return {"id": id, "role": role, "run_id": run_id, "content": list(content), **fields}
 
 
 def answer_of(*messages):
@@ -412,10 +511,24 @@ def answer_of(*messages):
     return answer
 
 
-def test_the_newest_message_of_the_run_is_the_answer():
-    assert answer_of(message(text("new"), id="msg_2"), message(text("old"))) == Answer(
-        found=True, text="new", message_id="msg_2"
-    )
+def test_all_messages_of_the_run_are_the_answer_oldest_first():
+    answer = answer_of(message(text("Shall I go on?"), id="msg_2"), message(image("file_1"), text("A chart.")))
+    assert [(m.id, m.text) for m in answer.messages] == [("msg_1", "A chart."), ("msg_2", "Shall I go on?")]
+    assert (answer.text, answer.newest.id) == ("Shall I go on?", "msg_2")
+    assert answer.messages[0].attachments == [Attachment(kind="image_file", id="file_1")]
+
+
+def test_all_pages_of_a_runs_messages_are_read_within_a_bound():
+    def numbered(n):
+        return message(text(str(n)), id=f"msg_{n}")
+
+    pages = [page([numbered(n)], has_more=True, last_id=f"msg_{n}") for n in range(50, 0, -1)]
+    service, network = service_of(*pages)
+    answer = service.get_answer(THREAD, RUN)
+    assert [m.text for m in answer.messages] == [str(n) for n in range(41, 51)]
+    assert len(network.requests) == 10
+    service, _ = service_of(*pages[-3:-1], page([numbered(1)]))
+    assert [m.text for m in service.get_answer(THREAD, RUN).messages] == ["1", "2", "3"]
 
 
 OURS = Stamp(instance_id="i1", operation_id="o:message")
@@ -434,6 +547,7 @@ def user(id_, stamp=None):
         ([user("u2", Stamp(instance_id="i2", operation_id="o:message")), user("u1", OURS)], True),
         ([user("u2")], False),  # ours is not to be seen, which tells nothing
         ([], False),
+        ([user("u3", Stamp(instance_id="i1", operation_id="o:run-0")), user("u1", OURS)], False),  # added with the run
     ],
 )
 def test_an_answer_to_somebody_elses_message_is_told_apart(below, another):
@@ -443,45 +557,13 @@ def test_an_answer_to_somebody_elses_message_is_told_apart(below, another):
     assert "run_id" not in query(network.requests[0])
 
 
-def test_all_texts_are_joined_and_an_image_may_come_first():
-    answer = answer_of(message(image("file_1"), text("one"), image("file_2"), text("two")))
-    assert answer.text == "one\ntwo"
-    assert answer.attachments == [
-        Attachment(kind="image_file", id="file_1"),
-        Attachment(kind="image_file", id="file_2"),
-    ]
-
-
-def test_an_answer_without_text_is_empty_not_missing():
-    assert answer_of(message(image("file_1"))) == Answer(
-        found=True, text="", message_id="msg_1", attachments=[Attachment(kind="image_file", id="file_1")]
-    )
-    assert answer_of(message()) == Answer(found=True, message_id="msg_1")
-
-
-def test_images_by_url_other_parts_and_attached_files_are_listed_by_id():
-    answer = answer_of(
-        message(
-            {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
-            {"type": "audio", "audio": {"id": "audio_1"}},
-            attachments=[{"file_id": "file_3", "tools": []}, {}, None],
-        )
-    )
-    assert answer.attachments == [
-        Attachment(kind="image_url", id="https://x/y.png"),
-        Attachment(kind="audio", id="audio_1"),
-        Attachment(kind="file", id="file_3"),
-    ]
-
-
-def test_citation_marks_are_left_out_and_the_annotations_kept():
-    mark = {"type": "file_citation", "text": "\u30104:0\u2020source\u3011", "file_citation": {"file_id": "f"}}
-    link = {"type": "file_path", "text": "sandbox:/mnt/x.csv", "file_path": {"file_id": "g"}}
-    answer = answer_of(
-        message(text("Blue\u30104:0\u2020source\u3011. See sandbox:/mnt/x.csv\u3010not one\u3011", mark, link))
-    )
-    assert answer.text == "Blue. See sandbox:/mnt/x.csv\u3010not one\u3011"
-    assert answer.annotations == [mark, link]
+def test_on_a_thread_of_others_all_messages_of_the_run_are_found():
+    theirs = message(text("theirs"), run_id="run_2", id="msg_9")
+    items = [theirs, message(text("two"), id="msg_2"), message(text("one")), user("u1", OURS), message(text("old"))]
+    service, network = service_of(page(items, has_more=True, last_id="msg_1"))
+    answer = service.get_answer(THREAD, RUN, OURS)
+    assert [m.text for m in answer.messages] == ["one", "two"]
+    assert len(network.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -493,21 +575,13 @@ def test_citation_marks_are_left_out_and_the_annotations_kept():
     ],
 )
 def test_a_message_that_is_not_this_runs_is_never_the_answer(other):
-    assert answer_of(other) == Answer(found=False)
+    assert answer_of(other) == Answer()
     assert answer_of(other, message(text("mine"))).text == "mine"
 
 
 def test_a_run_without_a_message_yet_has_no_answer():
-    assert answer_of() == Answer(found=False)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [None, [], [None], ["x"], [{}], [{"type": 5}], [{"type": "text"}], [{"type": "text", "text": {"value": None}}]],
-)
-def test_odd_parts_are_passed_over(content):
-    answer = answer_of({"id": "msg_1", "role": "assistant", "run_id": RUN, "content": content})
-    assert (answer.found, answer.text) == (True, "")
+    assert answer_of() == Answer()
+    assert not answer_of().found
 
 
 # --- adoption ---------------------------------------------------------------------------------------------------------
@@ -639,8 +713,9 @@ def test_a_run_with_odd_details_is_still_a_run(fields, status):
         {"attachments": 5},
         {"content": [{"type": "text", "text": {"value": "x", "annotations": 5}}]},
         {"required_action": {"submit_tool_outputs": {"tool_calls": 5}}},
+        {"required_action": 5},
     ],
-    ids=["content", "content-true", "attachments", "annotations", "tool-calls"],
+    ids=["content", "content-true", "attachments", "annotations", "tool-calls", "action"],
 )
 def test_a_number_in_place_of_a_list_raises_nothing_but_a_foundry_error(fields):
     # service.AgentService: "Every method raises FoundryError, and nothing else, for what the service does".
@@ -701,3 +776,76 @@ def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones():
     error = raised_by(lambda: service.find_message(THREAD, STAMP))
     assert isinstance(error, errors.OversizedAnswerError)
     assert (error.code, error.retryable) == ("bad_response", False)
+
+
+# --- deleting a thread ------------------------------------------------------------------------------------------------
+
+
+def gone(what):
+    return reply(404, {"error": {"message": f"No thread found with id '{what}'.", "code": None}})
+
+
+def thread(stamp=STAMP):
+    return reply(200, {"id": THREAD, "metadata": stamp.as_metadata() if stamp else {}})
+
+
+def own_run(status="completed", stamp=STAMP):
+    return page([run_body(status, metadata=stamp.as_metadata() if stamp else {})])
+
+
+def deleted(*script):
+    service, network = service_of(*script)
+    return service.delete_thread(THREAD, STAMP.instance_id), network
+
+
+ANSWERED_MESSAGE = page([message(text("hi"))])
+DELETED = reply(200, {"id": THREAD, "object": "thread.deleted", "deleted": True})
+
+
+@pytest.mark.parametrize("last", [DELETED, reply(204), gone(THREAD)], ids=["deleted", "no-body", "gone"])
+def test_a_thread_of_the_instance_is_deleted(last):
+    done, network = deleted(thread(), own_run(), ANSWERED_MESSAGE, last)
+    assert done
+    assert network.paths[0] == "GET /threads/thread_1"
+    assert network.paths[-1] == "DELETE /threads/thread_1"
+
+
+def test_a_thread_that_another_instance_has_created_is_deleted_by_its_last_user():
+    done, _ = deleted(thread(OTHER), own_run(), ANSWERED_MESSAGE, DELETED)
+    assert done
+
+
+def test_a_thread_without_a_run_is_its_creators():
+    assert deleted(thread(), page([]), page([]), DELETED)[0]
+    assert not deleted(thread(OTHER), page([]))[0]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [thread(None)],
+        [thread(), own_run(stamp=OTHER)],
+        [thread(), own_run(stamp=None)],
+        [thread(), own_run("in_progress")],
+        [thread(), own_run("requires_action")],
+        [thread(), own_run(), page([user_message(OTHER)])],
+        [thread(), own_run(), page([user_message()])],
+    ],
+    ids=["not-ours", "others-run", "strangers-run", "active", "asks", "others-message", "strangers-message"],
+)
+def test_a_thread_that_somebody_else_uses_stays(script):
+    done, network = deleted(*script)
+    assert not done
+    assert all(path.startswith("GET ") for path in network.paths)
+
+
+def test_a_thread_that_is_gone_counts_as_deleted():
+    done, network = deleted(gone(THREAD))
+    assert done
+    assert len(network.requests) == 1
+
+
+@pytest.mark.parametrize("status", [404, 403, 500])
+def test_a_deletion_that_fails_is_a_failure(status):
+    for script in ([reply(status)], [thread(), own_run(), ANSWERED_MESSAGE, reply(status)]):
+        assert isinstance(raised_by(lambda script=script: deleted(*script)), errors.FoundryError)
