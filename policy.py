@@ -47,7 +47,12 @@ def policy_errors(settings: Settings, *, agent_id: object, timeout_seconds: obje
     elif isinstance(agent, str) and not settings.allows(agent):
         message = "is not among the agents of FOUNDRY_ALLOWED_AGENT_IDS"
         errors.append(FieldError(code=ErrorCode.NOT_ALLOWED, message=message, target="agent_id"))
-    if isinstance(timeout_seconds, int) and timeout_seconds > settings.max_timeout_seconds:
-        message = f"must be at most {settings.max_timeout_seconds} (RUN_MAX_TIMEOUT_SECONDS)"
-        errors.append(FieldError(code=ErrorCode.TOO_LARGE, message=message, target="timeout_seconds"))
-    return errors
+    return errors + timeout_errors(settings, timeout_seconds)
+
+
+def timeout_errors(settings: Settings, timeout_seconds: object) -> list[FieldError]:
+    """Return what the settings do not allow about the time; a value of a wrong type is not its business."""
+    if not isinstance(timeout_seconds, int) or timeout_seconds <= settings.max_timeout_seconds:
+        return []
+    message = f"must be at most {settings.max_timeout_seconds} (RUN_MAX_TIMEOUT_SECONDS)"
+    return [FieldError(code=ErrorCode.TOO_LARGE, message=message, target="timeout_seconds")]

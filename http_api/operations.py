@@ -12,7 +12,7 @@ from types import UnionType
 from typing import get_args
 
 from contracts.codes import ErrorCode
-from contracts.request import AgentRunRequest, CancelRequest
+from contracts.request import AgentRunRequest, CancelRequest, RetryRequest
 from contracts.runs import ToolAnswer
 from contracts.status import StatusDocument
 from contracts.wire import Wire
@@ -219,6 +219,44 @@ OPERATIONS = (
             *_BAD_BODY,
             _INTERNAL,
             _NOT_YET,
+        ),
+    ),
+    Operation(
+        method="POST",
+        route="runs/{instance_id}/retry",
+        name="retry_agent_run",
+        tag="runs",
+        summary="Repeat a run that did not succeed",
+        description="Starts a run of the same agent with the same options on the same thread, without a second message "
+        "where the first one is there. It has an instance id of its own, which follows from that of the run: repeating "
+        "the request answers with the same repetition and starts nothing. One that fails again is repeated by its own "
+        "id.",
+        body=RetryRequest,
+        needs_body=False,
+        waits=True,
+        answers=(
+            Answer(
+                status=200,
+                description="Only with `Prefer: wait`: the repetition has ended.",
+                body=StatusDocument,
+                headers=("Preference-Applied",),
+            ),
+            replace(
+                _GOES_ON,
+                description="The repetition is started, and answered as a start is.",
+                body=StartedRun | StatusDocument,
+            ),
+            _BAD_REQUEST,
+            _error(404, "There is no such run, or its agent or thread is gone.", ErrorCode.NOT_FOUND),
+            _error(
+                409,
+                "The run goes on or has succeeded, or its request could not be run.",
+                ErrorCode.NOTHING_TO_RETRY,
+            ),
+            *_BAD_BODY,
+            _UNCONFIGURED,
+            _error(502, "Foundry does not tell now whether the run's message is on its thread: ask again."),
+            _error(503, "The run is being brought back.", ErrorCode.RECOVERING, headers=("Retry-After",)),
         ),
     ),
     Operation(

@@ -50,6 +50,12 @@ async def policy_of(settings: Settings, request: AgentRunRequest) -> RunPolicy:
     )
 
 
+async def is_started(client: df.DurableOrchestrationClient, instance_id: str, fingerprint: str) -> bool | None:
+    """Say whether the instance is the one of this fingerprint; None where there is none."""
+    known = await client.get_status(instance_id, show_input=True)
+    return bool(read_instance_input(known.input_).fingerprint == fingerprint) if known else None
+
+
 async def start_once(
     client: df.DurableOrchestrationClient,
     instance_id: str,
@@ -58,23 +64,20 @@ async def start_once(
     policy: RunPolicy,
 ) -> bool:
     """Start the instance, unless it exists; say whether it is the one of this fingerprint."""
-    known = await client.get_status(instance_id, show_input=True)
-    if not known:
-        policy = msgspec.structs.replace(policy, request_fingerprint=fingerprint)
-        try:
-            await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy))
-        except Exception:
-            # Bare, as all of the SDK's exceptions: the id may have come into use meanwhile, by the same start.
-            known = await client.get_status(instance_id, show_input=True)
-            if not known:
-                raise
-        else:
-            # Of two starts at once both may be accepted, and the second replaces the first (durable-protocol.md, rule
-            # 14).
-            known = await client.get_status(instance_id, show_input=True)
-            if not known:
-                return True
-    return bool(read_instance_input(known.input_).fingerprint == fingerprint)
+    started = await is_started(client, instance_id, fingerprint)
+    if started is not None:
+        return started
+    policy = msgspec.structs.replace(policy, request_fingerprint=fingerprint)
+    try:
+        await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy))
+    except Exception:
+        # Bare, as all of the SDK's exceptions: the id may have come into use meanwhile, by the same start.
+        started = await is_started(client, instance_id, fingerprint)
+        if started is None:
+            raise
+        return started
+    # Of two starts at once both may be accepted, and the second replaces the first (durable-protocol.md, rule 14).
+    return await is_started(client, instance_id, fingerprint) is not False
 
 
 async def answer_started(

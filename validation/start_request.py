@@ -41,9 +41,9 @@ def parse_request(given: Any) -> AgentRunRequest:
             [FieldError(code=ErrorCode.INVALID_TYPE, message="must be a JSON object", target="body")]
         )
     errors = _unknown_fields(given, AgentRunRequest, "")
-    fields = {name: value for name, value in _with_whole_numbers(given).items() if value is not None}
+    fields = {name: value for name, value in with_whole_numbers(given).items() if value is not None}
     if isinstance(fields.get("run_options"), Mapping):
-        fields["run_options"] = _with_whole_numbers(fields["run_options"])
+        fields["run_options"] = with_whole_numbers(fields["run_options"])
     for name in EMPTY_MEANS_ABSENT:
         if fields.get(name) == "":
             del fields[name]
@@ -94,7 +94,7 @@ def _misfit(target: str, value: Any, kind: Any) -> list[FieldError]:
     return []
 
 
-def _with_whole_numbers(fields: Mapping[Any, Any]) -> dict[Any, Any]:
+def with_whole_numbers(fields: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return the fields, integers without their fraction of 0: 5.0 is an integer in JSON."""
     whole = {n: int(v) for n, v in fields.items() if n in _INTEGERS and isinstance(v, float) and v.is_integer()}
     return {**fields, **whole}
