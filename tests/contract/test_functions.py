@@ -31,6 +31,9 @@ WITH_CLIENT = {
     "agent_run_status",
     "cancel_agent_run",
     "submit_agent_run_tool_outputs",
+    "retry_agent_run",
+    "agent_run_steps",
+    "agent_run_file",
     "look_at_instance",
     "terminate_instance",
     "cancel_orphaned_runs",
@@ -47,6 +50,7 @@ ACTIVITIES = {
     "get_response",
     "cancel_run",
     "submit_tool_outputs",
+    "delete_thread",
     "look_at_instance",
     "terminate_instance",
 }
