@@ -20,6 +20,7 @@ from contracts.activities import (
     CreateMessage,
     CreateRun,
     CreateThread,
+    DeleteThread,
     InstanceState,
     LookAtInstance,
     MessageRef,
@@ -27,10 +28,22 @@ from contracts.activities import (
     RunRef,
     SubmitToolOutputs,
     TerminateInstance,
+    ThreadDeletion,
     ThreadRef,
 )
+from contracts.messages import AdditionalMessage, AttachmentTool, MessageAttachment, TextPart
 from contracts.request import RunOptions, RunPolicy
-from contracts.runs import Answer, RunSnapshot, RunState, Stamp, ToolAnswer, ToolOutput
+from contracts.runs import (
+    Answer,
+    AnswerMessage,
+    PendingCall,
+    RunSnapshot,
+    RunState,
+    Stamp,
+    ToolAnswer,
+    ToolApproval,
+    ToolOutput,
+)
 from contracts.wire import from_wire, to_wire
 from foundry import errors
 from foundry.service import MessageSearch
@@ -38,6 +51,7 @@ from settings import DEFAULTS
 from tests.unit.scripted import ENDPOINT, PROMPT, STAMP, raised_by
 
 RUN = RunSnapshot(run_id="run_1", thread_id="thread_1", state=RunState.ACTIVE, raw_status="queued")
+ANSWER = Answer(messages=[AnswerMessage(id="msg_1", text="blue")])
 REF = RunRef(thread_id="thread_1", run_id="run_1")
 MESSAGE = CreateMessage(thread_id="thread_1", content=PROMPT, stamp=STAMP, metadata={"team": "blue"})
 NEW_RUN = CreateRun(
@@ -52,6 +66,7 @@ class FakeService:
         self.calls: list[tuple] = []
         self.created: dict[tuple[str, Stamp], str] = {}
         self.run = RUN
+        self.runs: list[RunSnapshot] = []
         self.waiting_instance: str | None = None
         self.lost: dict[str, Exception] = {}
         """The answer to the next call of this method is lost: it has its effect, and raises this."""
@@ -80,8 +95,8 @@ class FakeService:
         self._call("find_thread", stamp)
         return self.created.get(("thread", stamp))
 
-    def create_message(self, thread_id, content, metadata, stamp):
-        self._call("create_message", thread_id, content, metadata, stamp)
+    def create_message(self, thread_id, content, metadata, stamp, attachments=()):
+        self._call("create_message", thread_id, content, metadata, stamp, *attachments)
         return self._create("message", stamp)
 
     def find_message(self, thread_id, stamp):
@@ -104,14 +119,22 @@ class FakeService:
 
     def get_answer(self, thread_id, run_id, message=None):
         self._call("get_answer", thread_id, run_id)
-        return Answer(found=True, text="blue", message_id="msg_1")
+        return ANSWER
+
+    def list_runs(self, thread_id):
+        self._call("list_runs", thread_id)
+        return self.runs
+
+    def delete_thread(self, thread_id, instance_id):
+        self._call("delete_thread", thread_id, instance_id)
+        return thread_id == "thread_1"
 
     def cancel_run(self, thread_id, run_id):
         self._call("cancel_run", thread_id, run_id)
         return msgspec.structs.replace(RUN, run_id=run_id, state=RunState.CANCELLING, raw_status="cancelling")
 
-    def submit_tool_outputs(self, thread_id, run_id, answer):
-        self._call("submit_tool_outputs", thread_id, run_id, answer)
+    def submit_tool_outputs(self, thread_id, run_id, answer, headers=None):
+        self._call("submit_tool_outputs", thread_id, run_id, answer, headers)
         return RUN
 
 
@@ -228,6 +251,50 @@ def test_a_thread_that_another_run_occupies_is_busy(service):
     assert (failure.code, failure.active_run_id) == ("thread_busy", "run_x")
 
 
+@pytest.mark.parametrize(("name", "message"), [("create_message", MESSAGE), ("create_run", NEW_RUN)])
+def test_a_busy_thread_tells_what_its_run_does(service, name, message):
+    service.run = msgspec.structs.replace(RUN, run_id="run_x", raw_status="requires_action")
+    service.faults = {name: errors.ThreadBusyError("busy", active_run_id="run_x")}
+    failure = run(name, message, MessageRef).failure
+    assert (failure.active_run_id, failure.active_run_status) == ("run_x", "requires_action")
+    assert [c for c in service.calls if c[0] == "get_run"] == [("get_run", "thread_1", "run_x")]
+
+
+def test_a_busy_thread_is_busy_although_its_run_cannot_be_seen(service):
+    service.faults = {
+        "create_message": errors.ThreadBusyError("busy", active_run_id="run_x"),
+        "get_run": errors.UnavailableError("503"),
+    }
+    failure = run("create_message", MESSAGE, MessageRef).failure
+    assert (failure.code, failure.active_run_id, failure.active_run_status) == ("thread_busy", "run_x", None)
+
+
+def test_nothing_is_looked_at_where_no_run_is_named(service):
+    service.faults = {"create_message": errors.ThreadBusyError("busy")}
+    run("create_message", MESSAGE, MessageRef)
+    assert [c[0] for c in service.calls] == ["find_message", "create_message"]
+
+
+def test_attachments_and_parts_are_passed_on(service):
+    attachment = MessageAttachment(file_id="file_1", tools=[AttachmentTool(type="file_search")])
+    parts = [TextPart(text="hi")]
+    run("create_message", msgspec.structs.replace(MESSAGE, content=parts, attachments=[attachment]), MessageRef)
+    assert service.posted("message") == [("create_message", "thread_1", parts, {"team": "blue"}, STAMP, attachment)]
+
+
+def test_messages_that_a_run_brings_along_are_posted_once(service):
+    options = RunOptions(additional_messages=[AdditionalMessage(role="user", content="hi")], temperature=0)
+    wanted = msgspec.structs.replace(NEW_RUN, options=options)
+    service.runs = [msgspec.structs.replace(RUN, instance_id="other")]
+    run("create_run", wanted, RunSnapshot)
+    again = Stamp(instance_id=STAMP.instance_id, operation_id="op-1:run-1")
+    service.runs = [msgspec.structs.replace(RUN, instance_id=STAMP.instance_id)]
+    run("create_run", msgspec.structs.replace(wanted, stamp=again), RunSnapshot)
+    first, second = (call[3] for call in service.posted("run"))
+    assert [m["content"] for m in first["additional_messages"]] == ["hi"]
+    assert second == {"temperature": 0}
+
+
 def test_a_message_waits_for_the_one_that_was_posted_before(service):
     service.waiting_instance = "other"
     failure = run("create_message", MESSAGE, MessageRef).failure
@@ -260,7 +327,7 @@ COMPLETED = msgspec.structs.replace(RUN, state=RunState.COMPLETED, raw_status="c
 
 def test_a_completed_run_brings_its_answer_along(service):
     service.run = COMPLETED
-    assert run("get_run", REF, RunSnapshot).value.answer == Answer(found=True, text="blue", message_id="msg_1")
+    assert run("get_run", REF, RunSnapshot).value.answer == ANSWER
 
 
 @pytest.mark.parametrize("state", [s for s in RunState if s is not RunState.COMPLETED])
@@ -299,7 +366,84 @@ def test_tool_outputs_are_passed_on(service):
     answer = ToolAnswer(tool_outputs=[ToolOutput(tool_call_id="c", output="42")])
     wanted = SubmitToolOutputs(thread_id="thread_1", run_id="run_1", answer=answer)
     assert run("submit_tool_outputs", wanted, RunSnapshot).value == RUN
-    assert service.calls == [("submit_tool_outputs", "thread_1", "run_1", answer)]
+    assert service.calls == [("submit_tool_outputs", "thread_1", "run_1", answer, {})]
+
+
+HEADERS = '{"server_label": "github", "headers": {"Authorization": "Bearer s3cr3t-of-github-0123456789"}}'
+QUESTION = msgspec.structs.replace(
+    RUN,
+    state=RunState.REQUIRES_ACTION,
+    pending_calls=(
+        PendingCall(id="c1", kind="approval", name="t", server_label="github"),
+        PendingCall(id="c2", kind="approval", name="t", server_label="other"),
+    ),
+)
+
+
+def approve(*approvals):
+    return SubmitToolOutputs(thread_id="thread_1", run_id="run_1", answer=ToolAnswer(approvals=list(approvals)))
+
+
+def test_headers_of_an_approval_come_from_the_setting(service, environment):
+    environment.setenv("MCP_HEADERS_GITHUB", HEADERS)
+    service.run = QUESTION
+    wanted = approve(
+        ToolApproval(tool_call_id="c1", approve=True, headers_ref="github"),
+        ToolApproval(tool_call_id="c2", approve=True),
+    )
+    assert run("submit_tool_outputs", wanted, RunSnapshot).value == RUN
+    assert service.calls == [
+        ("get_run", "thread_1", "run_1"),
+        (
+            "submit_tool_outputs",
+            "thread_1",
+            "run_1",
+            wanted.answer,
+            {"c1": {"Authorization": "Bearer s3cr3t-of-github-0123456789"}},
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "setting", "said"),
+    [
+        ("c2", HEADERS, "holds headers for the server 'github', and the call c2 would reach 'other'"),
+        ("c1", None, "MCP_HEADERS_GITHUB is not set"),
+        ("c1", "Bearer s3cr3t-of-github-0123456789", "MCP_HEADERS_GITHUB is malformed"),
+    ],
+)
+def test_headers_that_do_not_fit_are_never_sent(service, environment, caplog, call, setting, said):
+    if setting:
+        environment.setenv("MCP_HEADERS_GITHUB", setting)
+    service.run = QUESTION
+    wanted = approve(ToolApproval(tool_call_id=call, approve=True, headers_ref="GITHUB"))
+    with caplog.at_level(logging.DEBUG):
+        failure = run("submit_tool_outputs", wanted, RunSnapshot).failure
+    assert (failure.code, failure.retryable) == ("answer_refused", False)
+    assert said in failure.message
+    assert "MCP_HEADERS_GITHUB" in failure.message
+    assert "s3cr3t" not in repr(failure) + caplog.text
+    assert service.calls == [("get_run", "thread_1", "run_1")]
+
+
+def test_a_no_sends_no_headers(service, environment):
+    environment.setenv("MCP_HEADERS_GITHUB", HEADERS)
+    wanted = approve(ToolApproval(tool_call_id="c1", approve=False, headers_ref="GITHUB"))
+    run("submit_tool_outputs", wanted, RunSnapshot)
+    assert service.calls == [("submit_tool_outputs", "thread_1", "run_1", wanted.answer, {})]
+
+
+def test_a_call_that_waits_no_longer_needs_no_headers(service):
+    wanted = approve(ToolApproval(tool_call_id="c1", approve=True, headers_ref="NOT_SET"))
+    assert run("submit_tool_outputs", wanted, RunSnapshot).value == RUN
+
+
+def test_a_thread_is_deleted(service):
+    wanted = DeleteThread(thread_id="thread_1", instance_id="i1")
+    assert run("delete_thread", wanted, ThreadDeletion).value == ThreadDeletion(deleted=True)
+    assert service.calls == [("delete_thread", "thread_1", "i1")]
+    wanted = msgspec.structs.replace(wanted, thread_id="thread_2")
+    assert run("delete_thread", wanted, ThreadDeletion).value == ThreadDeletion(deleted=False)
 
 
 def test_a_policy_is_made_from_the_settings(environment):
@@ -323,6 +467,7 @@ CALLS = [
     ("get_response", REF),
     ("cancel_run", CancelRun(thread_id="thread_1", run_id="run_1", stamp=STAMP)),
     ("submit_tool_outputs", SubmitToolOutputs(thread_id="thread_1", run_id="run_1", answer=ToolAnswer())),
+    ("delete_thread", DeleteThread(thread_id="thread_1", instance_id="i1")),
 ]
 METHOD_OF = {"get_response": "get_answer"}
 

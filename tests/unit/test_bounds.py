@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.bounds import MOST_ANSWER_BYTES, MOST_LOOK_BYTES, bounded_answer, bounded_run
-from contracts.runs import Answer, PendingCall, RunSnapshot, RunState
+from contracts.runs import Answer, AnswerMessage, PendingCall, RunSnapshot, RunState
 from contracts.wire import SDK_MARKERS, to_wire
 from foundry.errors import ResponseTooLargeError, TooManyToolCallsError
 from foundry.harmless import harmless, numbers, unix_seconds
+from tests.unit.scripted import no_deadline
 
 RUN = RunSnapshot(run_id="run_1", thread_id="thread_1", state=RunState.REQUIRES_ACTION, raw_status="requires_action")
 
@@ -30,12 +31,33 @@ def test_a_look_is_bounded_and_loses_no_call(count, arguments, name):
     assert {c.name for c in shown.pending_calls} <= {"", name}, "whole or absent"
 
 
+@given(st.integers(1, 128), st.text(max_size=5000), st.text(max_size=500))
+def test_arguments_are_whole_or_left_out(count, arguments, name):
+    shown = bounded_run(run_with(count, arguments, name))
+    assert {call.arguments for call in shown.pending_calls} <= {arguments, None}
+
+
 @pytest.mark.parametrize(
     ("count", "arguments", "kept"),
-    [(1, 48_000 * "x", 1_001), (60, 48_000 * "x", 201), (128, 48_000 * "\u4e2d", 1), (3, 1_000 * "x", 1_000)],
+    [(1, 63_000, 1), (1, 64_000, 0), (60, 48_000, 1), (60, 1_500, 38), (128, 48_000, 1), (128, 300, 128)],
 )
-def test_arguments_are_cut_as_far_as_need_be(count, arguments, kept):
-    assert {len(c.arguments) for c in bounded_run(run_with(count, arguments)).pending_calls} == {kept}
+def test_as_many_arguments_are_kept_as_fit(count, arguments, kept):
+    shown = bounded_run(run_with(count, arguments * "x"))
+    assert sum(call.arguments is not None for call in shown.pending_calls) == kept
+
+
+def test_the_longest_arguments_are_left_out_first():
+    calls = [
+        PendingCall(id=f"c{n}", kind="function", name="f", arguments=size * "x")
+        for n, size in enumerate((9, 64_000, 99))
+    ]
+    shown = bounded_run(msgspec.structs.replace(RUN, pending_calls=tuple(calls)))
+    assert [len(call.arguments or "") for call in shown.pending_calls] == [9, 0, 99]
+
+
+@pytest.mark.parametrize(("count", "name", "kept"), [(2, 300, 300), (128, 300, 300), (128, 64, 64), (128, 5_000, 0)])
+def test_names_that_have_no_room_are_left_out(count, name, kept):
+    assert {len(call.name) for call in bounded_run(run_with(count, "{}", name * "n")).pending_calls} == {kept}
 
 
 def test_more_calls_than_fit_are_a_clear_failure():
@@ -44,11 +66,75 @@ def test_more_calls_than_fit_are_a_clear_failure():
     assert not raised.value.retryable
 
 
-def test_an_answer_has_a_limit_of_its_own():
-    answer = Answer(found=True, text=(MOST_ANSWER_BYTES - 1_000) * "x", message_id="msg_1")
-    assert bounded_answer(answer, "thread_1") is answer
+def answer_of(*sizes: int, **fields) -> Answer:
+    messages = [AnswerMessage(id=f"msg_{n}", text=size * "x") for n, size in enumerate(sizes)]
+    messages[-1] = msgspec.structs.replace(messages[-1], **fields)
+    return Answer(messages=messages)
+
+
+def output_of(answer: Answer) -> int:
+    """Return the size of what the output repeats of an answer, beside its messages."""
+    attachments = [a for m in answer.messages for a in m.attachments]
+    output = {"response": answer.text, "annotations": answer.newest.annotations if answer.newest else []}
+    return len(json.dumps([output, *map(to_wire, answer.messages), *map(to_wire, attachments)]))
+
+
+def kept(answer: Answer) -> list[int | None]:
+    return [None if message.text is None else len(message.text) for message in answer.messages]
+
+
+def test_an_answer_that_fits_is_left_as_it_is():
+    answer = answer_of(300_000, 200_000, 200_000)
+    assert bounded_answer(answer, "thread_1") == answer
+    assert bounded_answer(Answer(), "thread_1") == Answer()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shown"),
+    [
+        ((300_000, 300_000, 300_000), [None, 300_000, 300_000]),
+        ((300_000, 590_000, 200_000), [None, 590_000, 200_000]),
+        ((10, 490_000), [10, 490_000]),
+        ((10_000, 495_000), [None, 495_000]),
+        ((10_000, 700_000), [None, None]),
+        ((998_000,), [None]),
+    ],
+)
+def test_older_texts_are_left_out_before_the_newest_one_stands_beside(sizes, shown):
+    answer = answer_of(*sizes)
+    found = bounded_answer(answer, "thread_1")
+    assert kept(found) == shown
+    assert found.text == answer.text
+    assert output_of(found) <= MOST_ANSWER_BYTES
+    assert len(json.dumps(to_wire(found))) <= MOST_ANSWER_BYTES
+
+
+def test_an_answer_that_is_too_large_by_itself_is_named():
     with pytest.raises(ResponseTooLargeError, match="read message msg_1 on thread thread_1 from Foundry"):
-        bounded_answer(msgspec.structs.replace(answer, text=MOST_ANSWER_BYTES * "x"), "thread_1")
+        bounded_answer(answer_of(5, MOST_ANSWER_BYTES), "thread_1")
+    with pytest.raises(ResponseTooLargeError):
+        bounded_answer(answer_of(5, annotations=[{"quote": MOST_ANSWER_BYTES * "x"}]), "thread_1")
+    with pytest.raises(ResponseTooLargeError):
+        bounded_answer(answer_of(200_000 * 6, 5, annotations=[{"quote": 600_000 * "x"}]), "thread_1")
+
+
+SIZES = st.lists(st.integers(0, 700_000), min_size=1, max_size=6)
+
+
+@no_deadline
+@given(SIZES, st.integers(0, 100_000), st.sampled_from(["x", "\u4e2d", '"']))
+def test_whatever_is_kept_fits(sizes, annotated, letter):
+    messages = [AnswerMessage(id=f"msg_{n}", text=size // 4 * letter) for n, size in enumerate(sizes)]
+    messages[-1] = msgspec.structs.replace(messages[-1], annotations=[{"quote": annotated // 4 * letter}])
+    answer = Answer(messages=messages)
+    try:
+        found = bounded_answer(answer, "thread_1")
+    except ResponseTooLargeError:
+        assert len(json.dumps(answer.text)) + 2 * len(json.dumps(messages[-1].annotations)) > MOST_ANSWER_BYTES - 3_000
+        return
+    assert found.text == answer.text
+    assert output_of(found) <= MOST_ANSWER_BYTES
+    assert len(json.dumps(to_wire(found))) <= MOST_ANSWER_BYTES
 
 
 JSON = st.recursive(
