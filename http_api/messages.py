@@ -84,7 +84,7 @@ class Error(Wire, frozen=True, kw_only=True):
 class OpenApiDocument(Wire, frozen=True, kw_only=True):
     """This description."""
 
-    openapi: Annotated[str, Meta(pattern=r"^3\.1\.\d+$")]
+    openapi: Annotated[str, Meta(pattern=r"^3\.[01]\.\d+$")]
     info: dict[str, Any]
     servers: list[dict[str, Any]]
     tags: list[dict[str, Any]]

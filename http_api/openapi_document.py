@@ -29,6 +29,14 @@ _HEADERS: Mapping[str, Json] = {
         "description": "The body is what its type says.",
         "schema": {"type": "string", "const": "nosniff"},
     },
+    "Content-Disposition": {
+        "description": "The file's name; browsers save it and show nothing.",
+        "schema": {"type": "string", "pattern": "^attachment; "},
+    },
+    "Content-Security-Policy": {
+        "description": "Whatever the file holds, it may do nothing.",
+        "schema": {"type": "string", "const": "default-src 'none'; sandbox"},
+    },
     "Location": {"description": "Where to look again.", "schema": {"type": "string", "format": "uri"}},
     "Retry-After": {"description": "Seconds to wait before.", "schema": {"type": "integer", "minimum": 1}},
     "Preference-Applied": {
@@ -110,12 +118,11 @@ def _described(operation: Operation, parameters: list[Json], auth_level: str) ->
 
 def _answer(answer: Answer) -> Json:
     described: Json = {"description": answer.description}
-    if not answer.messages:
+    if not (answer.messages or answer.media_types):
         return described
     always = {name: {**_HEADERS[name], "required": True} for name in (*answer.headers, *_EVERY_ANSWER)}
     described["headers"] = {**always, **{name: _HEADERS[name] for name in answer.optional_headers}}
-    kinds = [reference(message.__name__) for message in answer.messages]
-    described["content"] = {JSON: {"schema": kinds[0] if len(kinds) == 1 else {"anyOf": kinds}}}
+    described["content"] = _content(answer)
     if answer.codes:
         described["x-error-codes"] = list(answer.codes)
     if StartedRun in answer.messages:
@@ -129,6 +136,13 @@ def _answer(answer: Answer) -> Json:
             if "instance_id" in operation.in_route
         }
     return described
+
+
+def _content(answer: Answer) -> Json:
+    if answer.media_types:
+        return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in answer.media_types}
+    kinds = [reference(message.__name__) for message in answer.messages]
+    return {JSON: {"schema": kinds[0] if len(kinds) == 1 else {"anyOf": kinds}}}
 
 
 def _components() -> Json:

@@ -24,7 +24,10 @@ _USER_MESSAGE = "UserMessage"
 _NULL = {"type": "null"}
 _SAID_OF_A_FIELD = ("description", "examples", "default")
 """What stands in a field's schema beside which values it takes."""
-_INSTANCE_ID = {"type": "string", "minLength": 1, "description": "The `id` of the answer that started the run."}
+_IN_ROUTES: Mapping[str, Json] = {
+    "instance_id": {"type": "string", "minLength": 1, "description": "The `id` of the answer that started the run."},
+    "file_id": {"type": "string", "minLength": 1, "description": "An `id` of the run's `attachments`."},
+}
 _PREFER = (
     "`wait=N` waits up to N seconds for the end of the run, or for a question of its agent (RFC 7240); "
     f"N counts as {LONGEST_WAIT_SECONDS} where it is more. Anything else is ignored."
@@ -39,7 +42,7 @@ def reference(component: str) -> Json:
 def as_configured(start: Json, settings: Settings | None) -> Json:
     """Return the schema of a start request as narrow as the settings make it, of fields that are given: not null."""
     fields = {name: _given(field) for name, field in start["properties"].items()}
-    required = list(start["required"])
+    required = list(start.get("required", ()))
     if settings is not None:
         agent, timeout = fields["agent_id"], fields["timeout_seconds"]
         timeout |= {"maximum": settings.max_timeout_seconds, "default": settings.timeout_seconds}
@@ -60,7 +63,7 @@ def _given(field: Json) -> Json:
 def start_components(start: Json) -> Json:
     """Return the components of the bodies of starts."""
     without_agent = {name: field for name, field in start["properties"].items() if name != "agent_id"}
-    required = [name for name in start["required"] if name != "agent_id"]
+    required = [name for name in start.get("required", ()) if name != "agent_id"]
     return {
         _START_ANY: _body(start),
         _START_OF_AGENT: _body({**start, "properties": without_agent, "required": required}),
@@ -73,7 +76,8 @@ def _body(start: Json) -> Json:
         name: field if name in start["required"] else _or_absent(name, field)
         for name, field in start["properties"].items()
     }
-    return {**start, "properties": {**fields, "user_message": reference(_USER_MESSAGE)}}
+    message = {"anyOf": [reference(_USER_MESSAGE), _NULL]}
+    return {**start, "properties": {**fields, "user_message": message}}
 
 
 def _or_absent(name: str, field: Json) -> Json:
@@ -98,10 +102,12 @@ def parameters(operation: Operation, start: Json) -> Iterator[Json]:
     """Return the parameters of an operation: those of the route, and of a start those in query and headers."""
     fields = start["properties"]
     for name in operation.in_route:
-        schema = fields.get(name, _INSTANCE_ID)
+        schema = fields.get(name) or _IN_ROUTES[name]
         yield {**_parameter("path", name, schema["description"], _values(schema)), "required": True}
     if operation.is_start:
         yield from _start_parameters(operation, fields)
+    for given in operation.query:
+        yield _parameter("query", given.name, given.description, dict(given.schema))
     if operation.waits:
         yield _parameter("header", "Prefer", _PREFER, {"type": "string", "examples": ["wait=30"]})
 
@@ -109,7 +115,7 @@ def parameters(operation: Operation, start: Json) -> Iterator[Json]:
 def _start_parameters(operation: Operation, fields: Mapping[str, Json]) -> Iterator[Json]:
     for name in [name for name in fields if name not in operation.in_route]:
         parameter = _parameter("query", name, fields[name]["description"], _values(fields[name]))
-        if "$ref" in fields[name] or fields[name].get("type") == "object":
+        if "$ref" in fields[name] or fields[name].get("type") in ("object", "array"):
             parameter["content"] = {JSON: {"schema": parameter.pop("schema")}}
         else:
             parameter["allowEmptyValue"] = True  # the platform drops a parameter without a value

@@ -7,16 +7,21 @@ code as the running app gives them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import UnionType
-from typing import get_args
+from typing import Any, get_args
 
 from contracts.codes import ErrorCode
 from contracts.request import AgentRunRequest, CancelRequest, RetryRequest
-from contracts.runs import ToolAnswer
+from contracts.runs import ToolAnswerRequest
 from contracts.status import StatusDocument
+from contracts.steps import RunSteps
 from contracts.wire import Wire
+from http_api.file_headers import MEDIA_TYPES, MOST_FILE_BYTES
+from http_api.links import FAILURE_IS_500
 from http_api.messages import AgentList, Error, Health, OpenApiDocument, Readiness, StartedRun
+from http_api.query_parameters import OPENAPI_VERSIONS, VERSION_PARAMETER
 from http_api.request_body import MAX_BODY_BYTES
 
 
@@ -27,6 +32,8 @@ class Answer:
     status: int
     description: str
     body: type[Wire] | UnionType | None = None
+    media_types: tuple[str, ...] = ()
+    """Of a body that is a file."""
     headers: tuple[str, ...] = ()
     optional_headers: tuple[str, ...] = ()
     codes: tuple[ErrorCode, ...] = ()
@@ -36,6 +43,15 @@ class Answer:
     def messages(self) -> tuple[type[Wire], ...]:
         """The types that the body may have."""
         return get_args(self.body) or ((self.body,) if isinstance(self.body, type) else ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryParameter:
+    """A query parameter that says how to answer; `schema` is plain JSON Schema."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +69,7 @@ class Operation:
     needs_body: bool = True
     waits: bool = False
     """It heeds `Prefer: wait=N`."""
+    query: tuple[QueryParameter, ...] = ()
     is_anonymous: bool = False
 
     @property
@@ -70,9 +87,30 @@ def _error(status: int, description: str, *codes: ErrorCode, headers: tuple[str,
     return Answer(status=status, description=description, body=Error, codes=codes, headers=headers)
 
 
+def _or_failed(failure: Answer) -> Answer:
+    """Return the 500 of an operation that answers a failed run with it too, where the caller wants that."""
+    return replace(
+        failure,
+        description=f"{failure.description} Or, only with `{FAILURE_IS_500}=true`: the run has failed.",
+        body=Error | StatusDocument,
+        optional_headers=("Preference-Applied",),
+    )
+
+
 UNAUTHORIZED = Answer(status=401, description="No key or token, or a wrong one. From the platform.")
 BUSY = Answer(status=429, description="Too many requests at once. From the platform, with an empty body.")
 
+_FAILURE_IS_500 = QueryParameter(
+    name=FAILURE_IS_500,
+    description="A run that has failed is a 500 with the status document, for pollers that look at nothing else; a "
+    "start hands it on to the URLs of its answer.",
+    schema={"type": "boolean", "default": False},
+)
+_VERSION = QueryParameter(
+    name=VERSION_PARAMETER,
+    description="Of OpenAPI; 3.0 is for tools that do not take 3.1.",
+    schema={"type": "string", "enum": list(OPENAPI_VERSIONS), "default": next(iter(OPENAPI_VERSIONS))},
+)
 _INTERNAL = _error(500, "The app failed; its log says where.", ErrorCode.INTERNAL_ERROR)
 _UNCONFIGURED = _error(
     500,
@@ -92,7 +130,9 @@ _BAD_BODY = (
     _error(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.", ErrorCode.TOO_LARGE),
     _error(415, "The body is of another type, compressed, or not in UTF-8.", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
 )
+_BAD_QUERY = _error(400, "A query parameter is none, or has a wrong value.", ErrorCode.INVALID_REQUEST)
 _NO_RUN = _error(404, "There is no run with this instance id.", ErrorCode.NOT_FOUND)
+_FOUNDRY_FAILED = _error(502, "Foundry failed, or refused the app: `message` says what to do.")
 _NOT_YET = _error(
     503,
     "The run has not taken it within ten seconds; it may be starting, or the app is very busy. Or its worker process "
@@ -126,6 +166,7 @@ _START = Operation(
     "body is the user message. With an idempotency key, repeating the request answers with the same run and starts "
     "nothing.",
     body=AgentRunRequest,
+    query=(_FAILURE_IS_500,),
     waits=True,
     answers=(
         Answer(
@@ -136,15 +177,16 @@ _START = Operation(
         ),
         replace(
             _GOES_ON,
-            description="The run is started. Poll `statusQueryGetUri` (also in `Location`) or `runUri`. Or, only with "
-            "`Prefer: wait`: its status document, since it asks something.",
+            description="The run is started. Poll `statusQueryGetUri` or `runUri`; `Location` is the one that takes "
+            "the key as the caller has sent it. Or, only with `Prefer: wait`: its status document, since it asks "
+            "something.",
             body=StartedRun | StatusDocument,
         ),
         _BAD_REQUEST,
         _error(404, "There is no such agent; the message names some that resemble it.", ErrorCode.NOT_FOUND),
         _error(409, "The idempotency key was used for another request.", ErrorCode.IDEMPOTENCY_CONFLICT),
         *_BAD_BODY,
-        _UNCONFIGURED,
+        _or_failed(_UNCONFIGURED),
         _error(502, "Foundry does not tell now which agent has this name: name it by its id."),
     ),
 )
@@ -164,13 +206,18 @@ OPERATIONS = (
         tag="runs",
         summary="The status document of a run",
         description="202 while the run goes on, 200 when it has ended, however it ended: `status` says how.",
+        query=(_FAILURE_IS_500,),
         waits=True,
         answers=(
             _ENDED,
             _GOES_ON,
-            _error(400, "The request's `Host` is none, so that no URL can be made of it.", ErrorCode.INVALID_REQUEST),
+            replace(
+                _BAD_QUERY,
+                description=f"{_BAD_QUERY.description} Or the request's `Host` is none, so that no URL can be made of "
+                "it.",
+            ),
             _NO_RUN,
-            _INTERNAL,
+            _or_failed(_INTERNAL),
         ),
     ),
     Operation(
@@ -199,26 +246,77 @@ OPERATIONS = (
         name="submit_agent_run_tool_outputs",
         tag="runs",
         summary="Answer the tool calls that a run waits for",
-        description="The answer holds something for every call of `required_action`, each once.",
-        body=ToolAnswer,
+        description="The answer holds something for every call of `required_action`, each once. It is answered once "
+        "Foundry has taken or refused it, or after ten seconds where it does neither.",
+        body=ToolAnswerRequest,
         answers=(
             _TAKEN,
             replace(
                 _BAD_REQUEST,
                 description="The answer does not fit the pending calls: `details` names missing, unknown and repeated "
-                "ids.",
+                "ids, and outputs that are too large. Or Foundry refuses it (`answer_refused`): the run asks again.",
+                codes=(*_BAD_REQUEST.codes, ErrorCode.ANSWER_REFUSED),
             ),
             _NO_RUN,
             _error(
                 409,
-                "The run waits for nothing now, has taken another answer, or has ended.",
+                "The run waits for nothing now, or for what this app cannot answer (`unsupported_action`), has taken "
+                "another answer, or has ended.",
                 ErrorCode.NOTHING_PENDING,
+                ErrorCode.UNSUPPORTED_ACTION,
                 ErrorCode.ANSWERED_OTHERWISE,
                 ErrorCode.ALREADY_ENDED,
             ),
             *_BAD_BODY,
             _INTERNAL,
             _NOT_YET,
+        ),
+    ),
+    Operation(
+        method="GET",
+        route="runs/{instance_id}/steps",
+        name="agent_run_steps",
+        tag="runs",
+        summary="What a run did, step by step",
+        description="Oldest first, those so far while the run goes on: messages that it wrote and tools that it "
+        "called, without what was said to them and what they answered. Where the app started several runs in "
+        "Foundry, since the model's quota was used up, those of the last one.",
+        answers=(
+            Answer(status=200, description="The steps; none where there is no run in Foundry yet.", body=RunSteps),
+            _error(
+                404, "There is no run with this instance id, or Foundry has deleted its thread.", ErrorCode.NOT_FOUND
+            ),
+            _UNCONFIGURED,
+            _FOUNDRY_FAILED,
+        ),
+    ),
+    Operation(
+        method="GET",
+        route="runs/{instance_id}/files/{file_id}",
+        name="agent_run_file",
+        tag="runs",
+        summary="A file that a run produced",
+        description="Files that the run's messages hand over (`attachments`), and images that its code made. Always as "
+        "an attachment; the type is one of a few that are safe, or mere bytes.",
+        answers=(
+            Answer(
+                status=200,
+                description="The file.",
+                media_types=MEDIA_TYPES,
+                headers=("Content-Disposition", "Content-Security-Policy"),
+            ),
+            _error(
+                404,
+                "There is no run with this instance id, it has not produced this file, or Foundry has deleted it.",
+                ErrorCode.NOT_FOUND,
+            ),
+            _error(
+                413,
+                f"The file has more than {MOST_FILE_BYTES:,} bytes: read it from Foundry.",
+                ErrorCode.RESPONSE_TOO_LARGE,
+            ),
+            _UNCONFIGURED,
+            _FOUNDRY_FAILED,
         ),
     ),
     Operation(
@@ -233,6 +331,7 @@ OPERATIONS = (
         "id.",
         body=RetryRequest,
         needs_body=False,
+        query=(_FAILURE_IS_500,),
         waits=True,
         answers=(
             Answer(
@@ -254,7 +353,7 @@ OPERATIONS = (
                 ErrorCode.NOTHING_TO_RETRY,
             ),
             *_BAD_BODY,
-            _UNCONFIGURED,
+            _or_failed(_UNCONFIGURED),
             _error(502, "Foundry does not tell now whether the run's message is on its thread: ask again."),
             _error(503, "The run is being brought back.", ErrorCode.RECOVERING, headers=("Retry-After",)),
         ),
@@ -269,7 +368,7 @@ OPERATIONS = (
         answers=(
             Answer(status=200, description="The agents.", body=AgentList),
             _UNCONFIGURED,
-            _error(502, "Foundry failed, or refused the app: `message` says what to do."),
+            _FOUNDRY_FAILED,
         ),
     ),
     Operation(
@@ -302,6 +401,11 @@ OPERATIONS = (
         tag="description",
         summary="This description",
         description="It follows the settings of the app: the longest timeout, the agents that are allowed.",
-        answers=(Answer(status=200, description="OpenAPI 3.1.", body=OpenApiDocument), _INTERNAL),
+        query=(_VERSION,),
+        answers=(
+            Answer(status=200, description="OpenAPI 3.1, or 3.0.3 as asked for.", body=OpenApiDocument),
+            _BAD_QUERY,
+            _INTERNAL,
+        ),
     ),
 )

@@ -15,6 +15,10 @@ from validation.field_errors import MOST_NAMED, FieldError, shown_name
 PLATFORM_PARAMETERS = ("code", "clientId")
 """The key, and the name that it has."""
 
+VERSION_PARAMETER = "version"
+OPENAPI_VERSIONS = {"3.1": "3.1.0", "3.1.0": "3.1.0", "3.0": "3.0.3", "3.0.3": "3.0.3"}
+"""What may be asked for, the first one where nothing is, and which version of OpenAPI that is."""
+
 
 def parameter(query: Mapping[str, str], name: str) -> str | None:
     """Return the value of a parameter; None where it is not given. The platform drops empty ones."""
@@ -29,6 +33,15 @@ def failure_is_500(query: Mapping[str, str]) -> bool:
             [FieldError(code=ErrorCode.INVALID, message="must be true or false, given once", target=FAILURE_IS_500)]
         )
     return word == "true"
+
+
+def openapi_version(query: Mapping[str, str]) -> str:
+    """Return the whole version that is asked for; raise a 400 where there is no such document."""
+    asked = parameter(query, VERSION_PARAMETER) or next(iter(OPENAPI_VERSIONS))
+    if asked not in OPENAPI_VERSIONS:
+        message = f"must be one of {', '.join(OPENAPI_VERSIONS)}"
+        raise invalid_request([FieldError(code=ErrorCode.INVALID, message=message, target=VERSION_PARAMETER)])
+    return OPENAPI_VERSIONS[asked]
 
 
 def refuse_others(query: Mapping[str, str], known: str) -> None:

@@ -11,6 +11,7 @@ import openapi_python_client
 import pytest
 from openapi_python_client.config import Config, ConfigFile, MetaType
 
+from http_api.openapi_3_0 import as_3_0
 from http_api.operations import OPERATIONS
 from tests.e2e.world import World, agent
 from tests.openapi.test_document import CONFIGURATIONS, document
@@ -34,10 +35,13 @@ def operations_of(package: Path) -> set[str]:
     return {module.stem for module in package.glob("api/*/*.py")} - {"__init__"}
 
 
+@pytest.mark.parametrize("version", ["3.1", "3.0"])
 @pytest.mark.parametrize("given", CONFIGURATIONS)
-def test_no_operation_is_dropped(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / f"client_{given}"
-    assert generate(document(given=CONFIGURATIONS[given]), package) == [NO_TEXT] * len(STARTS)
+def test_no_operation_is_dropped(given: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / f"client_{given}_{version.replace('.', '_')}"
+    described = document(given=CONFIGURATIONS[given])
+    warnings = generate(as_3_0(described) if version == "3.0" else described, package)
+    assert warnings == [NO_TEXT] * len(STARTS)
     assert operations_of(package) == EVERY_OPERATION
     monkeypatch.syspath_prepend(tmp_path)
     for module in package.rglob("*.py"):
