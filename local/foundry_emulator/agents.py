@@ -2,8 +2,22 @@
 
 from enum import StrEnum
 
+from local.foundry_emulator.answers import text_block
 from local.foundry_emulator.ids import padded_id
-from local.foundry_emulator.scripts import Agent, Answer, Call, End, FirstRuns, OnCancel, Phase, Script
+from local.foundry_emulator.scripts import (
+    Agent,
+    Answer,
+    Call,
+    End,
+    File,
+    FirstRuns,
+    OnCancel,
+    Phase,
+    Quota,
+    Refusal,
+    Script,
+    Written,
+)
 
 QUEUED = Phase(status="queued", seconds=0.5)
 WORKING = Phase(seconds=1.5)
@@ -70,6 +84,58 @@ _RICH_CONTENT = (
     },
 )
 _IMAGE_ONLY = ({"type": "image_file", "image_file": {"file_id": "assistant-OnlyAnImage00000000000000"}},)
+
+_CHART = File(
+    filename="chart.png",
+    content_type="image/png",
+    base64="iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==",
+)
+_TABLE = File(filename="table.csv", content_type="text/csv", text="colour;nm\nblue;450\nred;700\n")
+_PLOTTING = {
+    "type": "code_interpreter",
+    "code_interpreter": {
+        "input": "plot(table)",
+        "outputs": [{"type": "logs", "logs": "done"}, {"type": "image", "image": {"file_id": _CHART.id}}],
+    },
+}
+_TABLE_LINK = {
+    "type": "file_path",
+    "text": "sandbox:/mnt/data/table.csv",
+    "start_index": 14,
+    "end_index": 41,
+    "file_path": {"file_id": _TABLE.id},
+}
+_CHART_MESSAGES = (
+    Written(
+        content=[
+            {"type": "image_file", "image_file": {"file_id": _CHART.id}},
+            text_block("The table is: sandbox:/mnt/data/table.csv", [_TABLE_LINK]),
+        ],
+        attachments=({"file_id": _TABLE.id, "tools": [{"type": "code_interpreter"}]},),
+    ),
+    Written(content=[text_block("Shall I add violet?")]),
+)
+_SEARCHES = (
+    {
+        "type": "bing_grounding",
+        "bing_grounding": {"requesturl": "https://api.bing.microsoft.com/v7.0/search?q=why%20is%20the%20sky%20blue"},
+    },
+    {
+        "type": "file_search",
+        "file_search": {
+            "ranking_options": {"ranker": "default_2024_08_21", "score_threshold": 0.0},
+            "results": [
+                {
+                    "file_id": "assistant-OpticsPrimer0000000000000",
+                    "file_name": "optics.md",
+                    "score": 0.9,
+                    "content": [{"type": "text", "text": "Blue light is scattered most."}],
+                }
+            ],
+        },
+    },
+)
+_LONG_QUERY = "SELECT colour, wavelength FROM light WHERE scattered > 0.5 AND colour IN ('blue', 'violet', '蓝色') " * 3
 
 _BUILTIN = (
     Agent(
@@ -247,6 +313,89 @@ _BUILTIN = (
         description="Has the status weird_new for 3 s before it completes.",
         script=_script(QUEUED, Phase(status="weird_new", seconds=3)),
     ),
+    Agent(
+        name="manyCalls",
+        description="Asks for twelve calls of run_sql at once, each with 294 characters of SQL.",
+        tools=(_function("run_sql", "Run a query", "query"),),
+        script=_script(
+            QUEUED,
+            Phase(calls=(Call(name="run_sql", arguments={"query": _LONG_QUERY}),) * 12),
+            Phase(seconds=1),
+            answer=Answer(kind="tools"),
+        ),
+    ),
+    Agent(
+        name="picky",
+        description="Asks for one call of get_weather, and refuses the first answer.",
+        tools=(_WEATHER,),
+        script=_script(
+            QUEUED,
+            Phase(
+                calls=(Call(name="get_weather", arguments={"city": "Oslo"}),),
+                refuses=Refusal(message="The tool output could not be processed. Please send a shorter one."),
+            ),
+            Phase(seconds=1),
+            answer=Answer(kind="tools"),
+        ),
+    ),
+    Agent(
+        name="consent",
+        description="requires_action of a type that clients do not know, until its run expires after 600 s.",
+        script=_script(
+            QUEUED, Phase(action={"type": "submit_consent", "submit_consent": {"url": "https://example.com"}})
+        ),
+    ),
+    Agent(
+        name="computer",
+        description="Asks for a call of the type computer_use_preview, then answers with its output.",
+        tools=({"type": "computer_use_preview"},),
+        script=_script(
+            QUEUED,
+            Phase(
+                calls=(
+                    Call(
+                        type="computer_use_preview",
+                        fields={
+                            "computer_use_preview": {"action": {"type": "screenshot"}, "pending_safety_checks": []}
+                        },
+                    ),
+                )
+            ),
+            Phase(seconds=1),
+            answer=Answer(kind="tools"),
+        ),
+    ),
+    Agent(
+        name="chart",
+        description="Draws a chart in 2 s; writes its picture with a table's link, then a question.",
+        tools=({"type": "code_interpreter"},),
+        script=_script(
+            QUEUED,
+            Phase(seconds=1.5, does=(_PLOTTING,)),
+            answer=Answer(kind="messages", messages=_CHART_MESSAGES),
+            files=(_CHART, _TABLE),
+        ),
+    ),
+    Agent(
+        name="searches",
+        description="Searches the web and files in 2 s, as its steps show, then answers as history.",
+        tools=({"type": "bing_grounding", "bing_grounding": {}}, {"type": "file_search"}),
+        script=_script(QUEUED, Phase(seconds=1.5, does=_SEARCHES)),
+    ),
+    Agent(
+        name="refuses",
+        description="Answers with a refusal instead of a text.",
+        script=_script(
+            answer=Answer(
+                kind="content", content=({"type": "refusal", "refusal": "I'm sorry, I can't help with that."},)
+            )
+        ),
+    ),
+    Agent(
+        name="busy",
+        description="As instant, but takes three runs in six seconds; others fail with rate_limit_exceeded.",
+        script=Script(phases=(), quota=Quota(runs=3, seconds=6)),
+    ),
 )
 
 
@@ -280,6 +429,14 @@ class Agents(StrEnum):
     SLOW_CANCEL = padded_id("slowCancel")
     COMPLETES_ANYWAY = padded_id("completesAnyway")
     UNKNOWN_STATUS = padded_id("unknownStatus")
+    MANY_CALLS = padded_id("manyCalls")
+    PICKY = padded_id("picky")
+    CONSENT = padded_id("consent")
+    COMPUTER = padded_id("computer")
+    CHART = padded_id("chart")
+    SEARCHES = padded_id("searches")
+    REFUSES = padded_id("refuses")
+    BUSY = padded_id("busy")
 
 
 def builtin_agents() -> tuple[Agent, ...]:

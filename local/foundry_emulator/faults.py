@@ -11,7 +11,8 @@ the first one named:
 
 | kind             | what the client sees                                            | effect            |
 |------------------|-----------------------------------------------------------------|-------------------|
-| `status`         | `status` with `headers` and `body`                              | none, first       |
+| `status`         | `status` with `headers` and `body`; or what `says` names, see   | none, first       |
+|                  | `sayings`                                                       |                   |
 | `html`           | `status` (502) with a gateway's HTML page                       | none, first       |
 | `truncated_json` | the real status, half of the JSON                               | first             |
 | `empty_body`     | the real status (`none`: 200), or `status`, and no body         | first, none       |
@@ -35,6 +36,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from local.foundry_emulator.sayings import SAYINGS, Saying
 from local.foundry_emulator.service import OPERATIONS
 
 Kind = Literal["status", "html", "truncated_json", "empty_body", "cut_body", "reset", "delay", "trickle", "refuse"]
@@ -68,11 +70,17 @@ class FaultRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     status: Annotated[int, msgspec.Meta(ge=100, le=599)] | None = None
     headers: dict[str, str] = {}
     body: Any = None
+    says: str | None = None
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 1.0
 
     def __post_init__(self) -> None:
         if self.operation is not None and self.operation not in OPERATIONS:
             raise ValueError(f"`operation` is one of {', '.join(OPERATIONS)}; not {self.operation!r}")
+        if self.says is not None:
+            if self.kind != "status" or self.status is not None or self.body is not None:
+                raise ValueError("`says` is for a fault of kind `status`, instead of `status` and `body`")
+            if self.says not in SAYINGS:
+                raise ValueError(f"`says` is one of {', '.join(SAYINGS)}; not {self.says!r}")
         if self.effect is not None and self.effect not in _EFFECTS[self.kind]:
             raise ValueError(f"`effect` of {self.kind} is one of {_EFFECTS[self.kind]}, not {self.effect!r}")
         if self.path is not None:
@@ -85,6 +93,15 @@ class FaultRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def takes_effect(self) -> Effect:
         """Whether and when the spoiled request is carried out."""
         return self.effect or _EFFECTS[self.kind][0]
+
+    @property
+    def saying(self) -> Saying:
+        """What a fault of kind `status` sends."""
+        if self.says is not None:
+            said = SAYINGS[self.says]
+            return Saying(said.status, said.body, {**said.headers, **self.headers})
+        status = 503 if self.status is None else self.status
+        return Saying(status, default_body(status) if self.body is None else self.body, self.headers)
 
     def picks(self, method: str, path: str, operation: str | None) -> bool:
         """Whether this rule is about such a request."""

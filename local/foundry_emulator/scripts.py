@@ -223,7 +223,10 @@ class Quota(_Data, frozen=True, kw_only=True):
 
 
 class Script(_Data, frozen=True, kw_only=True):
-    """Everything an agent does with a run. `files` are there as soon as the run is."""
+    """Everything an agent does with a run. `files` are there as soon as the run is.
+
+    `expires_at` of a run that has expired is null, as that of every run that has ended, unless `keeps_expires_at`.
+    """
 
     phases: tuple[Phase, ...] = (Phase(status="queued", seconds=0.5), Phase(seconds=1.5))
     end: End = End()
@@ -231,6 +234,7 @@ class Script(_Data, frozen=True, kw_only=True):
     answer_lag_seconds: Seconds = 0.0
     on_cancel: OnCancel = OnCancel()
     expires_after_seconds: Annotated[float, msgspec.Meta(gt=0)] = EXPIRY_SECONDS
+    keeps_expires_at: bool = False
     first_runs: FirstRuns | None = None
     quota: Quota | None = None
     files: tuple[File, ...] = ()

@@ -19,7 +19,7 @@ from aiohttp.streams import StreamReader
 from local.foundry_emulator.control import PREFIX, Control
 from local.foundry_emulator.emulation import Emulation
 from local.foundry_emulator.errors import server_error
-from local.foundry_emulator.faults import HTML_PAGE, Fault, FaultRule, default_body
+from local.foundry_emulator.faults import HTML_PAGE, Fault, FaultRule
 from local.foundry_emulator.ids import new_id
 from local.foundry_emulator.ledger import Entry
 from local.foundry_emulator.scripts import File
@@ -251,8 +251,8 @@ class Server:
 def _instead(rule: FaultRule, normal: web.Response | None) -> web.Response:
     """Make the whole answer that replaces the real one."""
     if rule.kind == "status":
-        status = 503 if rule.status is None else rule.status
-        return _body_response(status, default_body(status) if rule.body is None else rule.body, rule.headers)
+        said = rule.saying
+        return _body_response(said.status, said.body, dict(said.headers))
     if rule.kind == "html":
         status = 502 if rule.status is None else rule.status
         page = HTML_PAGE if rule.body is None else str(rule.body)

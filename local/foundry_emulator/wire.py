@@ -124,7 +124,7 @@ def run_json(run: Run, state: Look, assistant: Assistant | None) -> Json:
         "thread_id": run.thread_id,
         "status": status,
         "started_at": _stamp(state.started_at),
-        "expires_at": _stamp(run.happened().expires_at) if not state.is_terminal or status == "expired" else None,
+        "expires_at": _stamp(run.happened().expires_at) if _shows_expiry(run, state) else None,
         "cancelled_at": ended if status == "cancelled" else None,
         "failed_at": ended if status == "failed" else None,
         "completed_at": ended if status == "completed" else None,
@@ -146,6 +146,10 @@ def run_json(run: Run, state: Look, assistant: Assistant | None) -> Json:
         "tool_choice": options.get("tool_choice", "auto"),
         "parallel_tool_calls": options.get("parallel_tool_calls", True),
     }
+
+
+def _shows_expiry(run: Run, state: Look) -> bool:
+    return not state.is_terminal or (state.status == "expired" and run.script.keeps_expires_at)
 
 
 def _last_error(end: End | None) -> Json | None:

@@ -1,10 +1,15 @@
 """Every built-in agent does what its description says."""
 
+import json
+
 import pytest
 
-from local.foundry_emulator import Agents, FoundryEmulator
+from local.foundry_emulator import Agent, Agents, FoundryEmulator
 from local.foundry_emulator.agents import builtin_agents
+from local.foundry_emulator.scripts import Phase, Script
 from tests.foundry_emulator.conftest import Conversation
+
+QUEUED_FOR_EVER = Phase(status="queued", seconds=None)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +41,14 @@ from tests.foundry_emulator.conftest import Conversation
         (Agents.STUCK_CANCELLING, [(599, "in_progress"), (600, "expired")]),
         (Agents.SLOW_CANCEL, [(599, "in_progress"), (600, "expired")]),
         (Agents.COMPLETES_ANYWAY, [(599, "in_progress"), (600, "expired")]),
+        (Agents.MANY_CALLS, [(0.5, "requires_action"), (600, "expired")]),
+        (Agents.PICKY, [(0.5, "requires_action"), (600, "expired")]),
+        (Agents.CONSENT, [(0.5, "requires_action"), (600, "expired")]),
+        (Agents.COMPUTER, [(0.5, "requires_action"), (600, "expired")]),
+        (Agents.CHART, [(1.9, "in_progress"), (2, "completed")]),
+        (Agents.SEARCHES, [(1.9, "in_progress"), (2, "completed")]),
+        (Agents.REFUSES, [(2, "completed")]),
+        (Agents.BUSY, [(0, "completed")]),
         (Agents.UNKNOWN_STATUS, [(0.5, "weird_new"), (3.4, "weird_new"), (3.5, "completed")]),
     ],
 )
@@ -63,7 +76,18 @@ def test_times_and_details_by_status():
     talk = Conversation(Agents.EXPIRES)
     run = talk.ask()
     expired = talk.at(5, run)
-    assert (expired["last_error"], expired["expires_at"]) == (None, run["created_at"] + 4)
+    assert run["expires_at"] == run["created_at"] + 4
+    ends = ("last_error", "expires_at", "completed_at", "failed_at", "cancelled_at")
+    assert [expired[name] for name in ends] == [None] * 5
+    talk = Conversation(Agent(name="a", script=Script(phases=(), expires_after_seconds=9, keeps_expires_at=True)))
+    assert talk.ask()["expires_at"] is None  # completed
+    talk = Conversation(
+        Agent(name="a", script=Script(phases=(QUEUED_FOR_EVER,), expires_after_seconds=1800, keeps_expires_at=True))
+    )
+    run = talk.ask()
+    assert talk.at(1799, run)["status"] == "queued"
+    expired = talk.at(1800, run)
+    assert (expired["status"], expired["expires_at"]) == ("expired", run["created_at"] + 1800)
     talk = Conversation(Agents.CANCELLED_OUTSIDE)
     run = talk.ask()
     assert talk.at(3, run)["cancelled_at"] == run["created_at"] + 2
@@ -115,6 +139,39 @@ def test_rich_content_has_markers_and_matching_annotations():
             kinds.append(note["type"])
             assert part["text"]["value"][note["start_index"] : note["end_index"]] == note["text"]
     assert kinds == ["file_citation", "url_citation", "file_path"]
+
+
+def test_the_chart_has_files_and_links_that_fit():
+    talk = Conversation(Agents.CHART)
+    run = talk.at(2, talk.ask())
+    page = talk("GET", f"/threads/{talk.thread_id}/messages", run_id=run["id"], order="asc")["data"]
+    (picture, text), [question] = (message["content"] for message in page)
+    [link] = text["text"]["annotations"]
+    assert text["text"]["value"][link["start_index"] : link["end_index"]] == link["text"]
+    [attached] = page[0]["attachments"]
+    assert attached["file_id"] == link["file_path"]["file_id"]
+    assert talk("GET", f"/files/{attached['file_id']}")["filename"] == "table.csv"
+    assert talk("GET", f"/files/{picture['image_file']['file_id']}")["filename"] == "chart.png"
+    assert question["text"]["value"] == "Shall I add violet?"
+
+
+def test_calls_that_few_can_answer():
+    talk = Conversation(Agents.MANY_CALLS)
+    calls = talk.at(0.5, talk.ask())["required_action"]["submit_tool_outputs"]["tool_calls"]
+    assert (len(calls), len(json.loads(calls[11]["function"]["arguments"])["query"])) == (12, 294)
+    talk = Conversation(Agents.COMPUTER)
+    [call] = talk.at(0.5, talk.ask())["required_action"]["submit_tool_outputs"]["tool_calls"]
+    assert call["type"] == "computer_use_preview"
+
+
+def test_the_picky_one_refuses_the_first_answer():
+    talk = Conversation(Agents.PICKY)
+    run = talk.at(0.5, talk.ask())
+    [call] = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    body = {"tool_outputs": [{"tool_call_id": call["id"], "output": "rain"}]}
+    assert "shorter" in talk.post(run, "submit_tool_outputs", body, expect=400)["error"]["message"]
+    talk.post(run, "submit_tool_outputs", body)
+    assert talk.at(2, run)["status"] == "completed"
 
 
 def test_no_message_and_no_text_are_different_things():

@@ -7,7 +7,18 @@ import pytest
 
 import local.foundry_emulator
 from local.foundry_emulator import Agent, Agents, AgentsFileError, FoundryEmulator
-from local.foundry_emulator.scripts import AgentsFile, End, Script, load_agents
+from local.foundry_emulator.scripts import (
+    AgentsFile,
+    Call,
+    End,
+    File,
+    Phase,
+    Quota,
+    Refusal,
+    Script,
+    Written,
+    load_agents,
+)
 
 EXAMPLE = Path(local.foundry_emulator.__file__).with_name("agents.example.json")
 
@@ -15,10 +26,10 @@ EXAMPLE = Path(local.foundry_emulator.__file__).with_name("agents.example.json")
 def test_the_example_loads_and_shows_every_field():
     loaded = load_agents(EXAMPLE)
     assert [agent.name for agent in loaded.agents] == [
-        "patient", "asker", "stuck", "shortOfTokens", "painter",
+        "patient", "asker", "riddler", "analyst", "stuck", "shortOfTokens", "painter",
     ]  # fmt: skip
     text = EXAMPLE.read_text()
-    for struct in (AgentsFile, Agent, Script, End):
+    for struct in (AgentsFile, Agent, Script, End, Phase, Call, Refusal, Written, File, Quota):
         for field in struct.__struct_fields__:
             assert f'"{field}"' in text, f"{struct.__name__}.{field} is not shown"
 

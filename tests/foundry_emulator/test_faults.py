@@ -9,6 +9,7 @@ import requests
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 
 from local.foundry_emulator import Agents, FoundryEmulator
+from local.foundry_emulator.sayings import SAYINGS
 from tests.foundry_emulator.conftest import Http, sdk_client
 
 MESSAGE = {"role": "user", "content": "hi"}
@@ -43,6 +44,41 @@ def test_a_status_instead_of_the_answer(http, emulator, thread_id, status, effec
     assert entry.fault == {"id": fault.id, "kind": "status", "effect": effect}
     assert (entry.message_id is not None) is took_effect
     assert post_message(http, thread_id).status_code == 200  # once only
+
+
+@pytest.mark.parametrize("says", SAYINGS)
+def test_what_the_service_and_its_neighbours_say(http, emulator, thread_id, says):
+    emulator.faults.add("status", operation="get_thread", says=says, headers={"x-more": "1"})
+    answer = http("GET", f"/threads/{thread_id}")
+    said = SAYINGS[says]
+    assert answer.status_code == said.status
+    assert (answer.text if isinstance(said.body, str) else answer.json()) == said.body
+    sent = {"Content-Type": "application/json; charset=utf-8", **said.headers, "x-more": "1"}
+    assert sent.items() <= dict(answer.headers).items()
+
+
+def test_looks_and_cancels_are_refused_so_many_times(http, emulator):
+    run = http.run(http.thread("hi"), Agents.FOREVER)
+    path = f"/threads/{run['thread_id']}/runs/{run['id']}"
+    emulator.faults.add("status", operation="get_run", says="project_not_found", times=3)
+    assert [http("GET", path).status_code for _ in range(4)] == [404, 404, 404, 200]
+    emulator.faults.add("status", operation="cancel_run", says="conflict", times=2, path=path + "/cancel")
+    assert [http("POST", f"{path}/cancel").status_code for _ in range(3)] == [409, 409, 200]
+    assert [run["cancel_requested"] for run in emulator.ledger().runs] == [True]
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"says": "nothing"}, "`says` is one of project_not_found, .*; not 'nothing'"),
+        ({"says": "locked", "status": 400}, "instead of `status` and `body`"),
+        ({"says": "locked", "body": {}}, "instead of `status` and `body`"),
+        ({"says": "locked", "kind": "html"}, "for a fault of kind `status`"),
+    ],
+)
+def test_a_saying_that_makes_no_sense_is_refused(emulator, fields, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        emulator.faults.add_rule({"kind": "status", **fields})
 
 
 def test_headers_and_body_of_a_status(http, emulator, thread_id):
