@@ -32,6 +32,7 @@ class Conversations(RuleBasedStateMachine):
         self.number = 0
         self.store.overtaker = self.overtake
         self.overtakes = 0
+        self.leaving = ""
         self.before: dict[str, list[str]] = {thread: [] for thread in THREADS}
 
     def has_ended(self, instance: str) -> bool:
@@ -62,7 +63,7 @@ class Conversations(RuleBasedStateMachine):
     def overtake(self) -> None:
         """Somebody else asks, between another one's look and write."""
         self.overtakes += 1
-        if instance := self.one_of(self.overtakes * 7):
+        if instance := self.one_of(self.overtakes * 7, lambda i: i != self.leaving):
             self.ask(instance)
 
     @rule(thread=st.sampled_from(THREADS), faults=FAULTS, replace=st.booleans())
@@ -90,8 +91,9 @@ class Conversations(RuleBasedStateMachine):
             thread = self.thread_of[instance]
             self.store.faults = list(faults)
             self.owners[thread].discard(instance)  # it does nothing on the thread any more
+            self.leaving = instance
             leave(self.store, thread, instance)
-            self.store.faults = []
+            self.leaving, self.store.faults = "", []
             del self.thread_of[instance]
 
     @rule(pick=st.integers(0, 999))
