@@ -14,16 +14,16 @@ from foundry.errors import FoundryError, NotFoundError, ResponseTooLargeError
 from foundry.service import AgentService
 from http_api.agents import in_time
 from http_api.answers import ApiError
-from settings import load_settings
+from settings import Settings
 
 T = TypeVar("T")
 
 
 async def read_from_foundry(
-    threads: ThreadPoolExecutor, seconds: float, work: Callable[[AgentService], T], *, gone: str
+    settings: Settings, threads: ThreadPoolExecutor, seconds: float, work: Callable[[AgentService], T], *, gone: str
 ) -> T:
     """Return what the work reads; raise a 404 with the text `gone` where Foundry says that it has that no longer."""
-    service = agent_service(load_settings())
+    service = agent_service(settings)
     try:
         return cast("T", await in_time(threads, lambda: work(service.within(seconds)), seconds))
     except NotFoundError as error:

@@ -23,6 +23,7 @@ from http_api.answers import ApiError, answering
 from http_api.file_headers import MOST_FILE_BYTES, file_headers
 from http_api.foundry_reads import read_from_foundry
 from http_api.instances import read_document
+from settings import load_settings
 
 blueprint = df.Blueprint()
 
@@ -38,11 +39,13 @@ _threads = ThreadPoolExecutor(3, thread_name_prefix="file")
 @answering
 async def agent_run_file(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """Hand over a file that the run produced, so far as it goes on."""
+    settings = load_settings()
     file_id = req.route_params["file_id"]
     document = await read_document(client, req.route_params["instance_id"])
     if not (document.thread_id and document.run_id and re.fullmatch(ID_PATTERN, file_id)):
         raise _not_of_this_run(file_id)
     file = await read_from_foundry(
+        settings,
         _threads,
         READING_SECONDS,
         lambda service: _read(service, document, file_id),

@@ -11,6 +11,7 @@ from contracts.steps import RunSteps
 from http_api.answers import answering, json_answer
 from http_api.foundry_reads import read_from_foundry
 from http_api.instances import read_document
+from settings import load_settings
 
 blueprint = df.Blueprint()
 
@@ -23,11 +24,13 @@ _threads = ThreadPoolExecutor(4, thread_name_prefix="steps")
 @answering
 async def agent_run_steps(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """List the steps of the run, those so far while it goes on; of several Foundry runs those of the last one."""
+    settings = load_settings()
     document = await read_document(client, req.route_params["instance_id"])
     thread_id, run_id = document.thread_id, document.run_id
     if not (thread_id and run_id):
         return json_answer(RunSteps(run_id=None, steps=[]))
     steps = await read_from_foundry(
+        settings,
         _threads,
         READING_SECONDS,
         lambda service: service.list_steps(thread_id, run_id),

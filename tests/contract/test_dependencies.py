@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "http_api": {"contracts", "validation", "settings", "policy", "app_log", "version", "recovery", "task_hub"},
     "http_api.beside_document": {"contracts", "settings", "foundry"},
     "http_api.foundry_reads": {"contracts", "settings", "foundry"},
-    "http_api.run_files": {"contracts", "foundry"},
+    "http_api.run_files": {"contracts", "foundry", "settings"},
     "http_api.agents": {"contracts", "validation", "settings", "policy", "app_log", "foundry"},
     "maintenance": {"contracts", "settings", "app_log", "foundry", "recovery", "task_hub"},
     "orchestrators": {"contracts", "validation", "app_log"},

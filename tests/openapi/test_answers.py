@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from contracts.codes import ErrorCode
+from http_api.file_headers import MOST_FILE_BYTES
+from http_api.links import FAILURE_IS_500
 from http_api.request_body import MAX_BODY_BYTES
+from local.foundry_emulator.scripts import File
 from tests.e2e.world import PATIENCE_SECONDS, World, agent
 from tests.functions_host.harness import Answer
 from tests.openapi.description import Description, table, with_code
@@ -24,9 +27,6 @@ RARE = (
     ErrorCode.NOT_ACKNOWLEDGED,
     ErrorCode.RECOVERING,
 )
-
-WITHOUT_A_HOST = ("agent_run_status", 400, ErrorCode.INVALID_REQUEST)
-"""The local host refuses such a request itself; test_rare_answers.py calls the code around the function."""
 
 
 class Caller:
@@ -84,6 +84,26 @@ def provoke_both_starts(call: Caller) -> None:
     assert call("run_agent", {**GOOD, "agent_id": agent("forever")}, {"Prefer": "wait=1"}).status == 202
     asks = call("run_agent", {**GOOD, "agent_id": agent("tool")}, {"Prefer": "wait=60"})
     assert (asks.status, asks.json["required_action"]["event"]) == (202, "tool_outputs_1")
+
+
+def provoke_failures_as_500(call: Caller) -> None:
+    query = f"?{FAILURE_IS_500}=true"
+    fails = {**GOOD, "agent_id": agent("fails")}
+    started = call("run_agent", fails, query=query)
+    assert started.headers["Location"] == started.json["runUri"]
+    assert started.json["runUri"].endswith(query)
+    call.until(started.json["id"], ended)
+    seen = call("agent_run_status", query=query, instance_id=started.json["id"])
+    assert (seen.status, seen.json["status"]) == (500, "Failed")
+    durable = call.world.host.request("GET", started.json["statusQueryGetUri"])
+    assert (durable.status, durable.json["runtimeStatus"]) == (500, "Failed")
+    waits = {"Prefer": "wait=60"}
+    assert call("run_agent", fails, waits, query).status == 500
+    assert call("start_agent_run", {"user_message": "hi"}, waits, query, agent_id=agent("fails")).status == 500
+    for operation, route in (("run_agent", {}), ("agent_run_status", {"instance_id": seen.json["instanceId"]})):
+        body = fails if operation == "run_agent" else None
+        assert call(operation, body, query=f"?{FAILURE_IS_500}=yes", **route).status == 400
+    assert call("agent_run_status", query="?showInput=true", instance_id=seen.json["instanceId"]).status == 400
 
 
 def provoke_bad_starts(call: Caller, *, route: bool) -> None:
@@ -174,11 +194,32 @@ def provoke_two_answers_to_one_question(call: Caller) -> None:
             assert [future.result().status for future in sent].count(202) == 1
 
 
+def provoke_steps_and_files(call: Caller) -> None:
+    instance = call.start("rich")
+    document = call.until(instance, ended)
+    assert call("agent_run_steps", instance_id=instance).json["steps"]
+    assert call("agent_run_steps", instance_id="nobody").status == 404
+    image, *others = (a["id"] for a in document["output"]["attachments"] if a["kind"] != "image_url")
+    call.world.emulator.add_file(File(filename="a.png", id=image, base64="iVBORw0KGgo="))
+    for other in others:
+        call.world.emulator.add_file(File(filename="a.csv", id=other, says_bytes=MOST_FILE_BYTES + 1))
+        assert call("agent_run_file", instance_id=instance, file_id=other).status == 413
+    assert call("agent_run_file", instance_id=instance, file_id=image).body.startswith(b"\x89PNG")
+    assert call("agent_run_file", instance_id=instance, file_id="assistant-other").status == 404
+    faults = call.world.emulator.faults
+    faults.add(kind="html", status=502, operation="get_file", times=1)
+    assert call("agent_run_file", instance_id=instance, file_id=image).status == 502
+    faults.add(kind="html", status=502, operation="list_steps", times=1)
+    assert call("agent_run_steps", instance_id=instance).status == 502
+
+
 def provoke_the_other_routes(call: Caller) -> None:
     assert {"id", "name", "model"} == set(call("list_agents").json["agents"][0])
     assert call("health").status == 200
     assert call("ready").status == 200
-    assert call("openapi").status == 200
+    assert call("openapi").json["openapi"] == call("openapi", query="?version=3.1").json["openapi"] == "3.1.0"
+    assert call("openapi", query="?version=3.0").json["openapi"] == "3.0.3"
+    assert call("openapi", query="?version=2.0").status == call("openapi", query="?versions=3.0").status == 400
     assert call("agent_run_status", instance_id="nobody").status == 404
     faults = call.world.emulator.faults
     faults.add(kind="html", status=502, operation="list_agents", times=1)
@@ -191,7 +232,7 @@ def provoke_refusals_of_keys(call: Caller) -> None:
     stranger = Caller(call.world, call.description, {})
     for name, (method, _, operation) in call.description.operations().items():
         body = {"user_message": "hi"} if method == "POST" else None
-        answer = stranger(name, body, agent_id=agent("instant"), instance_id="nobody")
+        answer = stranger(name, body, agent_id=agent("instant"), instance_id="nobody", file_id="nothing")
         assert answer.status == (200 if operation.get("security") == [] else 401), name
     wrong = Caller(call.world, call.description, {"x-functions-key": "wrong"})
     assert wrong("list_agents").status == 401
@@ -203,13 +244,15 @@ def test_every_described_answer(world: World, description: Description, key: dic
     call = Caller(world, description, key)
     provoke_runs_of_every_end(call)
     provoke_both_starts(call)
+    provoke_failures_as_500(call)
     provoke_bad_starts(call, route=False)
     provoke_bad_starts(call, route=True)
     provoke_bad_agents(call)
     provoke_cancel(call)
     provoke_tool_outputs(call)
     provoke_two_answers_to_one_question(call)
+    provoke_steps_and_files(call)
     provoke_the_other_routes(call)
     provoke_refusals_of_keys(call)
     # test_rare_answers.py provokes what a healthy app does not answer
-    assert table() - description.seen == {WITHOUT_A_HOST, *with_code(table(), *RARE)}
+    assert table() - description.seen == with_code(table(), *RARE)

@@ -22,7 +22,7 @@ from http_api.urls import BadHostError
 from tests.e2e.world import World, agent
 from tests.functions_host.harness import REPOSITORY, Answer
 from tests.openapi.description import Description, table, with_code
-from tests.openapi.test_answers import GOOD, RARE, WITHOUT_A_HOST, Caller, ended
+from tests.openapi.test_answers import GOOD, RARE, Caller, ended
 
 pytestmark = pytest.mark.e2e
 
@@ -73,6 +73,8 @@ def test_instances_that_do_not_move_and_one_that_cannot_be_read(tmp_path: Path) 
 
         assert call("agent_run_status", instance_id=broken).status == 500
         assert call("cancel_agent_run", instance_id=broken).status == 500
+        assert call("agent_run_steps", instance_id=broken).status == 500
+        assert call("agent_run_file", instance_id=broken, file_id="assistant-1").status == 500
         assert call("submit_agent_run_tool_outputs", outputs, instance_id=broken).status == 500
         once = {"Idempotency-Key": "broken"}
         assert call("run_agent", GOOD, once).status == 500
@@ -147,6 +149,8 @@ def test_an_app_that_is_not_configured() -> None:
         assert call("run_agent", GOOD).status == 500
         assert call("start_agent_run", {"user_message": "hi"}, agent_id=agent("instant")).status == 500
         assert call("list_agents").status == 500
+        assert call("agent_run_steps", instance_id="nobody").status == 500
+        assert call("agent_run_file", instance_id="nobody", file_id="assistant-1").status == 500
         assert with_code(description.seen, *RARE) == with_code(table(), ErrorCode.CONFIGURATION_ERROR)
         assert call("ready").status == 503
 
@@ -169,5 +173,4 @@ def test_whatever_a_function_raises_is_described() -> None:
             answer = description.conforms(name, Answer(sent.status_code, headers, sent.get_body()))
             assert "secret" not in answer.text
     assert description.seen == internal | without_a_host
-    assert WITHOUT_A_HOST in description.seen
     assert {name for name, _, _ in internal} == description.operations().keys() - {"health"}
