@@ -14,7 +14,7 @@ from validation import field_errors, fitness, start_request
 
 sys.setswitchinterval(1e-6)
 run = {"run_id": "run_1", "thread_id": "thread_1", "state": "completed", "raw_status": "completed"}
-wire = {"value": {**run, "answer": {"found": True, "text": "yes"}}}
+wire = {"value": {**run, "answer": {"messages": [{"id": "msg_1", "text": "yes"}]}}}
 for _ in range(60):
     for module in (formats, base, request, runs, activities, field_errors, fitness, start_request):
         importlib.reload(module)  # new types, which msgspec has not seen
