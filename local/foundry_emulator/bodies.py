@@ -6,6 +6,7 @@ absent.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -202,8 +203,22 @@ class Body:
         return {name: self.fields[name](one, prefix + name) for name, one in value.items() if one is not None}
 
 
+def url(value: Any, param: str) -> Any:
+    """Accept the address of an image, or the image itself as base64."""
+    text(shortest=1)(value, param)
+    if not re.match(r"(https?://|data:image/[a-z+.-]+;base64,).", value):
+        raise invalid(
+            f"Invalid '{param}'. Expected a valid URL, but got a value with an invalid format.",
+            param=param,
+            code="invalid_value",
+        )
+    return value
+
+
 def _image(key: str) -> Body:
-    image = Body({key: text(shortest=1), "detail": one_of("auto", "low", "high")}, required=(key,))
+    image = Body(
+        {key: text(shortest=1) if key == "file_id" else url, "detail": one_of("auto", "low", "high")}, required=(key,)
+    )
     kind = "image_file" if key == "file_id" else "image_url"
     return Body({"type": anything, kind: image}, required=(kind,))
 
@@ -254,13 +269,41 @@ _TOOL_FIELDS = (
 _TOOL = Body(dict.fromkeys(_TOOL_FIELDS.split(), anything), required=("type",))
 _TOOLS = array(_TOOL, longest=MAX_TOOLS, too_long="tool_limit_exceeded")
 
+_FILE_IDS = array(text(shortest=1), longest=20)
+TOOL_RESOURCES = Body(
+    {
+        "code_interpreter": Body({"file_ids": _FILE_IDS, "data_sources": array(mapping)}),
+        "file_search": Body(
+            {"vector_store_ids": array(text(shortest=1), longest=1), "vector_stores": array(mapping, longest=1)}
+        ),
+        "azure_ai_search": Body({"indexes": array(mapping, longest=1)}),
+        "mcp": array(
+            Body({"server_label": text(shortest=1), "headers": headers, "require_approval": anything}),
+        ),
+    }
+)
+
+
+def _attachment(value: Any, param: str) -> Any:
+    found = _ATTACHMENT(value, param)
+    if ("file_id" in found) == ("data_source" in found):
+        raise invalid(f"Exactly one of 'file_id' and 'data_source' is needed in '{param}'.", param=param)
+    return found
+
+
+_ATTACHED_TOOL = Body({"type": one_of("code_interpreter", "file_search")}, required=("type",))
+_ATTACHMENT = Body(
+    {"file_id": text(shortest=1), "data_source": mapping, "tools": array(_ATTACHED_TOOL)}, required=("tools",)
+)
+
+
 _AGENT_FIELDS: dict[str, Check] = {
     "model": text(shortest=1),
     "name": text(longest=256),
     "description": text(longest=512),
     "instructions": text(longest=256_000),
     "tools": _TOOLS,
-    "tool_resources": mapping,
+    "tool_resources": TOOL_RESOURCES,
     "temperature": number(0, 2),
     "top_p": number(0, 1),
     "response_format": anything,
@@ -273,15 +316,15 @@ CREATE_MESSAGE = Body(
     {
         "role": one_of("user", "assistant"),
         "content": content,
-        "attachments": array(mapping),
+        "attachments": array(_attachment),
         "metadata": metadata,
     },
     required=("role", "content"),
 )
 CREATE_THREAD = Body(
-    {"messages": array(CREATE_MESSAGE), "tool_resources": mapping, "metadata": metadata},
+    {"messages": array(CREATE_MESSAGE), "tool_resources": TOOL_RESOURCES, "metadata": metadata},
 )
-UPDATE_THREAD = Body({"tool_resources": mapping, "metadata": metadata})
+UPDATE_THREAD = Body({"tool_resources": TOOL_RESOURCES, "metadata": metadata})
 UPDATE_METADATA = Body({"metadata": metadata})
 
 _RUN_FIELDS: dict[str, Check] = {
@@ -291,7 +334,7 @@ _RUN_FIELDS: dict[str, Check] = {
     "additional_instructions": text(longest=256_000),
     "additional_messages": array(CREATE_MESSAGE),
     "tools": _TOOLS,
-    "tool_resources": mapping,
+    "tool_resources": TOOL_RESOURCES,
     "stream": boolean,
     "temperature": number(0, 2),
     "top_p": number(0, 1),
@@ -326,6 +369,17 @@ SUBMIT_TOOL_OUTPUTS = Body(
         ),
     }
 )
+
+
+def file_ids_in(body: Mapping[str, Any]) -> list[str]:
+    """Return the ids of all files that a checked body names, those of its messages and tool resources too."""
+    images = [part["image_file"] for part in body.get("content", []) if part["type"] == "image_file"]
+    named = [one["file_id"] for one in (*images, *body.get("attachments", [])) if "file_id" in one]
+    named += body.get("tool_resources", {}).get("code_interpreter", {}).get("file_ids", [])
+    inside = [*body.get("messages", []), *body.get("additional_messages", [])]
+    for inner in inside + ([body["thread"]] if "thread" in body else []):
+        named += file_ids_in(inner)
+    return named
 
 
 def parse_json(raw: bytes) -> Any:

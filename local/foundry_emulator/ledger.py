@@ -96,16 +96,16 @@ def masked(value: str) -> str:
     return "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _without_secrets(value: Any) -> Any:
+def without_secrets(value: Any) -> Any:
     """Mask the values of `headers`: those of an approval or a tool, at whatever depth."""
     if isinstance(value, list):
-        return [_without_secrets(one) for one in value]
+        return [without_secrets(one) for one in value]
     if not isinstance(value, dict):
         return value
     return {
         name: {key: masked(str(secret)) for key, secret in one.items()}
         if name == "headers" and isinstance(one, dict)
-        else _without_secrets(one)
+        else without_secrets(one)
         for name, one in value.items()
     }
 
@@ -116,6 +116,6 @@ def _kept(body: bytes) -> Any:
     if len(body) > _KEPT_BODY_BYTES:
         return {"bytes": len(body)}
     try:
-        return _without_secrets(json.loads(body))
+        return without_secrets(json.loads(body))
     except ValueError:
         return {"not_json": body.decode("utf-8", "replace")}

@@ -17,6 +17,7 @@ from local.foundry_emulator.clock import Clock
 from local.foundry_emulator.errors import ServiceError, invalid
 from local.foundry_emulator.ids import new_file_id, new_id
 from local.foundry_emulator.journal import Journal
+from local.foundry_emulator.ledger import without_secrets
 from local.foundry_emulator.objects import Assistant, Message, Run, Thread, user_texts
 from local.foundry_emulator.runs import Lived, Submission
 from local.foundry_emulator.scripts import Agent, File, Quota, Script
@@ -168,8 +169,16 @@ class Service:
         _check_api_version(request.query)
         route, ids = _find(request.method, path)
         body = {} if route.body is None else route.body(bodies.parse_json(request.body))
+        self._check_named(ids, body)
         operation: Callable[[Call], Reply] = getattr(self, f"_{route.name}")
         return operation(Call(ids, body, request))
+
+    def _check_named(self, ids: Mapping[str, str], body: Json) -> None:
+        """Refuse a call that names a thread or a file which is not there."""
+        if "thread" in ids:
+            self.state.thread(ids["thread"])
+        for file_id in bodies.file_ids_in(body):
+            self.state.file(file_id)
 
     def _check_credential(self, headers: Mapping[str, str]) -> None:
         if "api-key" in headers:
@@ -372,7 +381,7 @@ class Service:
             assistant.id,
             created_at=self.state.clock.now(),
             script=script,
-            options=body,
+            options=without_secrets(body),
             user_messages=user_texts(thread),
             metadata=body.get("metadata", {}),
             over_quota=wait > 0,

@@ -1,5 +1,6 @@
 """What the SDK cannot show: exact bodies, refusals, limits, paging."""
 
+import re
 import string
 
 import msgspec
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from local.foundry_emulator import Agents, FoundryEmulator, ManualClock
 from local.foundry_emulator.agents import builtin_agents
+from local.foundry_emulator.scripts import File
 from local.foundry_emulator.service import OPERATIONS, ROUTES, Request, Service
 
 PROJECT = "/api/projects/demo"
@@ -224,6 +226,19 @@ def test_a_deleted_agent_lets_its_run_go_on(service):
             "content[0].image_file.file_id",
             "missing_required_parameter",
         ),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}]},
+            "content[0].image_url.url",
+            "invalid_value",
+        ),
+        ({"role": "user", "content": "x", "attachments": [{"file_id": "a"}]}, "attachments[0].tools", None),
+        (
+            {"role": "user", "content": "x", "attachments": [{"file_id": "a", "tools": [{"type": "mcp"}]}]},
+            "attachments[0].tools[0].type",
+            "invalid_value",
+        ),
+        ({"role": "user", "content": "x", "attachments": [{"tools": []}]}, "attachments[0]", None),
+        ({"role": "user", "content": "x", "attachments": ["a"]}, "attachments[0]", "invalid_type"),
         ({"role": "user", "content": "x" * 1_500_001}, "content", "content_size_exceeded"),
         ({"role": "user", "content": "x", "color": "red"}, "color", "unknown_parameter"),
         ({"role": "user", "content": "x", "metadata": {"k": 1}}, "metadata.k", "invalid_type"),
@@ -237,12 +252,98 @@ def test_messages_that_are_refused(service, body, param, code):
     assert service.state.threads[thread_id].messages == []
 
 
+ATTACHED = {"file_id": "assistant-1", "tools": [{"type": "file_search"}]}
+PICTURE = {"type": "image_file", "image_file": {"file_id": "assistant-1"}}
+RESOURCES = {"code_interpreter": {"file_ids": ["assistant-1"]}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/threads/{}/messages", {"role": "user", "content": "x", "attachments": [ATTACHED]}),
+        ("/threads/{}/messages", {"role": "user", "content": [PICTURE]}),
+        ("/threads", {"messages": [{"role": "user", "content": [PICTURE]}]}),
+        ("/threads", {"tool_resources": RESOURCES}),
+        ("/threads/{}", {"tool_resources": RESOURCES}),
+        (
+            "/threads/{}/runs",
+            {
+                "assistant_id": Agents.INSTANT,
+                "additional_messages": [{"role": "user", "content": "x", "attachments": [ATTACHED]}],
+            },
+        ),
+        ("/threads/{}/runs", {"assistant_id": Agents.INSTANT, "tool_resources": RESOURCES}),
+        (
+            "/threads/runs",
+            {"assistant_id": Agents.INSTANT, "thread": {"messages": [{"role": "user", "content": [PICTURE]}]}},
+        ),
+        ("/assistants", {"model": "m", "tool_resources": RESOURCES}),
+    ],
+)
+def test_files_that_are_named_must_be_there(service, path, body):
+    path = path.format(new_thread(service))
+    before = (len(service.state.threads), len(service.state.runs), len(service.state.assistants))
+    status, answer = call(service, "POST", path, body)
+    assert (status, answer["error"]["message"]) == (404, "No file found with id 'assistant-1'.")
+    assert (len(service.state.threads), len(service.state.runs), len(service.state.assistants)) == before
+    service.state.add_file(File(filename="a.png", id="assistant-1"))
+    answer = good(service, "POST", path, body)
+    for name in ("attachments", "tool_resources"):
+        assert name not in body or answer[name] == body[name]
+
+
+@pytest.mark.parametrize(
+    ("resources", "param", "code"),
+    [
+        ([], "tool_resources", "invalid_type"),
+        ({"code_interpreter": {"file_ids": "a"}}, "tool_resources.code_interpreter.file_ids", "invalid_type"),
+        ({"code_interpreter": {"file_ids": ["a"] * 21}}, "tool_resources.code_interpreter.file_ids", None),
+        ({"file_search": {"vector_store_ids": ["a", "b"]}}, "tool_resources.file_search.vector_store_ids", None),
+        ({"file_search": {"files": []}}, "tool_resources.file_search.files", "unknown_parameter"),
+        ({"browser": {}}, "tool_resources.browser", "unknown_parameter"),
+        ({"mcp": [{"server_label": "a", "headers": {"k": 1}}]}, "tool_resources.mcp[0].headers.k", "invalid_type"),
+    ],
+)
+def test_tool_resources_that_are_refused(service, resources, param, code):
+    refused(service, "/threads", {"tool_resources": resources}, param=param, code=code)
+
+
+def test_headers_of_a_run_are_not_shown(service):
+    mcp = [{"server_label": "shop", "headers": {"Authorization": "planted-secret"}}]
+    body = {"assistant_id": Agents.INSTANT, "tool_resources": {"mcp": mcp}, "tools": [{"type": "mcp", **mcp[0]}]}
+    run = good(service, "POST", f"/threads/{new_thread(service)}/runs", body)
+    assert run["tool_resources"]["mcp"][0]["server_label"] == "shop"
+    assert "planted-secret" not in repr(run) + repr(service.state.runs)
+
+
+def test_a_deleted_thread_is_gone_with_all_that_is_on_it(service):
+    thread_id = new_thread(service, "hi")
+    run = good(service, "POST", f"/threads/{thread_id}/runs", {"assistant_id": Agents.TOOL})
+    [message] = good(service, "GET", f"/threads/{thread_id}/messages")["data"]
+    assert good(service, "DELETE", f"/threads/{thread_id}") == {
+        "id": thread_id,
+        "object": "thread.deleted",
+        "deleted": True,
+    }
+    ids = {"thread": thread_id, "run": run["id"], "message": message["id"], "step": "step_x"}
+    bodies = {"create_message": {"role": "user", "content": "x"}, "create_run": {"assistant_id": Agents.TOOL}}
+    named = [route for route in ROUTES if "thread" in route.path.groupindex]
+    assert len(named) > 12
+    for route in named:
+        path = re.sub(r"\(\?P<(\w+)>[^)]*\)", lambda found: ids[found[1]], route.path.pattern)
+        status, answer = call(service, route.method, path, bodies.get(route.name))
+        assert (status, answer["error"]["message"]) == (404, f"No thread found with id '{thread_id}'."), route.name
+    assert thread_id not in {one["id"] for one in good(service, "GET", "/threads")["data"]}
+
+
 def test_message_content_takes_blocks(service):
     thread_id = new_thread(service)
+    service.state.add_file(File(filename="a.png", id="assistant-1"))
     blocks = [
         {"type": "text", "text": "look"},
         {"type": "image_file", "image_file": {"file_id": "assistant-1", "detail": "low"}},
         {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
     ]
     message = good(service, "POST", f"/threads/{thread_id}/messages", {"role": "assistant", "content": blocks})
     assert message["content"] == [{"type": "text", "text": {"value": "look", "annotations": []}}, *blocks[1:]]
