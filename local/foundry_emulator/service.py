@@ -6,7 +6,7 @@ objects that the call names.
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -397,14 +397,17 @@ class Service:
     def _wait(self, assistant: Assistant) -> int:
         """Return in how many seconds there is room for a run of this agent; 0: now."""
         now = self.state.clock.now()
-        taken = [run for run in self.state.runs.values() if not run.over_quota]
-        waits = [0]
-        if self._quota is not None:
-            waits.append(self._quota.wait((run.created_at for run in taken), now))
-        if assistant.script.quota is not None:
-            own = (run.created_at for run in taken if run.assistant_id == assistant.id)
-            waits.append(assistant.script.quota.wait(own, now))
-        return max(waits)
+        shared, own = self._quota, assistant.script.quota
+        return max(
+            0 if shared is None else shared.wait(self._taken(), now),
+            0 if own is None else own.wait(self._taken(assistant.id), now),
+        )
+
+    def _taken(self, agent_id: str | None = None) -> Iterator[float]:
+        """Yield when the runs were created that no quota has refused, of all agents or of one."""
+        for run in self.state.runs.values():
+            if not run.over_quota and agent_id in {None, run.assistant_id}:
+                yield run.created_at
 
     def _run_reply(self, run: Run) -> Reply:
         return Reply(200, wire.show_run(self.state, run), thread_id=run.thread_id, run_id=run.id)

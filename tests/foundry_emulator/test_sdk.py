@@ -324,3 +324,49 @@ def test_steps_of_the_services_tools():
         assert message.step_details.message_creation.message_id
         step = sdk.run_steps.get(run.thread_id, run.id, step.id)
         assert step.step_details.tool_calls[2].file_search.results[0].content is None
+
+
+def test_messages_with_files_and_images(sdk):
+    file = sdk.files.upload(file=b"seen", purpose="vision", filename="seen.png")
+    tools = models.CodeInterpreterTool(file_ids=[file.id])
+    thread = sdk.threads.create(tool_resources=tools.resources)
+    assert thread.tool_resources.code_interpreter.file_ids == [file.id]
+    message = sdk.messages.create(
+        thread.id,
+        role="user",
+        content=[
+            models.MessageInputTextBlock(text="What is this?"),
+            models.MessageInputImageFileBlock(image_file=models.MessageImageFileParam(file_id=file.id, detail="low")),
+            models.MessageInputImageUrlBlock(image_url=models.MessageImageUrlParam(url="https://example.com/a.png")),
+        ],
+        attachments=[models.MessageAttachment(file_id=file.id, tools=tools.definitions)],
+    )
+    assert [part.type for part in message.content] == ["text", "image_file", "image_url"]
+    assert message.attachments[0].file_id == file.id
+    with pytest.raises(ResourceNotFoundError, match="No file found with id 'assistant-gone'"):
+        sdk.messages.create(
+            thread.id,
+            role="user",
+            content="this",
+            attachments=[models.MessageAttachment(file_id="assistant-gone", tools=tools.definitions)],
+        )
+
+
+def test_the_answers_of_a_chart_and_its_files(sdk):
+    run = sdk.runs.create_and_process(thread_id=sdk.threads.create().id, agent_id=Agents.CHART, polling_interval=POLL)
+    question, answer = sdk.messages.list(run.thread_id, run_id=run.id)
+    assert question.text_messages[0].text.value == "Shall I add violet?"
+    [picture], [link] = answer.image_contents, answer.file_path_annotations
+    assert b"".join(sdk.files.get_content(picture.image_file.file_id)).startswith(b"\x89PNG")
+    assert b"".join(sdk.files.get_content(link.file_path.file_id)).startswith(b"colour;nm")
+
+
+def test_a_quota_ends_runs_as_failed():
+    clock = ManualClock()
+    with FoundryEmulator(clock=clock) as emulator, sdk_client(emulator) as sdk:
+        runs = [sdk.create_thread_and_run(agent_id=Agents.BUSY) for _ in range(4)]
+        assert [run.status for run in runs] == ["completed"] * 3 + ["queued"]
+        clock.advance(1)
+        failed = sdk.runs.get(runs[3].thread_id, runs[3].id)
+        assert (failed.status, failed.last_error.code) == ("failed", "rate_limit_exceeded")
+        assert failed.last_error.message == "Rate limit is exceeded. Try again in 6 seconds."
