@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from contracts.formats import HOST_NAME_PATTERN, ID_PATTERN, LOOPBACK_HOSTS, PATH_PREFIX_PATTERN
 from contracts.request import LONGEST_TIMEOUT_SECONDS, DeleteThreadWhen
+from validation.endpoint import what_is_given
 
 DEFAULTS: dict[str, str] = {
     "FOUNDRY_PROJECT_ENDPOINT": "",
@@ -43,8 +44,9 @@ DEFAULTS: dict[str, str] = {
 _ENDPOINT_EXAMPLE = "https://<account>.services.ai.azure.com/api/projects/<project>"
 _ENDPOINT = (
     r"https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[::1\])(:[0-9]{1,5})?"
-    r"/api/projects/[A-Za-z0-9][A-Za-z0-9._~-]*"
+    r"/api/projects/[A-Za-z0-9_][A-Za-z0-9._~-]*"
 )
+_SCOPE = r"((https|api)://[A-Za-z0-9][A-Za-z0-9._/-]{0,200}|[0-9A-Fa-f-]{36})/\.default"
 _NCRONTAB = r"(\S{1,100} ){5}\S{1,100}"
 _PUBLIC_EXAMPLE = "what callers put before /api, such as https://agents.contoso.com or https://contoso.com/agents"
 
@@ -148,6 +150,10 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
             r"[\x21-\x7e]{20,}",  # what is shorter is no token, and would be masked in the middle of words
             "a bearer token of at least 20 characters, without blanks or line ends",
         ),
+        token_scope=reader.matching(
+            "FOUNDRY_TOKEN_SCOPE", _SCOPE, "a scope such as https://ai.azure.us/.default, which ends in /.default"
+        )
+        or "",
         client_id=reader.matching("AZURE_CLIENT_ID", r"[0-9A-Za-z-]{1,64}", "the client id of the managed identity"),
         timeout_seconds=timeout,
         max_timeout_seconds=longest,
@@ -336,7 +342,7 @@ class _Reader:
         if not value:
             self.problem(name, f"is not set: set it to the project's endpoint, {_ENDPOINT_EXAMPLE}")
         elif not (parts := _endpoint_parts(value)):
-            self.problem(name, f"is not a project's endpoint: set it to {_ENDPOINT_EXAMPLE}")
+            self.problem(name, f"{what_is_given(self.given(name))}: set it to {_ENDPOINT_EXAMPLE}")
         elif parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
             self.problem(
                 name, f"must begin with https:// (http:// only for this machine): set it to {_ENDPOINT_EXAMPLE}"

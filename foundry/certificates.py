@@ -26,9 +26,11 @@ _LONGEST_NAME = 150
 def shown_at(url: str, proxies: Mapping[str, str]) -> str:
     """Return for whom the certificate is that the URL's host shows, and who issued it; "" where that cannot be seen."""
     parts = urlsplit(url)
+    if not parts.hostname:
+        return ""
     proxy = select_proxy(url, dict(proxies))
     try:
-        der = _handshake(parts.hostname or "", parts.port or 443, proxy)
+        der = _handshake(parts.hostname, parts.port or 443, proxy)
         return _described(der) if der else ""
     except (OSError, http.client.HTTPException, ValueError):  # what there is to say is said by the first handshake
         return ""
@@ -108,3 +110,7 @@ class ShownCertificates:
         with self._lock:
             self._seen[key] = self._clock(), shown
         return shown
+
+
+shown_certificates = ShownCertificates()
+"""Those that this process has seen."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 
 from foundry.classic import ClassicAgentService
-from foundry.credential import EntraToken, FixedToken
+from foundry.credential import EntraToken, FixedToken, scope_for
 from foundry.directory import AgentDirectory
 from foundry.service import AgentService
 from foundry.transport import Transport
@@ -23,6 +23,7 @@ def agent_directory(settings: Settings) -> AgentDirectory:  # noqa: ARG001 - one
 @functools.lru_cache(maxsize=1)
 def agent_service(settings: Settings) -> AgentService:
     """Return the service that the settings name."""
-    tokens = FixedToken(settings.access_token) if settings.access_token else EntraToken(settings.client_id)
+    scope = scope_for(settings.project_endpoint, settings.token_scope)
+    tokens = FixedToken(settings.access_token) if settings.access_token else EntraToken(settings.client_id, scope)
     transport = Transport(settings.project_endpoint, settings.api_version, tokens, secrets=mcp_secrets())
     return ClassicAgentService(transport)

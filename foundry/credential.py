@@ -12,11 +12,26 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
+from urllib.parse import urlsplit
+
+from requests.utils import get_environ_proxies
 
 from contracts.codes import ErrorCode
-from foundry.errors import AuthenticationError, ConnectionFailedError, FoundryError
+from foundry.certificates import shown_certificates
+from foundry.errors import (
+    AuthenticationError,
+    CertificateError,
+    ConnectionFailedError,
+    FoundryError,
+    ProxyRefusedError,
+)
+from foundry.no_answer import Kind, why_no_answer
+from foundry.quotes import without_credentials
 
 SCOPE = "https://ai.azure.com/.default"
+"""Of the public cloud."""
+_AUTHORITY = "login.microsoftonline.com"
+_AUTHORITIES = {"us": "login.microsoftonline.us", "cn": "login.chinacloudapi.cn"}
 _RENEW_BEFORE_SECONDS = 300
 _RENEW_AGAIN_SECONDS = 30
 _STILL_VALID_SECONDS = 30
@@ -27,6 +42,15 @@ _REFUSED = re.compile(r"\) 400,")
 """How the library reports that the identity endpoint knows no such identity. All else may pass."""
 _MISLEADING = " App Service managed identity configuration not found in environment."
 """The library's preface to every failure of the endpoint, although it has found it."""
+_NOT_CONFIGURED = re.compile(
+    r"not (fully )?configured|unavailable|incomplete|not (be )?(found|installed|available|supported)|no accounts"
+    r"|Credential(: none)?\Z",
+    re.IGNORECASE,
+)
+"""How it reports a credential that it could not even try."""
+_LIBRARY = re.compile(r"Pool\(host=|HTTPSConnection\(|Max retries exceeded|\[Errno |\[SSL|Connection aborted")
+"""What the text of a failure of the network has, whoever tells it."""
+_LONGEST_REASON = 500
 
 
 class TokenSource(Protocol):
@@ -61,12 +85,14 @@ class EntraToken:
     def __init__(
         self,
         client_id: str | None = None,
+        scope: str = SCOPE,
         *,
         acquire: Callable[[], tuple[str, float]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`acquire` returns a token and when it expires (Unix seconds); by default `DefaultAzureCredential` does."""
         self._client_id = client_id
+        self._scope = scope
         self._acquire = acquire or self._acquire_from_entra
         self._clock = clock
         self._credential: object | None = None
@@ -106,6 +132,7 @@ class EntraToken:
         try:
             self._cached = self._acquire()
         except FoundryError as error:
+            error.before_token = True
             self._failure = error, self._clock()
         else:
             self._failure, self._had_one = None, True
@@ -133,33 +160,87 @@ class EntraToken:
                     exclude_interactive_browser_credential=True,
                     connection_timeout=_CONNECT_SECONDS,
                     read_timeout=_READ_SECONDS,
+                    **authority_for(self._scope),
                 )
-            got = self._credential.get_token(SCOPE)  # type: ignore[attr-defined]
+            got = self._credential.get_token(self._scope)  # type: ignore[attr-defined]
         except (AzureError, ValueError) as error:
-            reason = reason_of(str(error))
             unreachable = isinstance(error, ServiceRequestError | ServiceResponseError)
-            if unreachable or self._had_one or (_on_azure() and not _REFUSED.search(reason)):
-                raise ConnectionFailedError(f"no Entra token now: {reason}", code=ErrorCode.TOKEN_UNAVAILABLE) from None
-            raise AuthenticationError(
-                f"no Entra token for {SCOPE}: {reason.rstrip('.')}. On Azure give the app a managed identity and set "
-                "AZURE_CLIENT_ID; on a developer's machine run 'az login' or set FOUNDRY_ACCESS_TOKEN",
-                code=ErrorCode.NO_TOKEN,
-            ) from None
+            raise self._failure_of(str(error), unreachable=unreachable) from None
         return got.token, float(got.expires_on)
+
+    def _failure_of(self, text: str, *, unreachable: bool) -> FoundryError:
+        reason = reason_of(text)
+        url = _asked(text, self._scope)
+        why = why_no_answer(text, urlsplit(url).hostname or "", "AZURE_AUTHORITY_HOST")
+        asked_by = re.match(r"\w{1,60}Credential: ", reason)
+        told = "no Entra token now: "
+        named = told + (asked_by[0] if asked_by else "")
+        match why.kind:
+            case Kind.CERTIFICATE:
+                return CertificateError(named + why.told(shown_certificates.at(url, get_environ_proxies(url))))
+            case Kind.CERTIFICATE_BUNDLE:
+                return CertificateError(named + why.told())
+            case Kind.PROXY:
+                return ProxyRefusedError(named + why.told())
+            case Kind.NETWORK if _LIBRARY.search(text):
+                return ConnectionFailedError(named + why.told(), code=ErrorCode.TOKEN_UNAVAILABLE)
+        if unreachable or self._had_one or (_on_azure() and not _REFUSED.search(reason)):
+            return ConnectionFailedError(told + reason, code=ErrorCode.TOKEN_UNAVAILABLE)
+        return AuthenticationError(
+            f"no Entra token for {self._scope}: {reason.rstrip('.')}. On Azure give the app a managed identity and set "
+            "AZURE_CLIENT_ID; on a developer's machine run 'az login' or set FOUNDRY_ACCESS_TOKEN",
+            code=ErrorCode.NO_TOKEN,
+        )
+
+
+def scope_for(endpoint: str, wanted: str = "") -> str:
+    """Return the scope that was set, or that of the endpoint's cloud: a gateway's name does not tell it, and counts as
+    the public one's.
+    """
+    cloud = re.fullmatch(r".+\.services\.ai\.azure\.(com|us|cn)", urlsplit(endpoint).hostname or "")
+    return wanted or f"https://ai.azure.{cloud[1] if cloud else 'com'}/.default"
+
+
+def authority_for(scope: str) -> dict[str, str]:
+    """Return whom to ask for tokens of a sovereign cloud's scope, where the environment does not say it. A managed
+    identity asks the platform in any cloud.
+    """
+    cloud = re.match(r"https://[\w.-]+\.azure\.(us|cn)/", scope)
+    return {"authority": _AUTHORITIES[cloud[1]]} if cloud and not os.environ.get("AZURE_AUTHORITY_HOST") else {}
 
 
 def reason_of(text: str) -> str:
     """Return what an exception of `DefaultAzureCredential` says, in one line.
 
     The library lists every credential that it tried, one to a line, below a line that says no more than that. On Azure
-    only the managed identity counts.
+    only the managed identity counts, elsewhere those that could have given a token: the others are not configured.
     """
     lines = [line.strip() for line in text.strip().split("\n")]
     identity = [line for line in lines if line.startswith("ManagedIdentityCredential:")]
-    chosen = identity[0] if identity and _on_azure() else lines[0]
+    if identity and _on_azure():
+        chosen = identity[:1]
+    else:
+        tried = [line for line in _attempts(text) if not _NOT_CONFIGURED.search(line)]
+        chosen = tried or lines[:1]
     secret = os.environ.get("IDENTITY_HEADER")
-    shown = chosen.replace(secret, "<secret>") if secret else chosen
-    return shown.replace(_MISLEADING, "")[:300]
+    shown = " ".join("; ".join(chosen).split()).replace(_MISLEADING, "")
+    return without_credentials(shown.replace(secret, "<secret>") if secret else shown)[:_LONGEST_REASON]
+
+
+def _attempts(text: str) -> list[str]:
+    """Return what every credential said, which may have several lines."""
+    listed = text.partition("Attempted credentials:")[2].partition("\nTo mitigate this issue")[0]
+    return [attempt.strip() for attempt in listed.split("\n\t") if attempt.strip()]
+
+
+def _asked(text: str, scope: str) -> str:
+    """Return the URL of who was asked for a token. Only some failures name the host."""
+    if named := re.search(r"HTTPS?Connection(?:Pool)?\(host='([\w.-]{1,253})', port=(\d{1,5})", text):
+        return f"https://{named[1]}:{named[2]}"
+    if _on_azure():
+        return os.environ["IDENTITY_ENDPOINT"]
+    authority = os.environ.get("AZURE_AUTHORITY_HOST") or authority_for(scope).get("authority", _AUTHORITY)
+    return authority if "://" in authority else f"https://{authority}"
 
 
 def _on_azure() -> bool:

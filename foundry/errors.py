@@ -54,6 +54,8 @@ class FoundryError(Exception):
         self.retry_after_seconds = retry_after_seconds
         if code is not None:
             self.code = code
+        self.before_token = self.code in {ErrorCode.NO_TOKEN, ErrorCode.TOKEN_UNAVAILABLE}
+        """Whether there is no token to ask Foundry with: it was not asked. Who fetches tokens says so of others."""
 
 
 class InvalidInputError(FoundryError, ValueError):

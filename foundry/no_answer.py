@@ -21,7 +21,10 @@ class Kind(enum.Enum):
     """Our own list of whom to trust cannot be read."""
     PROXY = enum.auto()
     """The proxy wants credentials, or its setting is malformed."""
-    OTHER = enum.auto()
+    NETWORK = enum.auto()
+    """It may pass, or not."""
+    UNKNOWN = enum.auto()
+    """The text says nothing of a network."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,15 @@ _EXPIRED = (
     "authority that was renewed, the file of REQUESTS_CA_BUNDLE needs the new one"
 )
 _OTHER_HOST = (
-    "The name leads to another host than is meant: look at FOUNDRY_PROJECT_ENDPOINT, DNS and private endpoints; "
-    "REQUESTS_CA_BUNDLE does not mend that"
+    "The name leads to another host than is meant: look at {setting}, DNS and private endpoints; REQUESTS_CA_BUNDLE "
+    "does not mend that"
 )
 _BUNDLE = "REQUESTS_CA_BUNDLE must name a PEM file that is there, with the certificates of the authorities to trust"
 _PROXY_SETTING = "HTTPS_PROXY must be http://host:port, with user:password@ before the host where the proxy wants that"
 _WAY = "Look at the rules of firewalls and network security groups between, at private endpoints, and at HTTPS_PROXY"
 _DNS = (
-    "Look at the account's name in FOUNDRY_PROJECT_ENDPOINT; with a private endpoint, the private DNS zone "
-    "privatelink.services.ai.azure.com must be linked to the app's network"
+    "Look at the host name in {setting}, and at DNS: with a private endpoint of the Foundry account, the private DNS "
+    "zone privatelink.services.ai.azure.com must be linked to the app's network"
 )
 _TLS = "Look at what stands between, such as a proxy that inspects or a firewall that cuts, and at HTTPS_PROXY"
 
@@ -87,8 +90,10 @@ _BROKEN = re.compile(
 _CUT = re.compile(r"IncompleteRead|ChunkedEncoding|ContentDecoding|Garbled|BadStatusLine|InvalidChunk|LineTooLong")
 
 
-def why_no_answer(text: str, host: str) -> NoAnswer:
-    """Return why the host gave no answer. `text` is type and message of what a library raised, `host` who was asked."""
+def why_no_answer(text: str, host: str, setting: str = "FOUNDRY_PROJECT_ENDPOINT") -> NoAnswer:
+    """Return why the host gave no answer. `text` is type and message of what a library raised, `host` who was asked,
+    and `setting` what names it.
+    """
     if _NO_BUNDLE.search(text):
         return NoAnswer(Kind.CERTIFICATE_BUNDLE, "the certificates to trust cannot be read", _BUNDLE)
     if tunnel := _TUNNEL.search(text):
@@ -100,41 +105,41 @@ def why_no_answer(text: str, host: str) -> NoAnswer:
         why = found[1].strip(" .,'") if found else ""
         remedy = _EXPIRED if "expired" in why or "not yet valid" in why else _UNKNOWN_ISSUER
         if re.search(r"mismatch|doesn't match|not valid for", text):
-            remedy, why = _OTHER_HOST, why or "host name mismatch"
+            remedy, why = _OTHER_HOST.format(setting=setting), why or "host name mismatch"
         return NoAnswer(
             Kind.CERTIFICATE, f"the certificate of {who} is not trusted" + (f" ({why})" if why else ""), remedy
         )
     if _MALFORMED_PROXY.search(text):
         return NoAnswer(Kind.PROXY, "the proxy of the environment cannot be used", _PROXY_SETTING)
     if tls := _TLS_REASON.search(text):
-        return NoAnswer(Kind.OTHER, f"the TLS handshake with {who} failed ({tls[1] or tls[2]})", _TLS)
-    return _unreached(text, who, through=through)
+        return NoAnswer(Kind.NETWORK, f"the TLS handshake with {who} failed ({tls[1] or tls[2]})", _TLS)
+    return _unreached(text, who, setting, through=through)
 
 
-def _unreached(text: str, who: str, *, through: bool) -> NoAnswer:
+def _unreached(text: str, who: str, setting: str, *, through: bool) -> NoAnswer:
     remedy = "Look at HTTPS_PROXY, and at NO_PROXY for what needs none" if through else ""
     if _UNKNOWN_NAME.search(text):
         passing = re.search("temporary failure", text, re.IGNORECASE) is not None
         reason = f"DNS does not tell now where {who} is" if passing else f"the name of {who} is unknown to DNS"
-        return NoAnswer(Kind.OTHER, reason, remedy or _DNS)
+        return NoAnswer(Kind.NETWORK, reason, remedy or _DNS.format(setting=setting))
     for pattern, what in _WAYS:
         if re.search(pattern, text, re.IGNORECASE):
-            return NoAnswer(Kind.OTHER, f"{who} {what}", remedy or _WAY)
+            return NoAnswer(Kind.NETWORK, f"{who} {what}", remedy or _WAY)
     if _BROKEN.search(text):
-        return NoAnswer(Kind.OTHER, f"{who} closed the connection before the answer", remedy)
+        return NoAnswer(Kind.NETWORK, f"{who} closed the connection before the answer", remedy)
     if _CUT.search(text):
-        return NoAnswer(Kind.OTHER, f"the answer of {who} was cut off or garbled", remedy)
+        return NoAnswer(Kind.NETWORK, f"the answer of {who} was cut off or garbled", remedy)
     if re.search(r"timed? ?out", text, re.IGNORECASE):
-        return NoAnswer(Kind.OTHER, f"{who} did not answer in time", remedy)
+        return NoAnswer(Kind.NETWORK, f"{who} did not answer in time", remedy)
     kind = re.match(r"[A-Za-z]{1,60}(?=:|\Z)", text)
-    return NoAnswer(Kind.OTHER, kind[0] if kind else "no reason given", remedy)
+    return NoAnswer(Kind.UNKNOWN, kind[0] if kind else "no reason given", remedy)
 
 
 def _refused_by_proxy(status: str, host: str) -> NoAnswer:
     if status == "407":
         return NoAnswer(Kind.PROXY, "the proxy of HTTPS_PROXY wants credentials (407)", _PROXY_SETTING)
     return NoAnswer(
-        Kind.OTHER,
+        Kind.NETWORK,
         f"the proxy of HTTPS_PROXY does not connect to {host} ({status})",
         "Whoever runs it must allow that host, or NO_PROXY must name it",
     )

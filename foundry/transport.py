@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from contracts.formats import ID_PATTERN, LOOPBACK_HOSTS
 from foundry import errors, responses
 from foundry.bodies import MOST_BYTES, PIECE_BYTES, BodyTooLargeError, GarbledBodyError, read_body
-from foundry.certificates import ShownCertificates
+from foundry.certificates import shown_certificates
 from foundry.credential import TokenSource
 from foundry.no_answer import Kind, why_no_answer
 from timed_http import TimedAdapter, deadline
@@ -53,9 +53,6 @@ def path_id(value: str, what: str) -> str:
     if not re.fullmatch(ID_PATTERN, value):
         raise errors.InvalidInputError(f"the {what} id is malformed: it may have letters, digits, _ and -, at most 128")
     return value
-
-
-_certificates = ShownCertificates()
 
 
 class _Bearer(AuthBase):
@@ -214,7 +211,7 @@ class Transport:
         told = f"{what} had no answer: "
         match why.kind:
             case Kind.CERTIFICATE:
-                return errors.CertificateError(told + why.told(_certificates.at(self._endpoint, proxies)))
+                return errors.CertificateError(told + why.told(shown_certificates.at(self._endpoint, proxies)))
             case Kind.CERTIFICATE_BUNDLE:
                 return errors.CertificateError(told + why.told())
             case Kind.PROXY:

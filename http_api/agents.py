@@ -17,6 +17,7 @@ from foundry.errors import AmbiguousAgentError, FoundryError, UnknownAgentError
 from http_api.answers import ApiError, answering, json_answer
 from http_api.messages import AgentList
 from settings import Settings, load_settings
+from validation.given_ids import of_another_kind
 
 blueprint = df.Blueprint()
 
@@ -64,7 +65,9 @@ async def known_agent(settings: Settings, given: str) -> str:
         resolve = lambda: directory.resolve(service.within(LOOKUP_SECONDS), given, settings.allows)  # noqa: E731
         return str(await in_time(_lookups, resolve, LOOKUP_SECONDS + 1))
     except UnknownAgentError as error:
-        raise ApiError(404, error.code, error.message, target="agent_id") from None
+        other = of_another_kind(given, "an agent")
+        message = f"{error.message} ({other})" if other else error.message
+        raise ApiError(404, error.code, message, target="agent_id") from None
     except AmbiguousAgentError as error:
         raise ApiError(400, error.code, error.message, target="agent_id") from None
     except (FoundryError, TimeoutError) as error:
@@ -82,10 +85,10 @@ async def in_time(threads: ThreadPoolExecutor, work: Callable[[], Any], seconds:
     return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, work), seconds or LISTING_SECONDS)
 
 
-def foundry_problem(settings: Settings) -> tuple[str, str] | None:
-    """Ask the project for something small; return the code and message of what is wrong, if anything is."""
+def foundry_problem(settings: Settings) -> FoundryError | None:
+    """Ask the project for something small; return what is wrong, if anything is."""
     try:
         agent_service(settings).within(CHECK_SECONDS).check()
     except FoundryError as error:
-        return error.code, error.message
+        return error
     return None

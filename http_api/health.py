@@ -4,12 +4,9 @@ done).
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import azure.durable_functions as df
 import azure.functions as func
 
-from contracts.codes import ErrorCode
 from http_api.agents import checks as threads
 from http_api.agents import foundry_problem, in_time
 from http_api.answers import answering, json_answer
@@ -60,16 +57,9 @@ def _foundry_checks(settings: Settings) -> list[Check]:
     token_fine = Check(name="token", ok=True, message="obtained")
     if problem is None:
         return [token_fine, Check(name="project", ok=True, message="reachable")]
-    code, message = problem
-    if code in {ErrorCode.NO_TOKEN, ErrorCode.TOKEN_UNAVAILABLE}:
-        return [Check(name="token", ok=False, message=message), _not_made("project", "token")]
-    if code == ErrorCode.CONNECTION_FAILED:
-        host = urlsplit(settings.project_endpoint).hostname
-        message += (
-            f". The host is {host}: look at FOUNDRY_PROJECT_ENDPOINT, at its name in DNS, and at firewalls, private "
-            "endpoints and proxies between"
-        )
-    return [token_fine, Check(name="project", ok=False, message=message)]
+    if problem.before_token:
+        return [Check(name="token", ok=False, message=problem.message), _not_made("project", "token")]
+    return [token_fine, Check(name="project", ok=False, message=problem.message)]
 
 
 def _not_made(name: CheckName, because: str) -> Check:

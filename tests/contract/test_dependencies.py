@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "app_log": set(),
     "recovery": {"contracts"},
     "task_hub": set(),
-    "settings": {"contracts"},
+    "settings": {"contracts", "validation"},
     "policy": {"contracts", "settings", "validation"},
 }
 

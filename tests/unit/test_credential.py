@@ -10,9 +10,11 @@ from typing import ClassVar
 
 import pytest
 
-from foundry import errors
-from foundry.credential import SCOPE, EntraToken, FixedToken
+from foundry import credential, errors
+from foundry.certificates import ShownCertificates
+from foundry.credential import SCOPE, EntraToken, FixedToken, authority_for, reason_of, scope_for
 from tests.unit.scripted import raised_by
+from tests.unit.tls import Authority, serving
 
 
 class Clock:
@@ -362,6 +364,138 @@ def test_a_malformed_environment_of_the_library_is_a_failure_as_any_other(monkey
     error = raised_by(EntraToken("client-1")._acquire_from_entra)
     assert isinstance(error, errors.AuthenticationError)
     assert error.code == "no_token"
+
+
+# --- what keeps the library from getting a token ---
+
+
+def test_an_untrusted_certificate_before_what_gives_out_tokens_is_told(monkeypatch, tmp_path):
+    """With the real library."""
+    monkeypatch.setattr(credential, "shown_certificates", ShownCertificates())
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+    monkeypatch.setenv("IDENTITY_HEADER", "planted-header")
+    with serving(Authority(tmp_path).issue("localhost")) as server:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"https://localhost:{server.port}/msi")
+        error = raised_by(EntraToken().token)
+    assert type(error) is errors.CertificateError
+    assert (error.code, error.before_token) == ("certificate", True)
+    for words in ("no Entra token", "localhost", "Contoso Proxy CA", "REQUESTS_CA_BUNDLE"):
+        assert words in error.message
+
+
+REFUSED = (
+    "HTTPSConnection(host='login.example.com', port=443): Failed to establish a new connection: [Errno 111] Connection"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "words"),
+    [
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006)",
+            "certificate",
+            "login.microsoftonline.com is not trusted (self-signed certificate); shown by https://login.microsoftonline.com",
+        ),
+        (
+            "HTTPSConnection(host='login.example.com', port=443): Failed to resolve 'x' ([Errno -2] Name",
+            "token_unavailable",
+            "the name of login.example.com is unknown to DNS. Look at the host name in AZURE_AUTHORITY_HOST",
+        ),
+        (f"{REFUSED} refused", "token_unavailable", "login.example.com refuses the connection"),
+        ("Tunnel connection failed: 407 Proxy Authentication Required", "proxy_refused", "wants credentials"),
+        (
+            "Could not find a suitable TLS CA certificate bundle, invalid path: /planted",
+            "certificate",
+            "PEM file that is",
+        ),
+        ("AADSTS7000215: Invalid client secret provided.", "no_token", "AADSTS7000215: Invalid client secret provided"),
+        ("AADSTS90002: Tenant timed out of existence", "no_token", "AADSTS90002"),
+    ],
+)
+def test_what_keeps_the_library_from_a_token_is_told(entra, monkeypatch, said, code, words):
+    from azure.core.exceptions import ClientAuthenticationError
+
+    monkeypatch.delenv("AZURE_AUTHORITY_HOST", raising=False)
+    monkeypatch.setattr(credential, "shown_certificates", ShownCertificates(lambda url, _: f"shown by {url}"))
+    chain = f"Failed.\nAttempted credentials:\n\tEnvironmentCredential: Authentication failed: {said}"
+    monkeypatch.setattr(entra, "outcome", ClientAuthenticationError(chain))
+    error = raised_by(EntraToken().token)
+    assert error.code == code
+    assert error.retryable is (code != "no_token")
+    assert error.before_token
+    assert words in error.message
+    assert "EnvironmentCredential: " in error.message
+    assert "planted" not in error.message
+
+
+CHAIN = """DefaultAzureCredential failed to retrieve a token from the included credentials.
+Attempted credentials:
+\tEnvironmentCredential: EnvironmentCredential authentication unavailable. Variables are not fully configured.
+Visit https://aka.ms/x to troubleshoot this issue.
+\tManagedIdentityCredential: ManagedIdentityCredential authentication unavailable, no response from the IMDS endpoint.
+\tAzureCliCredential: AADSTS50076: Due to a configuration change you must use multi-factor authentication.
+Trace ID: 1
+To mitigate this issue, please refer to the troubleshooting guidelines here."""
+
+
+def test_the_reason_of_the_credential_that_was_tried_survives():
+    reason = reason_of(CHAIN)
+    assert reason.startswith("AzureCliCredential: AADSTS50076: Due to")
+    assert "EnvironmentCredential" not in reason
+    assert "mitigate" not in reason
+    assert reason_of(CHAIN.partition("\tAzureCli")[0]).startswith("DefaultAzureCredential failed")
+
+
+def test_a_reason_has_an_end_and_no_credentials():
+    assert len(reason_of("x" * 10_000)) == 500
+    assert "planted" not in reason_of("failed: https://planted:planted@proxy/?client_secret=plantedplanted")
+
+
+# --- clouds ---
+
+
+@pytest.mark.parametrize(
+    ("host", "cloud"),
+    [
+        ("a.services.ai.azure.com", "com"),
+        ("A.Services.AI.Azure.US", "us"),
+        ("a.services.ai.azure.us:443", "us"),
+        ("a.services.ai.azure.cn", "cn"),
+        ("a.services.ai.azure.us.example.com", "com"),
+        ("services.ai.azure.us", "com"),
+        ("gateway.example.us", "com"),
+        ("localhost:7072", "com"),
+        ("[::1]:7072", "com"),
+    ],
+)
+def test_the_scope_is_that_of_the_endpoints_cloud(host, cloud):
+    endpoint = f"https://{host}/api/projects/p"
+    assert scope_for(endpoint) == f"https://ai.azure.{cloud}/.default"
+    assert scope_for(endpoint, "api://own/.default") == "api://own/.default"
+
+
+@pytest.mark.parametrize(
+    ("scope", "authority"),
+    [
+        ("https://ai.azure.com/.default", None),
+        ("https://ai.azure.us/.default", "login.microsoftonline.us"),
+        ("https://cognitiveservices.azure.us/.default", "login.microsoftonline.us"),
+        ("https://ai.azure.cn/.default", "login.chinacloudapi.cn"),
+        ("api://own.azure.us/.default", None),
+    ],
+)
+def test_a_sovereign_cloud_is_asked_for_its_tokens(entra, monkeypatch, scope, authority):
+    from azure.core.credentials import AccessToken
+
+    monkeypatch.delenv("AZURE_AUTHORITY_HOST", raising=False)
+    monkeypatch.setattr(entra, "outcome", AccessToken("secret", 2**40))
+    EntraToken("client-1", scope).token()
+    assert entra.scopes == [scope]
+    assert entra.made[0].get("authority") == authority
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "login.example.com")
+    assert authority_for(scope) == {}
 
 
 def test_the_identity_library_is_imported_at_the_first_token_only():

@@ -667,10 +667,18 @@ def test_ready_names_every_wrong_setting_with_its_remedy(foundry, environment):
     assert "not checked" in found["token"][1]
 
 
+def of_token(error):
+    error.before_token = True
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "token", "project"),
     [
         (errors.AuthenticationError("az login", code="no_token"), (False, "az login"), (False, "not checked")),
+        (errors.ConnectionFailedError("slow", code="token_unavailable"), (False, "slow"), (False, "not checked")),
+        (of_token(errors.CertificateError("issuer")), (False, "issuer"), (False, "not checked")),
+        (errors.CertificateError("issuer"), (True, "obtained"), (False, "issuer")),
         (errors.AuthenticationError("wrong scope"), (True, "obtained"), (False, "wrong scope")),
         (errors.PermissionDeniedError("role"), (True, "obtained"), (False, "role")),
         (errors.ConnectionFailedError("no answer"), (True, "obtained"), (False, "no answer")),
@@ -830,14 +838,14 @@ def test_a_host_that_is_none_is_refused_before_anything_is_started(client, host,
     assert (code, body["error"]["target"]) == (400, "Host")
 
 
-def test_ready_names_the_host_that_cannot_be_reached_and_a_setting_that_was_not_understood(foundry, environment):
-    foundry.check = failing(errors.ConnectionFailedError("Foundry's GET /assistants failed: ConnectionError"))
+def test_ready_tells_why_there_was_no_answer_and_a_setting_that_was_not_understood(foundry, environment):
+    foundry.check = failing(errors.CertificateError("the certificate of account.services.ai.azure.com is not trusted"))
     environment.setenv("HTTP_AUTH_LEVEL", "FUNCTIONS")
     code, body, _ = call(health.ready, "/health/ready", method="GET")
     settings, _, project = body["checks"]
     assert code == 503
     assert "HTTP_AUTH_LEVEL is not understood and counts as FUNCTION" in settings["message"]
-    assert "The host is account.services.ai.azure.com: look at FOUNDRY_PROJECT_ENDPOINT" in project["message"]
+    assert project["message"] == "the certificate of account.services.ai.azure.com is not trusted"
 
 
 # --- whoever polls by HTTP ---

@@ -30,7 +30,7 @@ def _plain_environment(monkeypatch):
             "curl_ca_bundle",
         ):
             monkeypatch.delenv(variable)
-    monkeypatch.setattr(transport_module, "_certificates", ShownCertificates())
+    monkeypatch.setattr(transport_module, "shown_certificates", ShownCertificates())
 
 
 @pytest.fixture
@@ -226,17 +226,17 @@ def test_a_proxy_that_cannot_be_used_is_told(monkeypatch, proxy, kind, words):
         (f"SSLError: {UNTRUSTED}self-signed certificate in certificate chain (_ssl.c:1)", Kind.CERTIFICATE, "chain"),
         ("SSLError: hostname 'a' doesn't match 'b'", Kind.CERTIFICATE, "host name mismatch"),
         (f"ProxyError: Unable to connect to proxy {UNTRUSTED}x (_ssl", Kind.CERTIFICATE, "certificate of the proxy"),
-        ("SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number", Kind.OTHER, "WRONG_VERSION_NUMBER"),
-        ("SSLError: SSLEOFError(8, '[SSL: UNEXPECTED_EOF_WHILE_READING] EOF", Kind.OTHER, "UNEXPECTED_EOF"),
-        ("ConnectionError: Failed to resolve 'x' ([Errno -3] Temporary failure in name resolution)", Kind.OTHER, "now"),
-        ("ConnectionError: [Errno 101] Network is unreachable", Kind.OTHER, "cannot be reached"),
-        ("ConnectTimeout: Connection to x timed out. (connect timeout=5)", Kind.OTHER, "attempt to connect"),
-        ("ReadTimeout: Read timed out.", Kind.OTHER, "did not answer in time"),
-        ("ConnectionError: ('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))", Kind.OTHER,
+        ("SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number", Kind.NETWORK, "WRONG_VERSION_NUMBER"),
+        ("SSLError: SSLEOFError(8, '[SSL: UNEXPECTED_EOF_WHILE_READING] EOF", Kind.NETWORK, "UNEXPECTED_EOF"),
+        ("ConnectionError: Failed to resolve 'x' ([Errno -3] Temporary failure in name resolution)", Kind.NETWORK, "now"),
+        ("ConnectionError: [Errno 101] Network is unreachable", Kind.NETWORK, "cannot be reached"),
+        ("ConnectTimeout: Connection to x timed out. (connect timeout=5)", Kind.NETWORK, "attempt to connect"),
+        ("ReadTimeout: Read timed out.", Kind.NETWORK, "did not answer in time"),
+        ("ConnectionError: ('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))", Kind.NETWORK,
          "closed the connection"),
-        ("ChunkedEncodingError: IncompleteRead(1 bytes read)", Kind.OTHER, "cut off"),
-        ("ConnectionError: Bearer planted https://planted/x?planted", Kind.OTHER, "ConnectionError"),
-        ("?planted", Kind.OTHER, "no reason given"),
+        ("ChunkedEncodingError: IncompleteRead(1 bytes read)", Kind.NETWORK, "cut off"),
+        ("ConnectionError: Bearer planted https://planted/x?planted", Kind.UNKNOWN, "ConnectionError"),
+        ("?planted", Kind.UNKNOWN, "no reason given"),
     ],
 )  # fmt: skip
 def test_a_text_of_the_libraries_is_understood(text, kind, words):

@@ -52,6 +52,7 @@ def test_every_setting_of_the_design_is_known_with_its_default():
         "FOUNDRY_ALLOWED_AGENT_IDS": "",
         "FOUNDRY_RESOURCE_ID": "",
         "FOUNDRY_ACCESS_TOKEN": "",
+        "FOUNDRY_TOKEN_SCOPE": "",
         "AZURE_CLIENT_ID": "",
         "RUN_TIMEOUT_SECONDS": "1800",
         "RUN_MAX_TIMEOUT_SECONDS": "86400",
@@ -131,6 +132,8 @@ def test_a_missing_endpoint_is_named_with_its_remedy(environment):
         ENDPOINT + "/",
         f"  {ENDPOINT}  ",
         "https://a.services.ai.azure.com/api/projects/My.project-1_x~",
+        "https://a.services.ai.azure.com/api/projects/_project",
+        "https://a.services.ai.azure.us/api/projects/p",
         "http://localhost:7072/api/projects/p",
         "http://127.0.0.1/api/projects/p",
         "http://[::1]:80/api/projects/p",
@@ -251,7 +254,63 @@ def test_no_endpoint_crashes_it_and_what_is_taken_can_be_asked(endpoint):
         assert [p.setting for p in error.problems] == ["FOUNDRY_PROJECT_ENDPOINT"]
 
 
+GIVEN_INSTEAD = [
+    (f'"{ENDPOINT}"', "quotes around it"),
+    (f"'{ENDPOINT}", "quotes around it"),
+    (f"\u201c{ENDPOINT}\u201d", "quotes around it"),
+    (f"{ENDPOINT}?api-version=v1", "a query behind it"),
+    (f"{ENDPOINT}?", "a query behind it"),
+    (f"{ENDPOINT}#x", "a fragment"),
+    (f"{ENDPOINT}/openai/v1", "/openai/v1, behind the project"),
+    (f"{ENDPOINT}/openai/v1/", "/openai/v1, behind the project"),
+    (f"{ENDPOINT}/openai", "/openai/v1, behind the project"),
+    (f"{ENDPOINT}/agents", "such as /agents or /threads, behind the project"),
+    (f"{ENDPOINT}/assistants?api-version=v1", "such as /agents or /threads, behind the project"),
+    (f"{ENDPOINT}/assistants?api-version=v1", "a query behind it"),
+    ("eastus2.api.azureml.ms;0000-1111;group;project", "connection string of a hub-based project"),
+    ("eastus2.api.azureml.ms", "connection string of a hub-based project"),
+    ("https://account.services.ai.azure.com", "/api/projects/<project> is missing"),
+    ("https://account.services.ai.azure.com/", "/api/projects/<project> is missing"),
+    ("https://account.services.ai.azure.com/api/projects", "/api/projects/<project> is missing"),
+    ("https://account.openai.azure.com/", "endpoint of models"),
+    ("https://account.openai.azure.us/openai/deployments/x", "endpoint of models"),
+    ("https://account.cognitiveservices.azure.com", "endpoint of models"),
+    ("account.cognitiveservices.azure.com", "endpoint of models"),
+    ("https://ai.azure.com/foundryProject/overview?wsid=/subscriptions/x", "URL of the portal"),
+    ("https://portal.azure.com/#@/resource/x", "URL of the portal"),
+    (ENDPOINT.removeprefix("https://"), "no https:// in front"),
+    ("account.services.ai.azure.com", "no https:// in front"),
+    ("https://<account>.services.ai.azure.com/api/projects/<project>", "placeholder"),
+    (ENDPOINT.replace("https://", "https://user:password@"), "user name or a password"),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "words"), GIVEN_INSTEAD)
+def test_what_is_given_instead_of_an_endpoint_is_told_by_name(endpoint, words):
+    told = problems(FOUNDRY_PROJECT_ENDPOINT=endpoint)["FOUNDRY_PROJECT_ENDPOINT"]
+    assert words in told
+    assert told.endswith("set it to https://<account>.services.ai.azure.com/api/projects/<project>")
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "https://ai.azure.us/.default",
+        "api://own-app/.default",
+        "api://11111111-1111-1111-1111-111111111111/.default",
+        "11111111-1111-1111-1111-111111111111/.default",
+    ],
+)
+def test_a_scope_for_tokens_is_read(scope):
+    assert load(FOUNDRY_TOKEN_SCOPE=f" {scope} ").token_scope == scope
+    assert load().token_scope == ""
+
+
 MALFORMED = [
+    ("FOUNDRY_TOKEN_SCOPE", "https://ai.azure.com"),
+    ("FOUNDRY_TOKEN_SCOPE", "ai.azure.com/.default"),
+    ("FOUNDRY_TOKEN_SCOPE", "https://a b/.default"),
+    ("FOUNDRY_TOKEN_SCOPE", "https://a/.default https://b/.default"),
     ("FOUNDRY_API_VERSION", "v1&x=y"),
     ("FOUNDRY_API_VERSION", "v 1"),
     ("FOUNDRY_API_VERSION", "v" * 41),
