@@ -46,7 +46,7 @@ _NAME_LIKE = "|".join(prefix for thing, prefix in PREFIXES.items() if thing not 
 
 # An agent may have any name: only what is an id beyond doubt is none.
 _ID_OF_ANOTHER = (
-    rf"(({_NAME_LIKE})(?=[A-Za-z]*[0-9])[A-Za-z0-9]{{6,}}"
+    rf"(({_NAME_LIKE})((?=[A-Za-z]*[0-9])[A-Za-z0-9]{{6,}}|[A-Za-z0-9]{{20,}})"
     rf"|{PREFIXES['a file']}[A-Za-z0-9]{{16,}}|agent#[^#]*#[^#]*)"
 )
 

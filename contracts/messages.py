@@ -24,6 +24,13 @@ MAX_IMAGE_URL_CHARACTERS = 2_000_000
 
 NotBlank = Annotated[str, Meta(pattern=r"\S", min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
 
+TextBesideParts = Annotated[
+    str, Meta(min_length=1, max_length=MAX_MESSAGE_CHARACTERS, extra_json_schema={"pattern": r"\S"})
+]
+"""The same where a list may stand instead: `validation.message_limits` sees that it is not blank. The process ends
+with a segmentation fault where a text with a pattern shares a union with a list or a dict (msgspec 0.22).
+"""
+
 IMAGE_URL_PATTERN = r"\A(https?://[^\s]+|data:image/(png|jpe?g|gif|webp);base64,[A-Za-z0-9+/]+={0,2})\Z"
 
 Detail = Literal["auto", "low", "high"]
@@ -96,7 +103,7 @@ class AdditionalMessage(Wire, frozen=True, kw_only=True, omit_defaults=True, for
     """A message that is put on the thread together with the run."""
 
     role: Literal["user", "assistant"]
-    content: NotBlank | Content
+    content: TextBesideParts | Content
     attachments: Attachments = []
     metadata: Metadata = {}
 

@@ -21,6 +21,7 @@ from contracts.status import StatusDocument
 from http_api.answers import ApiError
 from http_api.status_document import status_document
 from task_hub import TaskHub, TaskHubError
+from validation.given_ids import AN_INSTANCE, of_another_kind
 
 _log = logging.getLogger("agent_run.http")
 
@@ -36,6 +37,8 @@ async def read_document(client: df.DurableOrchestrationClient, instance_id: str)
     # The SDK answers an unknown id with an empty status, whose to_json() crashes.
     if not status or status.name != ORCHESTRATOR:
         message = f"there is no run with the instance id {instance_id[:100]!r}"
+        if other := of_another_kind(instance_id, AN_INSTANCE):
+            message += f" ({other}; here belongs the id of the answer that started the run)"
         raise ApiError(404, ErrorCode.NOT_FOUND, message, target="instance_id")
     payload: dict[str, Any] = status.to_json()
     whole = await _whole(client, instance_id) if recovery.ended_by_the_platform(payload) else {}

@@ -69,11 +69,13 @@ async def _request(
     client: df.DurableOrchestrationClient, document: StatusDocument, wanted: RetryRequest, settings: Settings
 ) -> AgentRunRequest:
     """Return the request that asks once more for what the run was asked for."""
-    asked = await _asked(client, document.instance_id)
+    instance_id = document.instance_id
+    asked = await _asked(client, instance_id)
+    posted = is_posted(asked, document) or await _message_waits(settings, thread_of(asked, document), instance_id)
     return repeated(
         asked,
         document,
-        posted=is_posted(asked, document) or await _message_waits(thread_of(asked, document), document.instance_id),
+        posted=posted,
         timeout_seconds=wanted.timeout_seconds,
         longest=settings.max_timeout_seconds,
     )
@@ -100,7 +102,7 @@ async def _asked(client: df.DurableOrchestrationClient, instance_id: str) -> Ask
     raise ApiError(409, ErrorCode.NOTHING_TO_RETRY, message, target="instance_id")
 
 
-async def _message_waits(thread_id: str | None, instance_id: str) -> bool:
+async def _message_waits(settings: Settings, thread_id: str | None, instance_id: str) -> bool:
     """Say whether the instance's message stands on the thread without a run, although the instance did not learn it:
     the answer to its post was lost, or the instance was ended from outside meanwhile.
     """
@@ -108,6 +110,7 @@ async def _message_waits(thread_id: str | None, instance_id: str) -> bool:
         return False
     stamp = Stamp(instance_id=instance_id, operation_id="")
     found = await read_from_foundry(
+        settings,
         _looks,
         LOOK_SECONDS,
         lambda service: service.find_message(thread_id, stamp),

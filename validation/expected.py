@@ -74,17 +74,16 @@ def must_be(kind: Any, value: Any) -> str:
 
 def is_blank(kind: Any, value: Any) -> bool:
     """Say whether this is a text of nothing but blanks where there must be more."""
-    return isinstance(value, str) and not value.strip() and _NOT_BLANK in _patterns(inspect.type_info(kind))
+    pattern = getattr(_plain(inspect.type_info(kind)), "pattern", None)
+    return isinstance(value, str) and not value.strip() and pattern == _NOT_BLANK
 
 
-def _patterns(node: inspect.Type) -> set[str | None]:
-    match _plain(node):
-        case inspect.UnionType(types=types):
-            return {pattern for each in types for pattern in _patterns(each)}
-        case inspect.StrType(pattern=pattern):
-            return {pattern}
-        case _:
-            return set()
+def has_other_size(kind: Any, value: Any) -> bool:
+    """Say whether this is a list that is too long or too short: then its items are not looked at."""
+    node = _plain(inspect.type_info(kind))
+    if not isinstance(node, inspect.ListType) or not isinstance(value, list):
+        return False
+    return not (node.min_length or 0) <= len(value) <= (len(value) if node.max_length is None else node.max_length)
 
 
 def _words(node: inspect.Type) -> str:
@@ -135,7 +134,7 @@ def _scalar(node: inspect.Type) -> str:
 def _described(node: inspect.Metadata) -> str:
     schema = node.extra_json_schema or {}
     pattern = getattr(_plain(node), "pattern", None)
-    example = next(iter(schema.get("examples", ())), None) if pattern in _IDS else None
+    example = next(iter(schema.get("examples", ())), None) if pattern not in (None, _NOT_BLANK) else None
     return _words(node.type) + (f", such as {example}{_HINTS.get(example, '')}" if example else "")
 
 
@@ -171,6 +170,8 @@ def _size(node: inspect.StrType | inspect.CollectionType | inspect.DictType, of_
     least, most = node.min_length, node.max_length
     if most is None:
         return "" if not least else f" of at least {least:,} {of_what}"
+    if least == most == 1:
+        return " of one item"
     return f" of {least:,} to {most:,} {of_what}" if least else f" of at most {most:,} {of_what}"
 
 

@@ -14,8 +14,10 @@ _PREFIXES = {thing: re.compile(prefix) for thing, prefix in PREFIXES.items()}
 
 _SECOND_GENERATION = ", which belongs to the service's second generation: this app runs classic agents, on threads"
 
+AN_INSTANCE = "an instance"
+
 _WHERE_ELSE = {
-    "a run": ": its status document has the thread_id",
+    "a run": ": its status document has thread_id and agent_id",
     "an agent": ", which goes into agent_id",
     "a thread": ", which goes into thread_id",
     "a message": ", which no field takes",
@@ -33,7 +35,7 @@ def of_another_kind(given: str, wanted: str) -> str | None:
         return "the text of an empty variable was given: leave the field out, or send null without quotes"
     if _COMPOSITE.fullmatch(given):
         return "a composite_run_id was given: it is agent#thread#run, and holds the thread's id between its two #"
-    if _INSTANCE.fullmatch(given):
+    if wanted != AN_INSTANCE and _INSTANCE.fullmatch(given):
         return "the instance id of a run was given: GET /api/runs/{instance_id} has its thread_id and agent_id"
     if _URL.match(given):
         return "a URL was given"

@@ -22,6 +22,21 @@ def reserved_keys(metadata: Any, target: str) -> list[FieldError]:
     ]
 
 
+def unfit_messages(messages: Any, target: str) -> list[FieldError]:
+    """Return the texts of messages that are blank, and the keys of their metadata that are the app's own stamp."""
+    errors: list[FieldError] = []
+    for number, message in enumerate(messages if isinstance(messages, list) else []):
+        if isinstance(message, Mapping):
+            errors += reserved_keys(message.get("metadata"), f"{target}[{number}].metadata")
+            content = message.get("content")
+            if isinstance(content, str) and content and not content.strip():
+                where = f"{target}[{number}].content"
+                errors.append(
+                    FieldError(code=ErrorCode.BLANK, message="must be a text that is not blank", target=where)
+                )
+    return errors
+
+
 def too_much(request: AgentRunRequest) -> list[FieldError]:
     """Return the messages whose texts together are more than the service takes, and resources that exclude each
     other.

@@ -15,7 +15,7 @@ import msgspec
 
 from contracts.codes import ErrorCode
 from contracts.wire import from_wire
-from validation.expected import any_of, expected, is_blank, must_be
+from validation.expected import any_of, expected, has_other_size, is_blank, must_be
 from validation.field_errors import MOST_NAMED, FieldError, shown_name
 from validation.near_names import no_field
 
@@ -30,9 +30,9 @@ def misfits(kind: Any, value: Any, path: str) -> list[FieldError]:
 
 
 def _misfits(kind: Any, value: Any, path: str) -> Iterator[FieldError]:
-    plain = _plain(kind)
     found = False
-    for error in _parts_of(plain, value, path):
+    parts = () if has_other_size(kind, value) else _parts_of(_plain(kind), value, path)
+    for error in parts:
         found = True
         yield error
     if not found:

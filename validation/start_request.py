@@ -14,7 +14,7 @@ from contracts.wire import Wire, from_wire
 from validation.expected import expected
 from validation.field_errors import MOST_NAMED, FieldError, InvalidRequestError, shown_name
 from validation.fitness import unfit
-from validation.message_limits import reserved_keys, too_much
+from validation.message_limits import reserved_keys, too_much, unfit_messages
 from validation.misfits import misfits
 from validation.near_names import no_field
 
@@ -110,12 +110,8 @@ def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:
 
 
 def _option_errors_of(name: str, value: Any, kind: Any) -> list[FieldError]:
-    errors = _misfit(f"{_OPTIONS}{name}", value, kind)
-    if name == "additional_messages" and isinstance(value, list):
-        messages = [(n, message) for n, message in enumerate(value) if isinstance(message, Mapping)]
-        for number, message in messages:
-            errors += reserved_keys(message.get("metadata"), f"{_OPTIONS}{name}[{number}].metadata")
-    return errors
+    target = f"{_OPTIONS}{name}"
+    return _misfit(target, value, kind) + (unfit_messages(value, target) if name == "additional_messages" else [])
 
 
 def _unknown_fields(given: Mapping[Any, Any], kind: type[Wire], prefix: str) -> list[FieldError]:

@@ -45,7 +45,7 @@ def answer_digest(payload: Any) -> str:
 
 def _in_one_form(payload: Any) -> Any:
     """Return an answer as it is passed on, and anything else as it is."""
-    with contextlib.suppress(msgspec.ValidationError):
+    with contextlib.suppress(msgspec.ValidationError, ValueError):  # the latter of half a surrogate pair
         given = from_wire(ToolAnswerRequest, _without_headers(payload)[0])
         if not _names_approvals_twice(given):
             return to_wire(_passed_on(given))

@@ -56,7 +56,7 @@ def said_of_answer(payload: Any) -> dict[str, str]:
 
 
 A_MESSAGE = "a text that is not blank, of at most 256,000 characters"
-AN_ID = "an id of at most 128 letters, digits, _ and -, such as"
+A_THREAD = "the id of a thread, of at most 128 letters, digits, _ and -, such as thread_abc123"
 AN_AGENT = "an agent's id, or its name of at most 256 characters, such as"
 PAIRS = (
     "an object of at most 14 pairs, each key a text of 1 to 64 characters, each value a text of at most 512 characters"
@@ -71,7 +71,7 @@ HALF = "has half of a surrogate pair, which is no character"
         ("user_message", " ", f"must be {A_MESSAGE}"),
         ("user_message", "x" * 256_001, f"must be {A_MESSAGE} (256,001 were given)"),
         ("agent_id", "a\nb", f"must be {AN_AGENT} asst_abc123; GET /api/agents lists them"),
-        ("thread_id", ["a"], f"must be {AN_ID} thread_abc123 (a list was given)"),
+        ("thread_id", ["a"], f"must be {A_THREAD} (a list was given)"),
         ("timeout_seconds", 0, "must be a whole number from 1 to 1,000,000,000"),
         ("timeout_seconds", "60", "must be a whole number from 1 to 1,000,000,000 (a text was given)"),
         ("if_thread_busy", "maybe", "must be 'fail' or 'wait'"),
@@ -131,7 +131,7 @@ def test_an_option_that_does_not_fit_says_what_is_expected(option, value, messag
     [
         ("{", {"body": "must be JSON"}),
         ("[" * 100_000, {"body": "is nested too deeply"}),
-        ([], {"body": "must be an object with any of: tool_outputs, approvals (a list was given)"}),
+        ([], {"body": "must be an object with any of: tool_outputs, approvals, tool_approvals (a list was given)"}),
         ({"tool_outputs": {}}, {"tool_outputs": "must be a list (an object was given)"}),
         (
             {"tool_outputs": [{"tool_call_id": "a", "output": ""}, 5, {"tool_call_id": "b", "output": 42}]},
@@ -348,7 +348,7 @@ def test_behind_the_sentence_of_a_failure_is_one_full_stop():
 def test_behind_the_last_error_is_one_full_stop():
     progress = from_wire(Progress, LEFT)
     progress.attempts.count(Failure(code="rate_limited", message=SAID))
-    assert timeout_failure(progress).message.endswith("in 20 seconds. Give it a longer timeout_seconds")
+    assert "in 20 seconds. Raise the model's tokens-per-minute quota" in timeout_failure(progress).message
 
 
 # --- whatever is sent ---
