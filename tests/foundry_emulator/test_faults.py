@@ -1,8 +1,10 @@
 """Each fault, before and after the request took effect, as a client meets it and as the ledger tells it."""
 
+import re
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -371,3 +373,9 @@ def test_a_bug_inside_is_shown_at_the_end():
     with pytest.raises(ExceptionGroup, match="the emulator went wrong") as shown:
         emulator.stop()
     assert isinstance(shown.value.exceptions[0], AttributeError)
+
+
+def test_the_page_tells_all_sayings():
+    page = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text("utf-8")
+    section = page.split("## What is said instead")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)[1:] == list(SAYINGS)

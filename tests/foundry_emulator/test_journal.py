@@ -10,7 +10,7 @@ import requests
 
 from local.foundry_emulator import Agent, Agents, AgentsFileError, FoundryEmulator, JournalError, ManualClock
 from local.foundry_emulator.journal import Journal
-from local.foundry_emulator.scripts import End
+from local.foundry_emulator.scripts import Call, End, Phase, Quota, Refusal, Script
 from tests.foundry_emulator.conftest import Http
 
 
@@ -97,6 +97,31 @@ def test_a_reset_empties_the_file_too(tmp_path):
         emulator.reset()
     with emulated(tmp_path / "foundry.db") as (emulator, _):
         assert emulator.ledger().threads == {}
+
+
+def test_questions_refusals_and_quota_are_there_after_a_restart(tmp_path):
+    db, clock = tmp_path / "foundry.db", ManualClock()
+    asks = Phase(calls=(Call(name="f"),), refuses=Refusal(message="no", times=2))
+    agent = Agent(name="mine", script=Script(phases=(asks, Phase(action=None)), quota=Quota(runs=1, seconds=60)))
+
+    def answer(http, run):
+        [call] = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+        path = f"/threads/{run['thread_id']}/runs/{run['id']}/submit_tool_outputs"
+        return http("POST", path, {"tool_outputs": [{"tool_call_id": call["id"], "output": "x"}]})
+
+    with emulated(db, clock=clock, agents=[agent]) as (_, http):
+        run, refused = (http.run(http.thread("hi"), agent.id) for _ in "ab")
+        assert answer(http, run).status_code == 400
+    with emulated(db, clock=clock, agents=[agent]) as (_, http):
+        clock.advance(1)
+        assert [http.get_run(one)["status"] for one in (run, refused)] == ["requires_action", "failed"]
+        assert [answer(http, run).status_code for _ in "ab"] == [400, 200]
+        http.run(http.thread("hi"), agent.id)
+    with emulated(db, clock=clock, agents=[agent]) as (_, http):
+        shown = http.get_run(run)
+        assert (shown["status"], shown["required_action"]) == ("requires_action", None)
+        clock.advance(59)
+        assert http.run(http.thread("hi"), agent.id)["status"] == "requires_action"  # those refused do not count
 
 
 def test_the_services_time_never_goes_back(tmp_path):
