@@ -203,6 +203,7 @@ def test_the_app_requires_just_what_it_imports():
         "azure-functions-durable",
         "azure-identity",
         "azure-storage-blob",
+        "cryptography",
         "msgspec",
         "requests",
         "urllib3",
