@@ -71,7 +71,7 @@ def of_timeout(progress: Progress) -> str:
     if progress.run_state is RunState.CANCELLING:
         return "Somebody else is cancelling the run: start another one"
     if progress.run_number:
-        return f"It had waited for quota {progress.run_number} times. {_QUOTA}; or give it a longer timeout_seconds"
+        return f"{_QUOTA}, or give it a longer timeout_seconds: it has waited for quota before"
     return LONGER_TIMEOUT
 
 

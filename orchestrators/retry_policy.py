@@ -143,11 +143,10 @@ def quota_delay(hint_seconds: float | None, remaining_seconds: float, runs: int,
     comes too late for the deadline.
     """
     hint = DEFAULT_QUOTA_DELAY_SECONDS if hint_seconds is None else hint_seconds
-    soonest = whole_and_half(hint)
-    if soonest >= remaining_seconds:
+    if whole_and_half(hint) >= remaining_seconds:
         return None
     delay = _behind(hint, runs, share, remaining_seconds)
-    return delay if delay < remaining_seconds else soonest
+    return delay if delay < remaining_seconds else delay - 1
 
 
 def share_of(instance_id: str, *what: object) -> float:
