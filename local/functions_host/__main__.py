@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import faulthandler
 import json
 import logging
@@ -25,6 +26,7 @@ from local.functions_host.loader import App, load_app
 from local.functions_host.server import WEBHOOK, Host, HostOptions, listen
 from local.functions_host.settings import HostConfig, load_host_config, load_local_settings
 from local.functions_host.speedup import install_fast_timestamps
+from local.functions_host.storage import storage_account
 from local.functions_host.store import Store
 
 # Set in the environment of the process that takes over after an edit: from then on a broken app does not end the
@@ -123,8 +125,10 @@ async def _run(given: argparse.Namespace, console: Console) -> socket.socket | N
     config, config_error = _config(app_root)
     for warning in config.warnings:
         console.warn(warning)
-    store = Store(database)
-    try:
+    with contextlib.ExitStack() as opened:
+        store = Store(database)
+        opened.callback(store.close)
+        opened.enter_context(storage_account(database, os.environ))
         clock = Clock(speed=given.clock_speed, not_before=store.latest_timestamp())
         ahead = clock.timestamp() - time.time()
         if ahead > 60:
@@ -163,8 +167,6 @@ async def _run(given: argparse.Namespace, console: Console) -> socket.socket | N
             return None
         finally:
             await host.stop()
-    finally:
-        store.close()
 
 
 def _config(app_root: Path) -> tuple[HostConfig, HostError | None]:
