@@ -6,15 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.foundry_emulator.scripts import Agent, Call, Phase, Refusal, Script
 from tests.e2e.world import World, agent
 from tests.openapi.description import Description
 
-ALLOWED = ("instant", "silent", "fails", "rich", "tool", "forever")
+_WEATHER = Call(name="get_weather", arguments={"city": "Oslo"})
+AGENTS = [
+    Agent(name="picky", script=Script(phases=(Phase(calls=(_WEATHER,), refuses=Refusal(message="too long")),))),
+    Agent(name="clicks", script=Script(phases=(Phase(calls=(Call(type="computer_use_preview"),)),))),
+]
+ALLOWED = ("instant", "silent", "fails", "rich", "tool", "forever", *(each.name for each in AGENTS))
 
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with World(env={"FOUNDRY_ALLOWED_AGENT_IDS": ",".join(map(agent, ALLOWED))}, args=["--auth"]) as made:
+    allowed = {"FOUNDRY_ALLOWED_AGENT_IDS": ",".join(map(agent, ALLOWED))}
+    with World(env=allowed, args=["--auth"], emulator={"agents": AGENTS}) as made:
         yield made
 
 

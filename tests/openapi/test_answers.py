@@ -178,6 +178,11 @@ def provoke_tool_outputs(call: Caller) -> None:
     assert call("submit_agent_run_tool_outputs", right, instance_id="nobody").status == 404
     asks_nothing = call.start("forever")
     assert call("submit_agent_run_tool_outputs", right, instance_id=asks_nothing).status == 409
+    for name, status in (("picky", 400), ("clicks", 409)):
+        instance = call.start(name)
+        asked = call.until(instance, lambda d: d["required_action"])["required_action"]
+        given = {"tool_outputs": [{"tool_call_id": c["id"], "output": "rain"} for c in asked["calls"]]}
+        assert call("submit_agent_run_tool_outputs", given, instance_id=instance).status == status
 
 
 def provoke_two_answers_to_one_question(call: Caller) -> None:
