@@ -97,17 +97,18 @@ def masked(value: str) -> str:
 
 
 def without_secrets(value: Any) -> Any:
-    """Mask the values of `headers`: those of an approval or a tool, at whatever depth."""
+    """Mask the values of `headers`: those of an approval or a tool, at whatever depth, but in no function's schema."""
     if isinstance(value, list):
         return [without_secrets(one) for one in value]
     if not isinstance(value, dict):
         return value
-    return {
-        name: {key: masked(str(secret)) for key, secret in one.items()}
-        if name == "headers" and isinstance(one, dict)
-        else without_secrets(one)
-        for name, one in value.items()
-    }
+    return {name: _without_secrets_of(name, one) for name, one in value.items()}
+
+
+def _without_secrets_of(name: str, value: Any) -> Any:
+    if name == "headers" and isinstance(value, dict):
+        return {key: masked(str(secret)) for key, secret in value.items()}
+    return value if name == "parameters" else without_secrets(value)
 
 
 def _kept(body: bytes) -> Any:

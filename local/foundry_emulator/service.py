@@ -168,7 +168,7 @@ class Service:
         self._check_credential(request.headers)
         _check_api_version(request.query)
         route, ids = _find(request.method, path)
-        body = {} if route.body is None else route.body(bodies.parse_json(request.body))
+        body = {} if route.body is None else without_secrets(route.body(bodies.parse_json(request.body)))
         self._check_named(ids, body)
         operation: Callable[[Call], Reply] = getattr(self, f"_{route.name}")
         return operation(Call(ids, body, request))
@@ -381,7 +381,7 @@ class Service:
             assistant.id,
             created_at=self.state.clock.now(),
             script=script,
-            options=without_secrets(body),
+            options=body,
             user_messages=user_texts(thread),
             metadata=body.get("metadata", {}),
             over_quota=wait > 0,

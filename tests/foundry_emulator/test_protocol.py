@@ -313,7 +313,14 @@ def test_headers_of_a_run_are_not_shown(service):
     body = {"assistant_id": Agents.INSTANT, "tool_resources": {"mcp": mcp}, "tools": [{"type": "mcp", **mcp[0]}]}
     run = good(service, "POST", f"/threads/{new_thread(service)}/runs", body)
     assert run["tool_resources"]["mcp"][0]["server_label"] == "shop"
-    assert "planted-secret" not in repr(run) + repr(service.state.runs)
+    good(service, "POST", "/assistants", {"model": "m", "tools": body["tools"]})
+    assert "planted-secret" not in repr(run) + repr(service.state.runs) + repr(service.state.assistants)
+
+
+def test_a_functions_schema_may_speak_of_headers(service):
+    parameters = {"type": "object", "properties": {"headers": {"type": "object"}}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    assert good(service, "POST", "/assistants", {"model": "m", "tools": tools})["tools"] == tools
 
 
 def test_a_deleted_thread_is_gone_with_all_that_is_on_it(service):
