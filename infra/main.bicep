@@ -167,6 +167,9 @@ param toleratedFailedRuns int = 0
 @description('FOUNDRY_API_VERSION: value of api-version in calls of Foundry.')
 param foundryApiVersion string = 'v1'
 
+@description('FOUNDRY_TOKEN_SCOPE: scope of the tokens for Foundry. Empty: that of the cloud in the endpoint.')
+param foundryTokenScope string = ''
+
 @description('FOUNDRY_DEFAULT_AGENT_ID: agent that runs where a caller names none.')
 param foundryDefaultAgentId string = ''
 
@@ -204,6 +207,9 @@ param publicBaseUrl string = ''
 
 @description('TRUSTED_FORWARDED_HOSTS: host names that a gateway may say it was called by, separated by commas. Empty: its headers are ignored.')
 param trustedForwardedHosts string = ''
+
+@description('More app settings, by name: MCP_HEADERS_<NAME> with a Key Vault reference, say. Only references, never the secrets themselves.')
+param extraAppSettings object = {}
 
 @description('HISTORY_RETENTION_DAYS: days that ended instances, with the messages and answers in them, are kept. 0: for ever.')
 @minValue(0)
@@ -256,6 +262,7 @@ module resources 'resources.bicep' = {
     alertEmail: alertEmail
     toleratedFailedRuns: toleratedFailedRuns
     foundryApiVersion: foundryApiVersion
+    foundryTokenScope: foundryTokenScope
     foundryDefaultAgentId: foundryDefaultAgentId
     foundryAllowedAgentIds: foundryAllowedAgentIds
     runTimeoutSeconds: runTimeoutSeconds
@@ -266,6 +273,7 @@ module resources 'resources.bicep' = {
     historyRetentionDays: historyRetentionDays
     publicBaseUrl: publicBaseUrl
     trustedForwardedHosts: trustedForwardedHosts
+    extraAppSettings: extraAppSettings
   }
 }
 

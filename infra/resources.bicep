@@ -162,6 +162,9 @@ param toleratedFailedRuns int = 0
 @description('FOUNDRY_API_VERSION: value of api-version in calls of Foundry.')
 param foundryApiVersion string = 'v1'
 
+@description('FOUNDRY_TOKEN_SCOPE: scope of the tokens for Foundry. Empty: that of the cloud in the endpoint.')
+param foundryTokenScope string = ''
+
 @description('FOUNDRY_DEFAULT_AGENT_ID: agent that runs where a caller names none.')
 param foundryDefaultAgentId string = ''
 
@@ -199,6 +202,9 @@ param publicBaseUrl string = ''
 
 @description('TRUSTED_FORWARDED_HOSTS: host names that a gateway may say it was called by, separated by commas. Empty: its headers are ignored.')
 param trustedForwardedHosts string = ''
+
+@description('More app settings, by name: MCP_HEADERS_<NAME> with a Key Vault reference, say. Only references, never the secrets themselves.')
+param extraAppSettings object = {}
 
 @description('HISTORY_RETENTION_DAYS: days that ended instances, with the messages and answers in them, are kept. 0: for ever.')
 @minValue(0)
@@ -353,6 +359,7 @@ module appSettings 'modules/app-settings.bicep' = {
     workerThreads: workerThreads
     foundryProjectEndpoint: empty(foundryProjectEndpoint) ? foundryAccess!.outputs.projectEndpoint : foundryProjectEndpoint
     foundryApiVersion: foundryApiVersion
+    foundryTokenScope: foundryTokenScope
     foundryDefaultAgentId: foundryDefaultAgentId
     foundryAllowedAgentIds: foundryAllowedAgentIds
     foundryResourceId: resourceId(foundrySubscription, foundryResourceGroupName, 'Microsoft.CognitiveServices/accounts', foundryAccountName)
@@ -364,6 +371,7 @@ module appSettings 'modules/app-settings.bicep' = {
     historyRetentionDays: historyRetentionDays
     publicBaseUrl: publicBaseUrl
     trustedForwardedHosts: trustedForwardedHosts
+    extraAppSettings: extraAppSettings
     httpAuthLevel: usesEntra ? 'ANONYMOUS' : 'FUNCTION'
   }
   dependsOn: [

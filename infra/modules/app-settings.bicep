@@ -40,6 +40,9 @@ param foundryProjectEndpoint string
 @description('Value of api-version in calls of Foundry.')
 param foundryApiVersion string
 
+@description('Scope of the tokens for Foundry. Empty: that of the cloud in the endpoint.')
+param foundryTokenScope string
+
 @description('Agent that runs where a caller names none.')
 param foundryDefaultAgentId string
 
@@ -78,6 +81,9 @@ param publicBaseUrl string
 @description('Host names that a gateway may say it was called by, separated by commas. Empty: its headers are ignored.')
 param trustedForwardedHosts string
 
+@description('More app settings, by name. Those of the app itself win.')
+param extraAppSettings object
+
 @description('ANONYMOUS only where Entra authentication stands in front of the app.')
 @allowed([
   'FUNCTION'
@@ -106,6 +112,7 @@ var platformSettings = {
 var ownSettings = {
   FOUNDRY_PROJECT_ENDPOINT: foundryProjectEndpoint
   FOUNDRY_API_VERSION: foundryApiVersion
+  FOUNDRY_TOKEN_SCOPE: foundryTokenScope
   FOUNDRY_DEFAULT_AGENT_ID: foundryDefaultAgentId
   FOUNDRY_ALLOWED_AGENT_IDS: foundryAllowedAgentIds
   FOUNDRY_RESOURCE_ID: foundryResourceId
@@ -134,5 +141,5 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   // checkov:skip=CKV_AZURE_222:false positive, publicNetworkAccess is a property of the site, not of its configuration
   parent: site
   name: 'appsettings'
-  properties: union(storageConnection, providerConnection, platformSettings, ownSettings)
+  properties: union(extraAppSettings, storageConnection, providerConnection, platformSettings, ownSettings)
 }
