@@ -11,7 +11,7 @@ from typing import Any
 from contracts.instance_input import read_instance_input
 from contracts.runs import RunState
 from foundry.connection import agent_service
-from foundry.errors import NotFoundError
+from foundry.errors import FoundryError, NotFoundError
 from settings import load_settings
 
 _STOPPABLE = {RunState.ACTIVE, RunState.REQUIRES_ACTION}
@@ -63,16 +63,32 @@ def _object(value: Any) -> Mapping[str, Any]:
 def cancel_runs_of(traces: Traces, seconds: float = 60.0) -> int:
     """Cancel the active runs that carry the instance's stamp, on its threads or, where none is known, on the newest
     threads that carry it; return how many. What Foundry has deleted has no run. Blocks for so many seconds at most;
-    raises `FoundryError`.
+    raises `FoundryError` where a look or a cancel was refused, after all the others were tried.
     """
     service = agent_service(load_settings()).within(seconds)
     instance_id = traces.instance_id[:512]
     thread_ids = service.threads_of_instance(instance_id) if traces.made_one else traces.thread_ids
+    refusals: list[FoundryError] = []
     cancelled = 0
     for thread_id in thread_ids:
-        with contextlib.suppress(NotFoundError):
+        with _collected(refusals):
             for run in service.list_runs(thread_id):
                 if run.instance_id == instance_id and run.state in _STOPPABLE:
-                    service.cancel_run(thread_id, run.run_id)
-                    cancelled += 1
+                    with _collected(refusals):
+                        service.cancel_run(thread_id, run.run_id)
+                        cancelled += 1
+    if refusals:
+        raise refusals[0]
     return cancelled
+
+
+@contextlib.contextmanager
+def _collected(refusals: list[FoundryError]) -> Iterator[None]:
+    """Keep a refusal for later, but for one that says that the thing is gone: only then nothing is left of it."""
+    try:
+        yield
+    except NotFoundError as error:
+        if not error.names_it:
+            refusals.append(error)
+    except FoundryError as error:
+        refusals.append(error)
