@@ -512,7 +512,8 @@ def test_tool_outputs_are_raised_under_the_questions_name(client):
 
 
 @pytest.mark.parametrize(("output", "code"), [("42", 202), ("43", 409)])
-def test_of_several_answers_only_the_one_that_was_taken_is_202(client, output, code):
+def test_of_several_answers_only_the_one_that_was_taken_is_202(client, output, code, environment):
+    environment.setattr(instances, "ACKNOWLEDGE_SECONDS", 0.1)  # Foundry does not take it meanwhile
     taken = {"event": "tool_outputs_1", "digest": answer_digest({**OUTPUTS, "approvals": []})}
     client.instances["i1"] = instance(customStatus=WAITING)
     client.on_event = lambda *event: client.instances["i1"].update(
