@@ -95,6 +95,10 @@ class CustomStatus(Wire, frozen=True, kw_only=True):
     retrying: Annotated[str | None, Meta(description="Code of the failure after which it tries again.")] = None
     error: RunError | None = None
     monitor_url: str | None = None
+    delete_thread: (
+        Annotated[Literal["with_history"], Meta(description="The thread goes when the last run on it is purged.")]
+        | UnsetType
+    ) = UNSET
 
 
 def read_custom_status(shown: Any) -> CustomStatus | None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from contracts.activities import Failure
 from contracts.formats import Id, Utc
@@ -156,6 +156,7 @@ class Progress(msgspec.Struct, kw_only=True):
             answer_taken=self.question.accepted,
             retrying=self.attempts.last.code if self.attempts.last else None,
             monitor_url=self.policy.monitor_url,
+            delete_thread="with_history" if self.policy.delete_thread == "with_history" else UNSET,
         )
         if self.failure:
             return with_error(status, self.failure)

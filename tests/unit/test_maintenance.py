@@ -16,8 +16,8 @@ import azure.durable_functions as df
 import pytest
 
 from contracts.runs import RunSnapshot, RunState
-from foundry.errors import NotFoundError
-from maintenance import left_behind, old_history, orphaned_runs
+from foundry.errors import FoundryError, NotFoundError, PermissionDeniedError, RefusedForNowError
+from maintenance import left_behind, old_history, old_threads, orphaned_runs
 from maintenance.left_behind import Traces, traces_of
 from maintenance.old_history import TERMINAL, purge, purge_by_settings, slices_before
 from maintenance.orphaned_runs import AT_ONCE, LOOK_BACK, SETTLED_AFTER, Memory, scan, suspect_of
@@ -94,13 +94,15 @@ def everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "agent_run.maintenance")
 
 
-# --- purging ---
+# --- purging: test_old_threads.py has the threads that go with it ---
+
+NO_THREADS = {"threads": 0, "waiting": 0, "left": 0}
 
 
 def test_a_purge_always_names_the_terminal_states() -> None:
     client = FakeClient()
-    counts = asyncio.run(purge(client, NOW))
-    assert counts == {"deleted": 2 * len(client.purged), "failed": 0}
+    counts = asyncio.run(purge(client, FakeHub(), NOW))
+    assert counts == {**NO_THREADS, "deleted": 2 * len(client.purged), "failed": 0}
     for _, _, statuses in client.purged:
         assert statuses == list(TERMINAL)
     assert df.OrchestrationRuntimeStatus.Running not in TERMINAL
@@ -110,7 +112,11 @@ def test_a_purge_always_names_the_terminal_states() -> None:
 def test_a_slice_that_cannot_be_purged_leaves_the_others() -> None:
     client = FakeClient()
     client.fail_at = {1, 3}
-    assert asyncio.run(purge(client, NOW)) == {"deleted": 2 * (len(client.purged) - 2), "failed": 2}
+    assert asyncio.run(purge(client, FakeHub(), NOW)) == {
+        **NO_THREADS,
+        "deleted": 2 * (len(client.purged) - 2),
+        "failed": 2,
+    }
 
 
 def test_the_slices_cover_everything_before_the_limit_once() -> None:
@@ -127,7 +133,7 @@ def test_what_is_purged_ended_before_the_retention_and_nothing_else(
 ) -> None:
     monkeypatch.setattr(old_history, "load_settings", lambda: SimpleNamespace(history_retention_days=days))
     client = FakeClient()
-    asyncio.run(purge_by_settings(client, NOW))
+    asyncio.run(purge_by_settings(client, FakeHub(), NOW))
     assert max(end for _, end, _ in client.purged) == NOW - timedelta(days=days)
     assert min(start for start, _, _ in client.purged).year == 2020
     assert {s.name for _, _, statuses in client.purged for s in statuses} == {
@@ -136,7 +142,7 @@ def test_what_is_purged_ended_before_the_retention_and_nothing_else(
         "Terminated",
         "Canceled",
     }
-    assert logged(caplog, "agent_run.purged") == [{"deleted": 2 * len(client.purged), "failed": 0}]
+    assert logged(caplog, "agent_run.purged") == [{"deleted": 2 * len(client.purged), "failed": 0, **NO_THREADS}]
 
 
 def test_a_retention_of_no_days_keeps_everything_and_says_so(
@@ -144,7 +150,7 @@ def test_a_retention_of_no_days_keeps_everything_and_says_so(
 ) -> None:
     monkeypatch.setattr(old_history, "load_settings", lambda: SimpleNamespace(history_retention_days=0))
     client = FakeClient()
-    asyncio.run(purge_by_settings(client, NOW))
+    asyncio.run(purge_by_settings(client, FakeHub(), NOW))
     assert not client.purged
     assert logged(caplog, "agent_run.purged") == [{"deleted": 0, "failed": 0, "kept": "everything"}]
 
@@ -155,7 +161,11 @@ def test_a_slice_that_hangs_leaves_the_others(
     monkeypatch.setattr(old_history, "SLICE_SECONDS", 0.02)
     client = FakeClient()
     client.hang_at = {2}
-    assert asyncio.run(asyncio.wait_for(purge(client, NOW), 20)) == {"deleted": 2 * 7, "failed": 1}
+    assert asyncio.run(asyncio.wait_for(purge(client, FakeHub(), NOW), 20)) == {
+        **NO_THREADS,
+        "deleted": 2 * 7,
+        "failed": 1,
+    }
     assert [line["error"] for line in logged(caplog, "agent_run.purge_failed")] == ["TimeoutError"]
 
 
@@ -164,10 +174,10 @@ def test_a_purge_starts_nothing_that_could_exceed_the_functions_time(
 ) -> None:
     watch, client = Watch(monkeypatch, old_history), FakeClient()
     client.at_purge = lambda: watch.advance(60)
-    assert asyncio.run(purge(client, NOW)) == {"deleted": 2 * 3, "failed": 5}
+    assert asyncio.run(purge(client, FakeHub(), NOW)) == {**NO_THREADS, "deleted": 2 * 3, "failed": 5}
     assert len(client.purged) == 3
     assert [line["error"] for line in logged(caplog, "agent_run.purge_failed")] == ["no time left"] * 5
-    assert logged(caplog, "agent_run.purged") == [{"deleted": 6, "failed": 5}]
+    assert logged(caplog, "agent_run.purged") == [{"deleted": 6, "failed": 5, **NO_THREADS}]
 
 
 def test_the_timers_end_before_the_platform_kills_their_worker() -> None:
@@ -175,6 +185,9 @@ def test_the_timers_end_before_the_platform_kills_their_worker() -> None:
     hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
     limit = hours * 3600 + minutes * 60 + seconds
     assert limit - 20 > old_history.START_NONE_AFTER_SECONDS + old_history.SLICE_SECONDS
+    assert old_history.LISTING_SECONDS < old_history.DELETE_NO_THREAD_AFTER_SECONDS
+    slowest = old_history.DELETE_NO_THREAD_AFTER_SECONDS + old_threads.INSTANCE_SECONDS
+    assert slowest <= old_history.START_NONE_AFTER_SECONDS
     assert limit - 20 > orphaned_runs.START_NONE_AFTER_SECONDS + orphaned_runs.LOOK_SECONDS
     assert orphaned_runs.LISTING_SECONDS < orphaned_runs.START_NONE_AFTER_SECONDS
 
@@ -380,7 +393,7 @@ def cancelled_for(
 
     def list_runs(thread_id: str) -> list[RunSnapshot]:
         if thread_id == "thread_gone":
-            raise NotFoundError("no such thread")
+            raise NotFoundError("no such thread", names_it=True)
         return list(runs)
 
     service = SimpleNamespace(
@@ -427,7 +440,7 @@ def test_a_thread_whose_id_got_lost_is_found_by_its_stamp(monkeypatch: pytest.Mo
 
 def test_a_deleted_thread_is_settled_and_warned_about_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     service = SimpleNamespace(
-        list_runs=lambda _: (_ for _ in ()).throw(NotFoundError("gone")), within=lambda seconds: service
+        list_runs=lambda _: (_ for _ in ()).throw(NotFoundError("gone", names_it=True)), within=lambda seconds: service
     )
     monkeypatch.setattr(left_behind, "load_settings", lambda: None)
     monkeypatch.setattr(left_behind, "agent_service", lambda settings: service)
@@ -435,6 +448,46 @@ def test_a_deleted_thread_is_settled_and_warned_about_no_more(monkeypatch: pytes
     counts = {"scanned": 1, "rewound": 0, "cancelled": 0, "failed": 0, "left": 0}
     assert asyncio.run(scan(hub, memory)) == counts
     assert asyncio.run(scan(hub, memory)) == {**counts, "scanned": 0}
+
+
+@pytest.mark.parametrize(
+    "refusal", [NotFoundError("Project not found"), PermissionDeniedError("no"), RefusedForNowError("409")]
+)
+@pytest.mark.parametrize("at", ["list_runs", "cancel_run"])
+def test_a_refused_cancel_is_tried_again_by_the_next_scan_and_keeps_no_other_from_it(
+    monkeypatch: pytest.MonkeyPatch, at: str, refusal: FoundryError
+) -> None:
+    refused, cancelled = [refusal], []
+
+    def refuse_once(name: str) -> None:
+        if name == at and refused:
+            raise refused.pop()
+
+    def list_runs(thread_id: str) -> list[RunSnapshot]:
+        refuse_once("list_runs")
+        return [run(f"{thread_id}-{n}", "i1") for n in range(2)]
+
+    def cancel_run(_thread_id: str, run_id: str) -> None:
+        refuse_once("cancel_run")
+        cancelled.append(run_id)
+
+    service = SimpleNamespace(list_runs=list_runs, cancel_run=cancel_run, within=lambda seconds: service)
+    monkeypatch.setattr(left_behind, "load_settings", lambda: None)
+    monkeypatch.setattr(left_behind, "agent_service", lambda settings: service)
+    traces = Traces("i1", ("thread_1", "thread_2"))
+    with pytest.raises(type(refusal)):
+        left_behind.cancel_runs_of(traces)
+    assert (
+        cancelled
+        == {
+            "list_runs": ["thread_2-0", "thread_2-1"],
+            "cancel_run": ["thread_1-1", "thread_2-0", "thread_2-1"],
+        }[at]
+    )
+    refused.append(refusal)
+    hub, memory = FakeHub(ended(minutes_ago=60)), Memory()
+    first, second = (asyncio.run(scan(hub, memory)) for _ in range(2))
+    assert (first["failed"], second["failed"], second["cancelled"]) == (1, 0, 2)
 
 
 # --- what input and history tell ---

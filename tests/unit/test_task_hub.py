@@ -124,3 +124,30 @@ def test_a_termination_is_asked_for(status: int, fails: bool) -> None:
             with_hub(answer, lambda hub: hub.terminate("i1", "r"))
     else:
         with_hub(answer, lambda hub: hub.terminate("i1", "r"))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "purged"),
+    [(200, {"instancesDeleted": 1}, 1), (200, {}, 0), (404, {}, 0), (410, {}, 0), (412, "goes on", 0)],
+)
+def test_an_instance_is_purged_under_its_own_address(status: int, body: Any, purged: int) -> None:
+    asked: list[str] = []
+
+    def answer(request: web.BaseRequest) -> web.Response:
+        asked.append(f"{request.method} {request.raw_path}")
+        return web.json_response(body, status=status)
+
+    assert with_hub(answer, lambda hub: hub.purge("a?runtimeStatus=Running")) == purged
+    assert asked == ["DELETE /rpc/instances/a%3FruntimeStatus=Running"]
+
+
+@pytest.mark.parametrize("instance_id", ["", ".", ".."])
+def test_an_instance_that_no_address_names_is_not_purged(instance_id: str) -> None:
+    with pytest.raises(TaskHubError):
+        with_hub(lambda request: web.json_response({"instancesDeleted": 9}), lambda hub: hub.purge(instance_id))
+
+
+def test_a_purge_that_the_platform_does_not_take_is_told() -> None:
+    for answer in (web.json_response({}, status=500), web.Response(text="<html>")):
+        with pytest.raises(TaskHubError):
+            with_hub(lambda request, answer=answer: answer, lambda hub: hub.purge("i1"))
