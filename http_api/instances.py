@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
@@ -20,6 +21,7 @@ from contracts.formats import INSTANCE_ID_PATTERN
 from contracts.status import StatusDocument
 from http_api.answers import ApiError
 from http_api.status_document import status_document
+from settings import SettingsError, load_settings
 from task_hub import TaskHub, TaskHubError
 from validation.given_ids import AN_INSTANCE, of_another_kind
 
@@ -43,7 +45,13 @@ async def read_document(client: df.DurableOrchestrationClient, instance_id: str)
     payload: dict[str, Any] = status.to_json()
     whole = await _whole(client, instance_id) if recovery.ended_by_the_platform(payload) else {}
     # Of one moment: it may have been rewound since the first look. And the SDK drops its version.
-    return status_document(whole or payload, datetime.now(UTC), whole.get("historyEvents"))
+    return status_document(whole or payload, datetime.now(UTC), whole.get("historyEvents"), _monitor_url())
+
+
+def _monitor_url() -> str | None:
+    with contextlib.suppress(SettingsError):  # a run that exists is shown whatever the settings are
+        return load_settings().monitor_url
+    return None
 
 
 async def _whole(client: df.DurableOrchestrationClient, instance_id: str) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ import msgspec
 import recovery
 from contracts.codes import ErrorCode
 from contracts.outcome import Outcome
+from contracts.runs import composite_run_id
 from contracts.status import RECOVERING, CustomStatus, RunError, Status, StatusDocument, read_custom_status
 from contracts.wire import from_wire
 
@@ -43,10 +44,13 @@ _UNDECODABLE_EVENT = RunError(
 _FAILURE = re.compile(r"Orchestrator function '[^']*' failed: (?:(?P<code>\w{1,64}): )?(?P<message>.*)", re.DOTALL)
 
 
-def status_document(durable: Mapping[str, Any], now: datetime, history: Any = None) -> StatusDocument:
+def status_document(
+    durable: Mapping[str, Any], now: datetime, history: Any = None, monitor_url: str | None = None
+) -> StatusDocument:
     """Return the document for the Durable status payload, as of `now` (UTC).
 
-    `history` is needed where the platform itself has ended the instance (`recovery.ended_by_the_platform`).
+    `history` is needed where the platform itself has ended the instance (`recovery.ended_by_the_platform`);
+    `monitor_url` is shown where the custom status had no room for the run's own.
 
     `input` is left out: it holds the user's message. So is what a failure that is not the orchestrator's own says after
     its first line: a stack trace.
@@ -73,15 +77,19 @@ def status_document(durable: Mapping[str, Any], now: datetime, history: Any = No
         response=outcome.response if outcome else None,
         thread_id=found.thread_id,
         run_id=found.run_id,
-        composite_run_id=found.composite_run_id,
+        composite_run_id=found.composite_run_id or _composite(found.thread_id, found.run_id),
         run_status=found.run_status,
         run_state=shown.run_state,
         step=RECOVERING if recovering else (shown.step or None),
         agent_id=found.agent_id,
-        monitor_url=found.monitor_url,
+        monitor_url=found.monitor_url or (monitor_url if found is shown else None),
         required_action=shown.required_action if status == "Running" else None,
         error=_UNDECODABLE_EVENT if undecodable and status == "Failed" else _error(status, shown, output, died=died),
     )
+
+
+def _composite(thread_id: str | None, run_id: str | None) -> str | None:
+    return composite_run_id(thread_id, run_id) if thread_id and run_id else None
 
 
 def _status(durable: Mapping[str, Any], shown: CustomStatus, *, recovering: bool) -> Status:

@@ -30,6 +30,10 @@ OUTCOME = {
     "model": None,
     "started_at": "2026-11-21T10:00:00Z",
     "completed_at": "2026-11-21T10:00:01Z",
+    "messages": [],
+    "refusal": False,
+    "not_understood": [],
+    "thread_deleted": False,
 }
 CUSTOM = {
     "status": "Running",
@@ -164,6 +168,18 @@ def test_a_cancel_that_is_acknowledged_shows():
 def test_only_cancelling_refines_the_platforms_word(shown):
     assert status_document(durable(customStatus={**CUSTOM, "status": shown}))["status"] == "Running"
     assert status_document(durable("Failed", customStatus={**CUSTOM, "status": "Cancelling"}))["status"] == "Failed"
+
+
+def test_what_the_custom_status_had_no_room_for_is_shown_all_the_same():
+    custom = {**CUSTOM, "composite_run_id": None}
+    document = module.status_document(
+        durable(customStatus=custom), ENDED_AT, None, "https://portal.azure.com/#@/resource/y"
+    )
+    assert document.composite_run_id == "agent#thread_0#run_0"
+    assert document.monitor_url == "https://portal.azure.com/#@/resource/y"
+    own = {**custom, "monitor_url": "https://portal.azure.com/#@/resource/x"}
+    assert module.status_document(durable(customStatus=own), ENDED_AT, None, "z").monitor_url == own["monitor_url"]
+    assert status_document(durable(customStatus={**custom, "run_id": None}))["composite_run_id"] is None
 
 
 def test_what_the_run_waits_for_shows_while_it_waits():
