@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "With make: make start PORT=7072 DB=other.db ARGS='--reload --verbose'.",
         allow_abbrev=False,
     )
-    p.add_argument("--port", type=int, default=7071, help="the host's; 0 takes a free one (default 7071)")
+    p.add_argument("--port", type=int, help="the host's; 0 takes a free one (default LocalHttpPort, or 7071)")
     p.add_argument(
         "--db",
         default=str(DEFAULT_DB),
@@ -51,11 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end_on_sigterm()
     endpoint = configured_endpoint()
     state = None if given.db == MEMORY else Path(given.db).resolve()
+    port = [] if given.port is None else ["--port", str(given.port)]
     volume = "--verbose" if given.verbose else "--quiet" if given.quiet else "--brief"
     try:
         with LocalServices(
             project_endpoint=endpoint,
-            host_arguments=["--port", str(given.port), "--db", str(state or MEMORY), volume, *others],
+            host_arguments=[*port, "--db", str(state or MEMORY), volume, *others],
             emulator_arguments=emulator_arguments(state, given.agents),
             quiet=False,
         ) as services:

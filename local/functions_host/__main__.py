@@ -24,7 +24,7 @@ from local.functions_host.hostile import BEHAVIOURS, Hostility, Plan, parse_plan
 from local.functions_host.keys import Keys, load_keys, masked
 from local.functions_host.loader import App, load_app
 from local.functions_host.server import WEBHOOK, Host, HostOptions, listen
-from local.functions_host.settings import HostConfig, load_host_config, load_local_settings
+from local.functions_host.settings import HostConfig, load_host_config, load_local_settings, load_start_settings
 from local.functions_host.speedup import install_fast_timestamps
 from local.functions_host.storage import storage_account
 from local.functions_host.store import Store
@@ -36,6 +36,7 @@ _RELOADED = "LOCAL_FUNCTIONS_HOST_RELOADED"
 _RESTARTS = "LOCAL_FUNCTIONS_HOST_RESTARTS"
 # The listening socket that a process hands to the one that takes over, so that nobody else gets the port meanwhile.
 _SOCKET = "LOCAL_FUNCTIONS_HOST_SOCKET"
+DEFAULT_PORT = 7071
 _FOLDER = Path.cwd()  # before the app changes it
 
 
@@ -47,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
         "SQLite file. Listens on 127.0.0.1 only. For one developer's machine, never for production.",
     )
     p.add_argument("--app-root", type=Path, default=Path(), help="folder with function_app.py and host.json")
-    p.add_argument("--port", type=int, default=7071, help="0 takes a free one (default 7071)")
+    p.add_argument("--port", type=int, help="0 takes a free one (default LocalHttpPort, or 7071)")
     p.add_argument("--db", help="state file, or :memory: (default <app-root>/.local/state.db)")
     p.add_argument(
         "--timers",
@@ -119,7 +120,8 @@ async def _run(given: argparse.Namespace, console: Console) -> socket.socket | N
     database = ":memory:" if given.db == ":memory:" else str(state.resolve())
     if not given.clock_speed > 0:
         raise HostError(f"--clock-speed must be above 0, not {given.clock_speed}")
-    for warning in load_local_settings(app_root, os.environ):
+    start = load_start_settings(app_root)
+    for warning in (*load_local_settings(app_root, os.environ), *start.warnings):
         console.warn(warning)
     seen = reload.snapshot(app_root) if given.reload else None  # before anything is read: no edit slips through
     config, config_error = _config(app_root)
@@ -141,8 +143,9 @@ async def _run(given: argparse.Namespace, console: Console) -> socket.socket | N
             app_root=app_root,
             exact_timers=given.timers == "exact",
             auth=given.auth,
+            cors=start.cors,
         )
-        listening = _listen(given.port)
+        listening = _listen(start.port or DEFAULT_PORT if given.port is None else given.port)
         hooks = _hooks(given, database, clock, console, listening)
         host = Host(
             options,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from local.functions_host.byhand import ByHand
 from local.functions_host.callers import refusal
 from local.functions_host.clock import Clock
 from local.functions_host.console import Console
+from local.functions_host.cors import Cors
 from local.functions_host.engine import Engine
 from local.functions_host.episode import EngineOptions
 from local.functions_host.errors import HostError
@@ -51,6 +52,7 @@ class HostOptions:
     app_root: Path
     exact_timers: bool = False
     auth: bool = False
+    cors: Cors = field(default_factory=Cors)
 
 
 def listen(port: int) -> socket.socket:
@@ -174,11 +176,17 @@ class Host:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
-        lower = path.lower()
-        foreign = refusal(request.headers, self._port)
+        cors = self._options.cors
+        foreign = refusal(request.headers, self._port, cors)
         if foreign:
             self._console.warn(f"refused {request.method} {path!a}: {foreign}")
             return web.Response(status=403, text=f"{foreign}\n")
+        answer = cors.preflight(request) or await self._answer(request, path)
+        cors.tell(request.headers, answer)
+        return answer
+
+    async def _answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        lower = path.lower()
         if len(request.raw_path) > URL_LIMIT:
             return web.Response(status=414)
         if sum(len(k) + len(v) for k, v in request.raw_headers) > HEADER_LIMIT:

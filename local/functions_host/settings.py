@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local.functions_host.cors import ANY, Cors
 from local.functions_host.errors import HostError
 
 DEFAULT_HUB = "LocalTaskHub"
@@ -31,6 +32,8 @@ _HTTP_KEYS = {
     "routePrefix", "maxOutstandingRequests", "maxConcurrentRequests", "dynamicThrottlesEnabled", "hsts",
     "customHeaders",
 }  # fmt: skip
+_START_KEYS = {"localhttpport", "cors", "corscredentials"}
+HIGHEST_PORT = 65_535
 _SETTINGS_KEYS = {"IsEncrypted", "Values", "Host", "ConnectionStrings"}
 
 
@@ -50,6 +53,54 @@ class HostConfig:
     max_outstanding_requests: int = -1
     function_timeout: float | None = 1800.0
     warnings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class StartSettings:
+    """What local.settings.json says of the host itself, in `Host`. `warnings` are lines for the user."""
+
+    port: int | None = None
+    cors: Cors = field(default_factory=Cors)
+    warnings: tuple[str, ...] = field(default=())
+
+
+def load_start_settings(app_root: Path) -> StartSettings:
+    """Read `Host` of local.settings.json, names regardless of case; raises HostError for what cannot be honoured."""
+    path = app_root / "local.settings.json"
+    if not path.is_file():
+        return StartSettings()
+    host = _section(_read(path), "Host", path)
+    given = {name.lower(): value for name, value in host.items() if value is not None}
+    warnings = [f"local.settings.json: unknown key 'Host.{k}'" for k in host if k.lower() not in _START_KEYS]
+    port, credentials = str(given.get("localhttpport", "0")), str(given.get("corscredentials", "false")).lower()
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > HIGHEST_PORT:
+        raise HostError(f"{path}: 'Host.LocalHttpPort' must be a port from 1 to {HIGHEST_PORT}, not {port}")
+    if credentials not in ("true", "false"):
+        raise HostError(f"{path}: 'Host.CORSCredentials' must be true or false, not {credentials}")
+    named = given.get("cors", "")
+    if not isinstance(named, str):
+        raise HostError(f"{path}: 'Host.CORS' must be a string, origins separated by commas, not {json.dumps(named)}")
+    origins = frozenset(_origin(part.strip(), path) for part in named.split(",") if part.strip())
+    if ANY in origins and credentials == "true":
+        raise HostError(
+            f"{path}: 'Host.CORSCredentials' needs the origins by name in 'Host.CORS': browsers refuse '*'"
+        )
+    if ANY in origins:
+        warnings.append("local.settings.json: 'Host.CORS' is '*': any web page that you open can start runs here")
+    return StartSettings(int(port) or None, Cors(origins, credentials == "true"), tuple(warnings))
+
+
+def _origin(text: str, path: Path) -> str:
+    """Return an origin as browsers send it; raises HostError for a text that no browser sends."""
+    if text == ANY:
+        return text
+    origin = text.lower()
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", origin):
+        raise HostError(
+            f"{path}: '{text}' in 'Host.CORS' is no origin: write it like http://localhost:3000, without a path or a "
+            "slash at its end"
+        )
+    return origin
 
 
 def load_local_settings(app_root: Path, environ: MutableMapping[str, str]) -> list[str]:

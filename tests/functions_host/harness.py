@@ -53,6 +53,7 @@ class HostProcess:
         db: Path | str | None = None,
         args: Sequence[str] = (),
         start_timeout: float = 60,
+        says_port: bool = True,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="functions-host-")
         folder = Path(self._folder.name)
@@ -64,6 +65,7 @@ class HostProcess:
         self._env = dict(env or {})
         self._args = list(args)
         self._start_timeout = start_timeout
+        self._says_port = says_port
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -100,7 +102,7 @@ class HostProcess:
         """Start the process without waiting."""
         port = "0" if not self.ready else self.ready["url"].rsplit(":", 1)[1]  # the same one after a restart
         arguments = ["--app-root", str(self.app_root), "--db", self.db, "--ready-file", str(self._ready_file)]
-        if "--port" not in self._args:
+        if self._says_port and "--port" not in self._args:
             arguments += ["--port", port]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self._env}
         environment["PYTHONPATH"] = os.pathsep.join(
