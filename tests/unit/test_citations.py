@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from foundry.classic.answers import message_of
 from foundry.classic.citations import without_marks
 from tests.unit.scripted import no_deadline
-from tests.unit.test_message_parts import image, message, text
+from tests.unit.test_answer_parts import image, message, text
 
 MARK = "\u30104:0\u2020source\u3011"
 OTHER = "\u30104:1\u2020source\u3011"

@@ -34,7 +34,7 @@ from foundry import errors
 from foundry.bodies import MOST_BYTES
 from foundry.service import MessageSearch
 from tests.unit.scripted import STAMP, no_deadline, raised_by, reply, service_of
-from tests.unit.test_message_parts import image, message, text
+from tests.unit.test_answer_parts import image, message, text
 
 THREAD, RUN = "thread_1", "run_1"
 OWN = STAMP.as_metadata()
