@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import http.client
+import json
+from contextlib import closing
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,6 +28,16 @@ GOOD = {"agent_id": agent("instant"), "user_message": "hi"}
         ("/api/run_agent", {**GOOD, "timeout_seconds": 0}, {}, 400, ["timeout_seconds"]),
         ("/api/run_agent", {**GOOD, "timeout_seconds": 90_000}, {}, 400, ["timeout_seconds"]),
         ("/api/run_agent", {**GOOD, "run_options": {"stream": True}}, {}, 400, ["run_options.stream"]),
+        ("/api/run_agent", {**GOOD, "content": [{"type": "x"}, 5]}, {}, 400, ["content[0].type", "content[1]"]),
+        (
+            "/api/run_agent",
+            {**GOOD, "attachments": [{"tools": []}]},
+            {},
+            400,
+            [f"attachments[0].{n}" for n in ("file_id", "tools")],
+        ),
+        ("/api/run_agent", {**GOOD, "run_options": {"include": ["x"]}}, {}, 400, ["run_options.include[0]"]),
+        ("/api/run_agent", {"agent_id": agent("instant")}, {}, 400, ["user_message"]),
         ("/api/run_agent", {**GOOD, "metadata": {"a": 1}}, {}, 400, ["metadata"]),
         ("/api/run_agent", {**GOOD, "colour": "red", "user_message": 5}, {}, 400, ["colour", "user_message"]),
         ("/api/run_agent?thread_id=thread_a", {**GOOD, "thread_id": "thread_b"}, {}, 400, ["thread_id"]),
@@ -46,6 +61,59 @@ def test_bad_starts(
     if targets is not None:
         assert sorted({d["target"] for d in error["details"]}) == targets
     assert len(world.emulator.ledger().requests) == before
+
+
+ROUTES = ("run_agent", f"agents/{agent('instant')}/runs", "runs/x/cancel", "runs/x/tool_outputs", "runs/x/retry")
+"""All that have a body."""
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("query", ["", f"?user_message=hi&agent_id={agent('instant')}"])
+def test_a_chunked_body_is_told_on_every_route(world: World, route: str, query: str) -> None:
+    before = len(world.emulator.ledger().requests)
+    host = urlsplit(world.host.url)
+    with closing(http.client.HTTPConnection(host.hostname or "", host.port)) as connection:
+        body = iter([json.dumps(GOOD).encode()])
+        connection.request("POST", f"/api/{route}{query}", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        error = json.loads(answer.read())["error"]
+    assert (answer.status, error["code"], error["target"]) == (411, "length_required", "Content-Length")
+    assert "send it with a Content-Length" in error["message"]
+    assert len(world.emulator.ledger().requests) == before
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_an_encoded_body_is_told_on_every_route(world: World, route: str) -> None:
+    body = gzip.compress(json.dumps(GOOD).encode())
+    answer = world.post(f"/api/{route}", body, {"Content-Encoding": "gzip"})
+    assert (answer.status, answer.json["error"]["target"]) == (415, "Content-Encoding")
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "said"),
+    [
+        ("thread_id", "run_abc123", "the id of a run was given"),
+        ("thread_id", agent("instant"), "the id of an agent was given"),
+        ("thread_id", "null", "the text of an empty variable was given"),
+        ("thread_id", "conv_abc123", "second generation"),
+        ("thread_id", "agent#thread_a#run_b", "a composite_run_id was given"),
+        ("agent_id", "thread_abc123", "the id of a thread was given"),
+        ("agent_id", "f603d2d291ae4a9a86935293eefe2313", "the instance id of a run was given"),
+    ],
+)
+def test_an_id_in_the_wrong_field_is_told_at_once(world: World, field: str, given: str, said: str) -> None:
+    answer = world.post("/api/run_agent", {**GOOD, field: given})
+    assert (answer.status, answer.json["error"]["target"]) == (400, field)
+    assert said in answer.json["error"]["message"]
+
+
+def test_an_id_in_the_wrong_place_of_a_route_is_told(world: World) -> None:
+    answer = world.get("/api/runs/run_abc123")
+    assert answer.status == 404
+    assert "the id of a run was given" in answer.json["error"]["message"]
+    answer = world.post("/api/agents/thread_1/runs", {"user_message": "hi"})
+    assert answer.status == 404
+    assert "the id of a thread was given" in answer.json["error"]["message"]
 
 
 @pytest.mark.parametrize("instance", ["none", "a%2Fb", "x" * 300, ".."])
