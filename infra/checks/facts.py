@@ -97,7 +97,8 @@ LOG_EVENTS = {
     "agent_run.orphans": "scanned rewound cancelled failed left error",
     "agent_run.rewound": "instance_id",
     "agent_run.not_rewound": "instance_id error",
-    "agent_run.purged": "deleted failed kept error",
+    "agent_run.purged": "deleted failed threads waiting left kept error",
+    "agent_run.thread_not_deleted": "instance_id kept error",
 }
 """What the app logs for queries: name of the event, and the fields of its JSON object."""
 

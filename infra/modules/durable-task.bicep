@@ -23,7 +23,7 @@ param sku string
 @minLength(1)
 param allowedIpRanges array
 
-@description('Days after which ended instances are purged. 0 keeps them.')
+@description('Days after which the app purges ended instances; the scheduler does two weeks later. 0 keeps them.')
 @minValue(0)
 param historyRetentionDays int
 
@@ -52,7 +52,8 @@ resource retention 'Microsoft.DurableTask/schedulers/retentionPolicies@2026-02-0
   parent: scheduler
   name: 'default'
   properties: {
-    retentionPolicies: historyRetentionDays == 0 ? [] : [{ retentionPeriodInDays: historyRetentionDays }]
+    // The app itself comes first: it deletes the threads that go with the history, and may have to try that again.
+    retentionPolicies: historyRetentionDays == 0 ? [] : [{ retentionPeriodInDays: historyRetentionDays + 14 }]
   }
 }
 

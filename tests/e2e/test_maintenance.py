@@ -177,13 +177,72 @@ def test_old_history_of_ended_instances_is_purged_and_nothing_else() -> None:
         grow_old(world, ages)
         world.host.restart()
 
-        assert run_function(world, "purge_history", "agent_run.purged") == {"deleted": 4, "failed": 0}
+        line = run_function(world, "purge_history", "agent_run.purged")
+        assert line == {"deleted": 4, "failed": 0, "threads": 0, "waiting": 0, "left": 0}
         for instance, age in ages.items():
             gone = instance not in {*kept.values(), running}
             assert (world.get(f"/api/runs/{instance}").status == 404) == gone, age
         assert world.document(running)["runtimeStatus"] == "Running"
         assert world.post(f"/api/runs/{running}/cancel", None).status == 202
         assert world.end(running)["status"] == "Cancelled"
+
+
+def threads_of(world: World) -> set[str]:
+    """The threads that Foundry still has."""
+    found = requests.get(
+        f"{world.emulator.endpoint}/threads",
+        params={"api-version": "v1", "limit": 100},
+        headers={"Authorization": "Bearer somebody"},
+        timeout=10,
+    )
+    return {thread["id"] for thread in found.json()["data"]}
+
+
+def test_a_purge_takes_along_the_threads_that_the_app_has_created_and_nobody_uses() -> None:
+    goes = {"delete_thread": "with_history"}
+    with World(env={**BY_HAND, "HISTORY_RETENTION_DAYS": "2", "DELETE_THREAD": "never"}, speed=4) as world:
+        strangers = create_thread(world)
+        alone, stays = world.run("instant", **goes), world.run("instant")
+        failed = world.run("fails", **goes)
+        on_strangers = world.run("instant", thread_id=strangers, **goes)
+        first = world.run("instant", **goes)
+        last = world.run("instant", thread_id=first["thread_id"], **goes)
+        begun = world.run("instant", **goes)
+        used_lately = world.run("instant", thread_id=begun["thread_id"], **goes)
+        terminated = world.start("forever", **goes)
+        orphan = world.until(terminated, lambda d: d["run_id"])
+        terminate(world, terminated)
+        scan(world)
+        until_status(world, orphan, "cancelled")
+        old = [alone, stays, failed, on_strangers, first, last, begun, orphan]
+        world.host.stop()
+        grow_old(world, {document["instanceId"]: 3 for document in old})
+        world.host.restart()
+
+        world.emulator.faults.add("status", operation="delete_thread", status=503, times=None)
+        line = run_function(world, "purge_history", "agent_run.purged")
+        assert (line["threads"], line["waiting"], line["left"]) == (0, 4, 0)
+        assert all(world.get(f"/api/runs/{d['instanceId']}").status == 200 for d in (alone, failed, last, orphan))
+        assert all(world.get(f"/api/runs/{d['instanceId']}").status == 404 for d in (stays, on_strangers, first, begun))
+
+        world.emulator.faults.clear()
+        line = run_function(world, "purge_history", "agent_run.purged")
+        assert line == {"deleted": 4, "failed": 0, "threads": 4, "waiting": 0, "left": 0}
+        assert all(world.get(f"/api/runs/{document['instanceId']}").status == 404 for document in old)
+        assert world.document(used_lately["instanceId"])["status"] == "Success"
+        assert threads_of(world) == {stays["thread_id"], strangers, begun["thread_id"]}
+
+
+def create_thread(world: World) -> str:
+    """Create a thread as somebody else does."""
+    created = requests.post(
+        f"{world.emulator.endpoint}/threads",
+        params={"api-version": "v1"},
+        json={},
+        headers={"Authorization": "Bearer somebody"},
+        timeout=10,
+    )
+    return str(created.json()["id"])
 
 
 def test_without_a_retention_nothing_is_purged_and_the_log_says_so() -> None:

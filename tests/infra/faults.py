@@ -72,7 +72,7 @@ FAULTS: tuple[tuple[str, str, str, str], ...] = (
     (
         "property-missing",
         _DURABLE_TASK,
-        "[{ retentionPeriodInDays: historyRetentionDays }]",
+        "[{ retentionPeriodInDays: historyRetentionDays + 14 }]",
         "[{ orchestrationState: 'Completed' }]",
     ),
     ("role-id", _STORAGE, "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"),

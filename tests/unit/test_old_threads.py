@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -355,6 +356,11 @@ def test_an_instance_that_cannot_be_purged_alone_keeps_no_other(world: World, mo
     counts = world.night()
     assert (counts["deleted"], counts["failed"]) == (2, 1)
     assert sorted(world.rows) == ["b", "waits"]
+
+
+def test_the_scheduler_purges_nothing_that_is_still_kept() -> None:
+    bicep = (Path(__file__).parents[2] / "infra" / "modules" / "durable-task.bicep").read_text("utf-8")
+    assert f"retentionPeriodInDays: historyRetentionDays + {KEPT_FOR.days} " in bicep
 
 
 # --- many of them, and the time that there is ---
