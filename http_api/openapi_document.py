@@ -7,9 +7,18 @@ from typing import Any
 
 import msgspec
 
-from contracts.request import AgentRunRequest
+from contracts.request import AgentRunRequest, RetryRequest
 from http_api.messages import OpenApiDocument, StartedRun
-from http_api.openapi_requests import JSON, Json, as_configured, content, parameters, reference, start_components
+from http_api.openapi_requests import (
+    JSON,
+    Json,
+    as_configured,
+    content,
+    parameters,
+    reference,
+    retry_as_configured,
+    start_components,
+)
 from http_api.operations import BUSY, OPERATIONS, UNAUTHORIZED, Answer, Operation
 from settings import Settings
 from version import VERSION
@@ -75,6 +84,7 @@ def openapi_document(server: str, *, auth_level: str, settings: Settings | None)
     """Return the document for callers that reach the app at `server`; `settings` is None where they are invalid."""
     components = _components()
     start = as_configured(components.pop(AgentRunRequest.__name__), settings)
+    components[RetryRequest.__name__] = retry_as_configured(components[RetryRequest.__name__], settings)
     paths: dict[str, Json] = {}
     for operation in OPERATIONS:
         described = _described(operation, list(parameters(operation, start)), auth_level)

@@ -55,6 +55,16 @@ def as_configured(start: Json, settings: Settings | None) -> Json:
     return {**start, "properties": fields, "required": required}
 
 
+def retry_as_configured(retry: Json, settings: Settings | None) -> Json:
+    """Return the schema of a repetition, whose time is as short as the settings make it."""
+    if settings is None:
+        return retry
+    field = retry["properties"]["timeout_seconds"]
+    timeout = {**_values(_given(field)), "maximum": settings.max_timeout_seconds}
+    field = {**field, "anyOf": [timeout, _NULL]}
+    return {**retry, "properties": {**retry["properties"], "timeout_seconds": field}}
+
+
 def _given(field: Json) -> Json:
     [kind] = [kind for kind in field.get("anyOf", [field]) if kind != _NULL]
     return {**kind, **{key: value for key, value in field.items() if key != "anyOf"}}

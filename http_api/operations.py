@@ -111,6 +111,7 @@ _VERSION = QueryParameter(
     description="Of OpenAPI; 3.0 is for tools that do not take 3.1.",
     schema={"type": "string", "enum": list(OPENAPI_VERSIONS), "default": next(iter(OPENAPI_VERSIONS))},
 )
+_LONG_URL = Answer(status=414, description="The URL has more than 8 KB: put fields into the body. From the platform.")
 _INTERNAL = _error(500, "The app failed; its log says where.", ErrorCode.INTERNAL_ERROR)
 _UNCONFIGURED = _error(
     500,
@@ -186,6 +187,7 @@ _START = Operation(
         _error(404, "There is no such agent; the message names some that resemble it.", ErrorCode.NOT_FOUND),
         _error(409, "The idempotency key was used for another request.", ErrorCode.IDEMPOTENCY_CONFLICT),
         *_BAD_BODY,
+        _LONG_URL,
         _or_failed(_UNCONFIGURED),
         _error(502, "Foundry does not tell now which agent has this name: name it by its id."),
     ),

@@ -29,10 +29,16 @@ def _is_negative(case: Any, where: ParameterLocation) -> bool:
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     if "prefer" in case.headers:  # nobody wants to wait for 200 seconds in a test, nor hundreds of times for one
         case.headers["prefer"] = "wait=1" if next(_COUNTER) % 10 == 0 else "respond-async"
-    if FAILURE_IS_500 in (case.query or {}) and not _is_negative(case, ParameterLocation.QUERY):
-        case.query = {**case.query, FAILURE_IS_500: "false"}  # a 500 that is asked for is no finding
-    if not case.operation.label.endswith(("/run_agent", "/runs")):
-        return
+    if case.query:
+        # What the platform drops, as it drops every parameter without a value, cannot be refused.
+        case.query = {name: " " if value == "" else value for name, value in case.query.items()}
+        if FAILURE_IS_500 in case.query and not _is_negative(case, ParameterLocation.QUERY):
+            case.query[FAILURE_IS_500] = "false"  # a 500 that is asked for is no finding
+    if case.operation.label.endswith(("/run_agent", "/runs")):
+        _give_once(case)
+
+
+def _give_once(case: Any) -> None:
     query = dict(case.query or {})
     body = {} if case.body is NOT_SET else case.body
     if case.media_type == "text/plain":
@@ -48,8 +54,6 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
             query.pop("idempotency_key", None)
         if isinstance(case.body, dict) and not _is_negative(case, ParameterLocation.BODY):
             case.body = {name: value for name, value in case.body.items() if name != "idempotency_key"}
-    # What the platform drops, as it drops every parameter without a value, cannot be refused.
-    query = {name: " " if value == "" else value for name, value in query.items()}
     if query != case.query:
         case.query = query
 

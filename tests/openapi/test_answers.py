@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -45,6 +46,12 @@ class Caller:
         body = b"" if body is None and method == "POST" else body
         answer = self.world.host.request(method, url, body, headers={**self.headers, **(headers or {})})
         return self.description.conforms(operation, answer)
+
+    def in_chunks(self, operation: str, **route: str) -> Answer:
+        """Call an operation with a body that the platform drops."""
+        _, path, _ = self.description.operations()[operation]
+        url = urlsplit(self.description.document["servers"][0]["url"]).path + path.format(**route)
+        return self.description.conforms(operation, self.world.post_in_chunks(url, b"{}", self.headers))
 
     def start(self, name: str, **fields: Any) -> str:
         return str(self("run_agent", {**GOOD, "agent_id": agent(name), **fields}).json["id"])
@@ -121,6 +128,9 @@ def provoke_bad_starts(call: Caller, *, route: bool) -> None:
     assert start(b'{"user_message": "\xff"}') == 400
     assert start(b" " * (MAX_BODY_BYTES + 1)) == 413
     assert start(b"<a/>", {"Content-Type": "application/xml"}) == 415
+    assert start(GOOD, query=f"?user_message={'x' * 8192}") == 414
+    name = "start_agent_run" if route else "run_agent"
+    assert call.in_chunks(name, agent_id=agent("instant")).status == 411
     once = {"Idempotency-Key": f"once-{route}"}
     assert start(GOOD, once) == 202
     assert start(GOOD, once) == 202
@@ -148,6 +158,7 @@ def provoke_bad_bodies(call: Caller, operation: str, instance: str) -> None:
     assert call(operation, b'{"reason": "\xff"}', instance_id=instance).status == 400
     assert call(operation, b" " * (MAX_BODY_BYTES + 1), instance_id=instance).status == 413
     assert call(operation, b"<a/>", {"Content-Type": "application/xml"}, instance_id=instance).status == 415
+    assert call.in_chunks(operation, instance_id=instance).status == 411
 
 
 def provoke_cancel(call: Caller) -> None:
@@ -162,6 +173,26 @@ def provoke_cancel(call: Caller) -> None:
     call.until(ended_otherwise, ended)
     assert call("cancel_agent_run", instance_id=ended_otherwise).status == 409
     assert call("cancel_agent_run", instance_id="nobody").status == 404
+
+
+def provoke_retry(call: Caller) -> None:
+    failed, good = call.start("fails"), call.start("instant")
+    call.until(failed, ended)
+    call.until(good, ended)
+    provoke_bad_bodies(call, "retry_agent_run", failed)
+    repetition = call("retry_agent_run", instance_id=failed).json["id"]
+    call.until(repetition, ended)
+    waits = {"Prefer": "wait=60"}
+    assert call("retry_agent_run", {"timeout_seconds": 60}, waits, instance_id=failed).status == 200
+    assert call("retry_agent_run", None, waits, f"?{FAILURE_IS_500}=true", instance_id=failed).status == 500
+    assert call("retry_agent_run", instance_id=good).status == 409
+    assert call("retry_agent_run", instance_id="nobody").status == 404
+    faults = call.world.emulator.faults
+    faults.add(kind="status", status=400, operation="create_message", times=1)
+    unposted = call.start("instant")
+    call.until(unposted, ended)
+    faults.add(kind="html", status=502, operation="list_messages", times=1)
+    assert call("retry_agent_run", instance_id=unposted).status == 502
 
 
 def provoke_tool_outputs(call: Caller) -> None:
@@ -254,6 +285,7 @@ def test_every_described_answer(world: World, description: Description, key: dic
     provoke_bad_starts(call, route=True)
     provoke_bad_agents(call)
     provoke_cancel(call)
+    provoke_retry(call)
     provoke_tool_outputs(call)
     provoke_two_answers_to_one_question(call)
     provoke_steps_and_files(call)

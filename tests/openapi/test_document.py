@@ -146,6 +146,8 @@ def test_settings_narrow_it() -> None:
     assert start["properties"]["agent_id"]["enum"] == ["asst_a", "asst_b"]
     assert start["properties"]["timeout_seconds"]["default"] == 1800
     assert start["properties"]["timeout_seconds"]["anyOf"][0]["maximum"] == 2000
+    repeated = narrow["components"]["schemas"]["RetryRequest"]["properties"]["timeout_seconds"]
+    assert repeated["anyOf"] == [{"type": "integer", "minimum": 1, "maximum": 2000}, {"type": "null"}]
     with_default = document(given=configured(FOUNDRY_DEFAULT_AGENT_ID="asst_a"))["components"]["schemas"]
     assert with_default["StartRequest"]["required"] == []
     assert with_default["StartRequest"]["properties"]["agent_id"]["default"] == "asst_a"
