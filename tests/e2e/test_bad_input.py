@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import http.client
 import json
-from contextlib import closing
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -71,12 +68,8 @@ ROUTES = ("run_agent", f"agents/{agent('instant')}/runs", "runs/x/cancel", "runs
 @pytest.mark.parametrize("query", ["", f"?user_message=hi&agent_id={agent('instant')}"])
 def test_a_chunked_body_is_told_on_every_route(world: World, route: str, query: str) -> None:
     before = len(world.emulator.ledger().requests)
-    host = urlsplit(world.host.url)
-    with closing(http.client.HTTPConnection(host.hostname or "", host.port)) as connection:
-        body = iter([json.dumps(GOOD).encode()])
-        connection.request("POST", f"/api/{route}{query}", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        error = json.loads(answer.read())["error"]
+    answer = world.post_in_chunks(f"/api/{route}{query}", json.dumps(GOOD).encode())
+    error = answer.json["error"]
     assert (answer.status, error["code"], error["target"]) == (411, "length_required", "Content-Length")
     assert "send it with a Content-Length" in error["message"]
     assert len(world.emulator.ledger().requests) == before

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from local.foundry_emulator import FoundryEmulator
 from tests.faults.spoiling import Spoil, SpoilingProxy
@@ -81,6 +83,14 @@ class World:
 
     def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
         return self.host.request("POST", path, body, headers=headers)
+
+    def post_in_chunks(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send a body without its length."""
+        host = urlsplit(self.host.url)
+        with closing(http.client.HTTPConnection(host.hostname or "", host.port)) as connection:
+            connection.request("POST", path, iter([body]), dict(headers or {}))
+            answer = connection.getresponse()
+            return Answer(answer.status, dict(answer.headers), answer.read())
 
     def get(self, path: str) -> Answer:
         return self.host.request("GET", path)

@@ -76,6 +76,7 @@ def test_instances_that_do_not_move_and_one_that_cannot_be_read(tmp_path: Path) 
         assert call("agent_run_steps", instance_id=broken).status == 500
         assert call("agent_run_file", instance_id=broken, file_id="assistant-1").status == 500
         assert call("submit_agent_run_tool_outputs", outputs, instance_id=broken).status == 500
+        assert call("retry_agent_run", instance_id=broken).status == 500
         once = {"Idempotency-Key": "broken"}
         assert call("run_agent", GOOD, once).status == 500
         assert call("start_agent_run", {"user_message": "hi"}, once, agent_id=agent("instant")).status == 500
@@ -139,6 +140,7 @@ def test_runs_whose_worker_has_died() -> None:
         calls = document["required_action"]["calls"]
         outputs = {"tool_outputs": [{"tool_call_id": c["id"], "output": "rain"} for c in calls]}
         assert call("submit_agent_run_tool_outputs", outputs, instance_id=document["instanceId"]).status == 503
+        assert call("retry_agent_run", instance_id=document["instanceId"]).status == 503
         assert with_code(call.description.seen, *RARE) == with_code(table(), ErrorCode.RECOVERING)
 
 
@@ -149,6 +151,7 @@ def test_an_app_that_is_not_configured() -> None:
         assert call("run_agent", GOOD).status == 500
         assert call("start_agent_run", {"user_message": "hi"}, agent_id=agent("instant")).status == 500
         assert call("list_agents").status == 500
+        assert call("retry_agent_run", instance_id="nobody").status == 500
         assert call("agent_run_steps", instance_id="nobody").status == 500
         assert call("agent_run_file", instance_id="nobody", file_id="assistant-1").status == 500
         assert with_code(description.seen, *RARE) == with_code(table(), ErrorCode.CONFIGURATION_ERROR)
