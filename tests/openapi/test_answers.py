@@ -128,6 +128,7 @@ def provoke_bad_starts(call: Caller, *, route: bool) -> None:
     assert start(b'{"user_message": "\xff"}') == 400
     assert start(b" " * (MAX_BODY_BYTES + 1)) == 413
     assert start(b"<a/>", {"Content-Type": "application/xml"}) == 415
+    assert start(GOOD, query=f"?user_message={'x' * 8192}") == 414
     name = "start_agent_run" if route else "run_agent"
     assert call.in_chunks(name, agent_id=agent("instant")).status == 411
     once = {"Idempotency-Key": f"once-{route}"}
