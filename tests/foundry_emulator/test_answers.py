@@ -4,6 +4,7 @@ import pytest
 
 from local.foundry_emulator import Agent
 from local.foundry_emulator.scripts import Answer, Call, End, Phase, Script, Written
+from local.foundry_emulator.service import summary
 from tests.foundry_emulator.conftest import Conversation
 
 RESULTS = "step_details.tool_calls[*].file_search.results[*].content"
@@ -49,7 +50,9 @@ def test_content_goes_out_as_it_is_written(content):
     talk = talk_with(answer=Answer(kind="messages", messages=(Written(content=content),)))
     run = talk.ask()
     assert written(talk, run) == [(content, [])]
-    assert talk.ask()["status"] == "completed"  # nor does the next run stumble over it
+    assert [step["type"] for step in steps(talk, run)] == ["message_creation"]
+    assert talk.ask()["status"] == "completed"  # nor does the next run stumble over it, or the ledger
+    assert len(summary(talk.service.state)[talk.thread_id]["messages"]) == 4
 
 
 def test_several_messages_in_their_order_each_with_its_step():

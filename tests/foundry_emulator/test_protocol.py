@@ -333,7 +333,8 @@ def test_a_deleted_thread_is_gone_with_all_that_is_on_it(service):
         "deleted": True,
     }
     ids = {"thread": thread_id, "run": run["id"], "message": message["id"], "step": "step_x"}
-    bodies = {"create_message": {"role": "user", "content": "x"}, "create_run": {"assistant_id": Agents.TOOL}}
+    said = {"role": "user", "content": "x", "attachments": [ATTACHED]}  # that file is not there either
+    bodies = {"create_message": said, "create_run": {"assistant_id": Agents.TOOL}}
     named = [route for route in ROUTES if "thread" in route.path.groupindex]
     assert len(named) > 12
     for route in named:

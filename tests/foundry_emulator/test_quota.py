@@ -72,6 +72,10 @@ def test_a_project_has_one_for_all_agents():
     assert project.run(Agents.INSTANT) == 0
 
 
+def test_where_more_was_taken_than_is_allowed_by_now():
+    assert Quota(runs=1, seconds=6).wait([0.0, 3.0], 4.0) == 5
+
+
 @given(st.integers(1, 5), st.floats(0.5, 90), st.lists(st.floats(0, 20), max_size=30))
 def test_no_window_ever_takes_more_and_the_hint_is_enough(runs, seconds, pauses):
     quota, now, taken = Quota(runs=runs, seconds=seconds), 0.0, []
