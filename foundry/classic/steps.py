@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
+from contracts.codes import ErrorCode
 from contracts.status import RunError
 from contracts.steps import RunStep, RunSteps, StepCall
 from foundry.classic.fields import id_of, is_id, items_of, obj, objects, optional, word
@@ -117,7 +118,8 @@ def _error(value: Any) -> RunError | None:
         return None
     message = error.get("message")
     return RunError(
-        code=word(error.get("code")) or "failed", message=message[:_LONGEST_MESSAGE] if isinstance(message, str) else ""
+        code=word(error.get("code")) or ErrorCode.FAILED,
+        message=message[:_LONGEST_MESSAGE] if isinstance(message, str) else "",
     )
 
 
