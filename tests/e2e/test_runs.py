@@ -14,7 +14,7 @@ def test_a_run_answers_and_every_output_is_there(world: World) -> None:
     answer = world.post("/api/run_agent", {"agent_id": agent("history"), "user_message": "Why is the sky blue?"})
     assert answer.status == 202
     payload = answer.json
-    assert payload["statusQueryGetUri"] == answer.headers["Location"]
+    assert payload["runUri"] == answer.headers["Location"]
     assert int(answer.headers["Retry-After"]) > 0
     assert {"sendEventPostUri", "terminatePostUri", "purgeHistoryDeleteUri", "suspendPostUri", "resumePostUri"} <= set(
         payload
@@ -39,7 +39,8 @@ def test_a_run_answers_and_every_output_is_there(world: World) -> None:
     output = document["output"]
     assert set(output) == {
         "status", "response", "thread_id", "run_id", "composite_run_id", "agent_id", "run_status", "message_id",
-        "annotations", "attachments", "usage", "model", "monitor_url", "started_at", "completed_at",
+        "annotations", "attachments", "usage", "model", "monitor_url", "started_at", "completed_at", "messages",
+        "refusal", "not_understood", "thread_deleted",
     }  # fmt: skip
     assert output["usage"]["total_tokens"] > 0
     assert output["message_id"].startswith("msg_")
