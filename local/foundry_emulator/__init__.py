@@ -1,4 +1,4 @@
-"""An honest emulator of the Azure AI Foundry agent service (classic: assistants, threads, messages, runs).
+"""An honest emulator of the Azure AI Foundry agent service (classic: assistants, threads, messages, runs, files).
 
 It speaks the wire protocol, refuses what the service refuses in the service's words, and runs scripted agents
 on a clock of its own. Faults can be injected, and a ledger tells what really happened. It talks to no model
@@ -15,6 +15,7 @@ From a shell: `python -m local.foundry_emulator`, see README.md. Other processes
     service, bodies   operations and checks   state      what the service remembers
     objects, records  what is stored, and how journal    the file in which it is kept
     wire, errors      JSON of the answers     faults     rules that spoil requests
+    uploads           forms with files        sayings    what is said instead of an answer
     server            HTTP and the faults     emulation  all of it but HTTP, as tests see it
     control           the same over HTTP      emulator   all of it in a thread of its own
 """
