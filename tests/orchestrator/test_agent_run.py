@@ -1064,3 +1064,129 @@ def test_two_executions_of_one_instance_id_have_different_stamps_unless_they_are
         stamps.append(foundry.messages[0]["operation_id"])
     assert stamps[0] != stamps[1]
     assert stamps[2] == stamps[3] != stamps[4]  # the same request adopts, another one with the key never does
+
+
+# --- what a message holds, and where there is none ---
+
+
+def test_a_start_without_a_message_runs_what_stands_on_the_thread() -> None:
+    foundry = ScriptedFoundry()
+    ended = foundry.run({"thread_id": "thread_x", "user_message": None})
+    assert ended.output["response"] == "answer of run_1"
+    assert not foundry.called("create_message")
+    assert {p["message"] for p in foundry.called("get_run")} == {None}, "no message of ours could be another's"
+
+
+def test_parts_and_attachments_are_passed_on_over_generations() -> None:
+    request = {
+        "user_message": "What is this?",
+        "content": [{"type": "image_file", "image_file": {"file_id": "assistant-1"}}],
+        "attachments": [{"file_id": "assistant-2", "tools": [{"type": "file_search"}]}],
+    }
+    foundry = ScriptedFoundry(create_message=[failure("connection_failed", retryable=True)] * 10)
+    ended = foundry.run(request, timeout=1200)
+    assert ended.generations > 1
+    assert ended.status == "Completed"
+    for posted in foundry.called("create_message"):
+        assert posted["content"] == [{"type": "text", "text": "What is this?"}, *request["content"]]
+        assert posted["attachments"] == request["attachments"]
+    plain = ScriptedFoundry()
+    plain.run()
+    assert plain.called("create_message")[0]["content"] == "hello"
+
+
+def test_the_custom_status_says_from_when_on_the_message_is_on_the_thread() -> None:
+    foundry = ScriptedFoundry(create_message=[down()])
+    posted = {s["step"]: s["message_posted"] for s in foundry.run({"thread_id": "thread_x"}).custom_statuses}
+    assert posted == {"create_message": False, "create_run": True, "get_run": True, "done": True}
+    refused = ScriptedFoundry(create_message=[failure("invalid_request")]).run()
+    assert refused.custom_status["message_posted"] is False
+    assert ScriptedFoundry(create_thread=[failure("forbidden")]).run().custom_status["message_posted"] is False
+
+
+def test_the_output_has_all_messages_and_the_newest_one_is_the_response() -> None:
+    chart = {"kind": "image_file", "id": "file_1"}
+    messages = [
+        {"id": "m1", "text": "A chart.", "attachments": [chart], "annotations": [{"text": "one"}]},
+        {"id": "m2", "text": "", "not_understood": ["video", "video"], "attachments": [chart]},
+        {"id": "m3", "text": "No.", "refusal": True, "annotations": [{"text": "three"}], "not_understood": ["video"]},
+    ]
+    foundry = ScriptedFoundry()
+    foundry._answer = lambda payload: {"messages": messages}  # type: ignore[method-assign]
+    output = foundry.run().output
+    assert [(m["id"], m["text"]) for m in output["messages"]] == [("m1", "A chart."), ("m2", ""), ("m3", "No.")]
+    assert (output["response"], output["message_id"], output["refusal"]) == ("No.", "m3", True)
+    assert output["annotations"] == [{"text": "three"}]
+    assert output["attachments"] == [chart]
+    assert output["not_understood"] == ["video"]
+    assert output["thread_deleted"] is False
+
+
+# --- deleted threads ---
+
+ON_SUCCESS = {"delete_thread": "on_success"}
+
+
+def test_the_thread_of_a_success_is_deleted_last_of_all() -> None:
+    foundry = ScriptedFoundry(delete_thread=[down()])
+    ended = foundry.run(policy=ON_SUCCESS, events=[(7, "cancel")])
+    assert ended.status == "Completed"
+    assert ended.output["thread_deleted"] is True
+    assert (foundry.deleted, foundry.called("delete_thread")[0]["instance_id"]) == (["thread_1"], "i1")
+    assert foundry.simulation.calls[-1].name == "delete_thread"
+    lagging = ScriptedFoundry(get_response=[ok(NO_ANSWER)] * 2)
+    lagging.run(policy=ON_SUCCESS)
+    names = [c.name for c in lagging.simulation.calls]
+    assert names.index("delete_thread") > max(n for n, name in enumerate(names) if name == "get_response")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [failure("forbidden")] * 9,
+        [down()] * 9,
+        [down(retry_after_seconds=86400)] * 9,
+        [failure("not_found", gone=True)] * 9,
+        [ActivityCrashError(DEAD_WORKER)] * 9,
+        [ActivityCrashError("Activity function 'delete_thread' failed:  ValueError: boom")] * 9,
+        [failure("timeout")] * 9,
+        [ok({"deleted": False})],
+    ],
+)
+def test_a_thread_that_cannot_be_deleted_takes_nothing_from_the_answer(
+    answers: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "agent_run.orchestrator")
+    foundry = ScriptedFoundry(delete_thread=answers)
+    ended = foundry.run(policy=ON_SUCCESS)
+    assert ended.status == "Completed"
+    assert (ended.output["response"], ended.output["thread_deleted"]) == ("answer of run_1", False)
+    assert len(foundry.called("delete_thread")) == (1 if len(answers) == 1 else 3 if "86400" not in str(answers) else 2)
+    assert ended.seconds < 75
+    assert any("agent_run.thread_not_deleted" in m for m in caplog.messages) is (len(answers) > 1)
+    assert ended.custom_status["retrying"] is None
+
+
+@pytest.mark.parametrize(
+    ("end", "events", "policy"),
+    [
+        ("failed", [], ON_SUCCESS),
+        ("cancelled", [], ON_SUCCESS),
+        ("expired", [], ON_SUCCESS),
+        ("active", [(5, "cancel")], ON_SUCCESS),
+        ("active", [], ON_SUCCESS),
+        ("completed", [], {"delete_thread": "with_history"}),
+        ("completed", [], {}),
+    ],
+)
+def test_no_thread_is_deleted_but_of_a_success(end: str, events: list[Any], policy: dict[str, Any]) -> None:
+    foundry = ScriptedFoundry({0: "active", 3: end})
+    foundry.run(timeout=20, events=events, policy=policy)
+    assert not foundry.called("delete_thread")
+
+
+def test_a_thread_on_which_the_answer_was_another_ones_is_kept() -> None:
+    foundry = ScriptedFoundry()
+    foundry._answer = lambda payload: said("theirs", of_another_message=True)  # type: ignore[method-assign]
+    assert foundry.run({"thread_id": "thread_x"}, policy=ON_SUCCESS).status == "Failed"
+    assert not foundry.called("delete_thread")

@@ -81,9 +81,33 @@ def test_an_answer_counts_as_taken_where_the_run_went_on(seen: RunSnapshot, stag
     assert (question.stage, question.answered) == (stage, answered)
 
 
+def cannot_be_answered(*calls: str) -> RunSnapshot:
+    pending = tuple(PendingCall(id=c, kind="unsupported", name="computer_use_preview") for c in calls)
+    return msgspec.structs.replace(asks(), pending_calls=pending)
+
+
+def test_a_question_that_nobody_here_can_answer_is_open_and_has_no_event() -> None:
+    question = Question()
+    question.saw(cannot_be_answered("u"))
+    assert (question.stage, question.event, len(question.unsupported)) == (Stage.OPEN, None, 1)
+    question.saw(cannot_be_answered("u"))
+    assert question.number == 1
+    question.saw(asks())
+    assert question.stage is Stage.NONE, "the service waits for what it answers itself"
+    question.saw(asks("c1"))
+    assert question.event == "tool_outputs_2"
+
+
 EVENTS = st.lists(
     st.sampled_from(
-        [asks("a"), asks("b", "a"), asks(), *(run(s) for s in RunState if s is not RunState.REQUIRES_ACTION)]
+        [
+            asks("a"),
+            asks("b", "a"),
+            asks(),
+            cannot_be_answered("u"),
+            cannot_be_answered("a", "v"),
+            *(run(s) for s in RunState if s is not RunState.REQUIRES_ACTION),
+        ]
     )
     | st.sampled_from(["accept", "taken", "refused"])
 )
@@ -95,7 +119,7 @@ def test_whatever_happens_no_event_name_comes_twice(events: list[Any]) -> None:
     for event in events:
         if isinstance(event, RunSnapshot):
             question.saw(event)
-        elif event == "accept" and question.stage is Stage.OPEN:
+        elif event == "accept" and question.event:
             question.accept("x")
         elif question.stage is Stage.HELD and event != "accept":
             question.taken() if event == "taken" else question.refused("no")
@@ -104,6 +128,7 @@ def test_whatever_happens_no_event_name_comes_twice(events: list[Any]) -> None:
         before = question.event or before
         assert len(question.answers) <= 1
         assert question.answered <= question.number
+        assert not (question.unsupported and (question.event or question.answers))
         again = msgspec.convert(msgspec.to_builtins(question), Question)
         assert again == question
     assert len(set(asked)) == len(asked)
