@@ -62,18 +62,17 @@ def get_run(player: Player) -> None:
     run = _started(player)
     assert player.activity("get_run", run)["value"]["state"] == "active"
     player.clock.advance(30)
-    assert player.activity("get_run", run)["value"]["answer"]["found"] is True
+    assert player.activity("get_run", run)["value"]["answer"]["messages"]
     assert player.activity("get_run", {**run, "run_id": "run_x"})["failure"]["code"] == "not_found"
     assert "ValidationError" in player.activity("get_run", {"thread_id": 1})
 
 
 def get_response(player: Player) -> None:
     run = _started(player)
-    assert player.activity("get_response", run)["value"]["found"] is False
+    assert player.activity("get_response", run)["value"]["messages"] == []
     player.clock.advance(30)
     answered = player.activity("get_response", {**run, "message": STAMP})["value"]
-    assert answered["found"] is True
-    assert answered["text"]
+    assert answered["messages"][-1]["text"]
 
 
 def cancel_run(player: Player) -> None:
@@ -94,6 +93,17 @@ def submit_tool_outputs(player: Player) -> None:
     player.activity("submit_tool_outputs", {**run, "answer": wrong})
     assert player.activity("submit_tool_outputs", {**run, "answer": outputs})["value"]["state"] == "active"
     player.activity("submit_tool_outputs", {**run, "answer": outputs})
+
+
+def delete_thread(player: Player) -> None:
+    run = _started(player)
+    wanted = {"thread_id": run["thread_id"], "instance_id": STAMP["instance_id"]}
+    assert player.activity("delete_thread", wanted)["value"] == {"deleted": False}  # its run goes on
+    player.clock.advance(30)
+    assert player.activity("delete_thread", {**wanted, "instance_id": "another"})["value"] == {"deleted": False}
+    assert player.activity("delete_thread", wanted)["value"] == {"deleted": True}
+    assert player.activity("delete_thread", wanted)["value"] == {"deleted": True}
+    assert "ValidationError" in player.activity("delete_thread", {"thread_id": 1})
 
 
 def look_at_instance(player: Player) -> None:
@@ -131,6 +141,7 @@ SCENARIOS: dict[str, Callable[[Player], None]] = {
         get_response,
         cancel_run,
         submit_tool_outputs,
+        delete_thread,
         look_at_instance,
         terminate_instance,
     )

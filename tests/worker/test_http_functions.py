@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from local.foundry_emulator.agents import builtin_agents
 from tests.contract.test_functions import HTTP
 from tests.worker.comparison import REPOSITORY, Both, Json, Player, body_of
 from tests.worker.durable_endpoint import NEW_INSTANCE
 
 SUCCESS = REPOSITORY / "tests" / "histories" / "1.0" / "success.json"
 AGENT = "asst_history00000000000000000"
+[CHART_AGENT] = [agent for agent in builtin_agents() if agent.name == "chart"]
+CHART_FILES = [file.id for file in CHART_AGENT.script.files]
+STAMP = {"instance_id": "charted", "operation_id": "op-1"}
 QUESTION = {"agent_id": AGENT, "user_message": "Why is the sky blue?"}
+POLICY = {"agent_id": AGENT, "timeout_seconds": 60}
 KEY = {"idempotency-key": "the-key", "content-type": "application/json"}
 CALL = {"id": "call_1", "kind": "function", "name": "get_weather", "arguments": "{}"}
 ASKS = {"status": "Running", "required_action": {"event": "tool_outputs_1", "calls": [CALL]}}
@@ -114,6 +119,65 @@ def submit_agent_run_tool_outputs(player: Player) -> None:
     assert answer("asks", OUTPUTS) == 202
 
 
+def retry_agent_run(player: Player) -> None:
+    def retry(instance_id: str, body: Any = b"") -> Any:
+        asked = {"path": f"runs/{instance_id}/retry", "params": {"instance_id": instance_id}, "body": body}
+        return player.http("retry_agent_run", "POST", **asked)["result"]["status"]
+
+    failure = {"runtimeStatus": "Failed", "output": "Orchestrator function 'agent_run' failed: timeout: late"}
+    player.durable.add("failed", input={"request": QUESTION, "policy": POLICY}, historyEvents=[], **failure)
+    player.durable.add("runs", customStatus={"status": "Running"})
+    assert retry("failed") == 202
+    assert retry("failed", {"colour": "red"}) == 400
+    assert retry("runs") == 409
+    assert retry("nowhere") == 404
+
+
+def _charted(player: Player) -> dict[str, str]:
+    """An instance whose run has made files, and its parameters."""
+    thread_id = player.activity("create_thread", {"stamp": STAMP})["value"]["thread_id"]
+    player.activity("create_message", {"thread_id": thread_id, "content": "Draw.", "stamp": STAMP})
+    wanted = {"thread_id": thread_id, "agent_id": CHART_AGENT.id, "stamp": STAMP}
+    run_id = player.activity("create_run", wanted)["value"]["run_id"]
+    player.clock.advance(30)
+    shown = {"status": "Running", "thread_id": thread_id, "run_id": run_id}
+    player.durable.add("charted", customStatus=shown)
+    player.durable.add("new", customStatus={"status": "Running"})
+    return {"instance_id": "charted"}
+
+
+def agent_run_steps(player: Player) -> None:
+    params = _charted(player)
+
+    def steps(instance_id: str) -> Json:
+        return player.http("agent_run_steps", path=f"runs/{instance_id}/steps", params={"instance_id": instance_id})
+
+    found = body_of(steps(params["instance_id"]))["steps"]
+    assert {call["type"] for step in found for call in step["tool_calls"]} == {"code_interpreter"}
+    assert body_of(steps("new"))["steps"] == []
+    assert steps("nowhere")["result"]["status"] == 404
+    player.foundry.faults.add("status", operation="list_steps", status=500)
+    assert steps("charted")["result"]["status"] == 502
+
+
+def agent_run_file(player: Player) -> None:
+    params = _charted(player)
+
+    def file(file_id: str, instance_id: str = "charted") -> Any:
+        asked = {"path": f"runs/{instance_id}/files/{file_id}", "params": {**params, "file_id": file_id}}
+        asked["params"]["instance_id"] = instance_id
+        return player.http("agent_run_file", **asked)["result"]
+
+    for made in CHART_FILES:
+        found = file(made)
+        assert found["status"] == 200
+        assert {k.lower(): v for k, v in found["headers"].items()}["content-disposition"].startswith("attachment; ")
+    assert file("assistant-other")["status"] == 404
+    assert file(CHART_FILES[0], "nowhere")["status"] == 404
+    player.foundry.faults.add("status", operation="get_file", status=500)
+    assert file(CHART_FILES[0])["status"] == 502
+
+
 def list_agents(player: Player) -> None:
     assert len(body_of(player.http("list_agents", path="agents"))["agents"]) > 20
     player.foundry.faults.add("status", operation="list_agents", status=403)
@@ -142,6 +206,9 @@ SCENARIOS: dict[str, Callable[[Player], None]] = {
         agent_run_status,
         cancel_agent_run,
         submit_agent_run_tool_outputs,
+        retry_agent_run,
+        agent_run_steps,
+        agent_run_file,
         list_agents,
         health,
         ready,

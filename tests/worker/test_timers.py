@@ -40,7 +40,12 @@ def cancel_orphaned_runs(player: Player) -> None:
 
 
 def purge_history(player: Player) -> None:
+    thread_id = player.activity("create_thread", {"stamp": {**STAMP, "instance_id": "old"}})["value"]["thread_id"]
+    shown = {"status": "Success", "thread_id": thread_id, "delete_thread": "with_history"}
+    times = {"createdTime": "2024-01-01T00:00:00Z", "lastUpdatedTime": "2024-01-01T00:00:00Z"}
+    player.durable.add("old", runtimeStatus="Completed", customStatus=shown, historyEvents=[], **times)
     player.timer("purge_history")
+    assert [e for e in player.foundry.ledger().requests if e.operation == "delete_thread"]
     purged = [call for call in player.durable.calls if call["method"] == "DELETE"]
     assert len(purged) > 1
     assert all("runtimeStatus=Completed,Failed,Terminated,Canceled" in call["target"] for call in purged)
