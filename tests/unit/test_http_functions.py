@@ -542,7 +542,7 @@ def test_calls_that_the_status_has_no_room_for_are_the_orchestrators_to_check(cl
     )
     both["tool_outputs"][1]["tool_call_id"] = "call_9"
     status, body, _ = answer(client, both)
-    assert (status, body["error"]["message"]) == (400, again["error"])
+    assert (status, body["error"]["code"], body["error"]["message"]) == (400, "invalid_request", again["error"])
 
 
 def test_an_answer_of_very_many_calls_is_refused_at_once(client):

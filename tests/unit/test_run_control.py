@@ -140,6 +140,14 @@ def test_what_this_app_does_not_know_cannot_be_answered():
     assert "computer_use_preview" in said["error"]["message"]
 
 
+def test_headers_make_no_repetition_of_an_answer_without_them():
+    approval = {"tool_call_id": "call_1", "approve": True}
+    taken = {"event": "tool_outputs_1", "digest": answer_digest({"approvals": [approval]})}
+    client = LivelyClient({**DONE, "answer_taken": taken}, [])
+    assert answer(client, {"approvals": [approval]})[0] == 202
+    assert answer(client, {"approvals": [{**approval, "headers": {"a": "b"}}]})[0] == 409
+
+
 @pytest.mark.parametrize("custom", [WAITING, HELD, DONE])
 def test_headers_are_refused_and_neither_logged_nor_repeated(custom, caplog):
     client = LivelyClient(custom, [])

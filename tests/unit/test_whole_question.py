@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import Future
 
 import azure.functions as func
 import msgspec
@@ -208,6 +209,13 @@ def test_pollers_share_one_reading_and_none_waits_longer_than_its_time(client, a
     finally:
         foundry.hold.set()
     assert foundry.looks == 1
+
+
+def test_who_waits_no_longer_takes_the_reading_from_nobody(monkeypatch):
+    monkeypatch.setattr(beside_document, "READING_SECONDS", 0.01)
+    reading = Future()  # no thread has begun with it yet
+    assert asyncio.run(beside_document.told(reading, "it")) is None
+    assert not reading.cancelled()
 
 
 def test_what_a_worker_keeps_is_bounded(client, asked_of, monkeypatch):
