@@ -93,6 +93,7 @@ _GATEWAY_QUOTA = "The quota of a gateway (API Management) before Foundry is used
 _SLOWER = "Too many requests for now: start fewer runs at once if it comes often"
 _FULL_THREAD = "The thread has as many messages as it can hold: start without thread_id, on a new one"
 _LARGE_MESSAGE = "The message is too large: make user_message shorter, or put it into a file"
+_LONG_TEXT = "A text of the request is longer than Foundry takes: make it shorter"
 _TOOLS = "The agent has more tools than Foundry takes (128): take some away"
 _LARGE_FILE = "A file is larger than Foundry takes (512 MB): split it"
 _TOKENS = (
@@ -106,7 +107,7 @@ _ENDED = "The run has ended, or is ending: read the status document"
 _PARAMETER = "Foundry does not take this field or value: look at run_options, and at FOUNDRY_API_VERSION"
 _REGION = "The model, or a tool of the agent, is not offered in the account's region: use another one"
 _FORBIDDEN = (
-    "It does not say why. Either the app's identity lacks the role 'Foundry User' on the project (a new assignment "
+    "That does not tell which it is: the app's identity lacks the role 'Foundry User' on the project (a new assignment "
     "takes some minutes), or the account's network rules, or a gateway or firewall before it, keep the app out"
 )
 
@@ -143,8 +144,8 @@ _TABLE = (
     _row((401, 403, 429), r"call volume quota|quota will be replenished", _GATEWAY_QUOTA, 429),
     _row(
         _AUTH,
-        r"request (is|was|has been) blocked|web application firewall|\bwaf\b|application.gateway|front door"
-        r"|cloudflare|zscaler|akamai|squid|access denied by policy",
+        r"request (is|was|has been) blocked|web application firewall|(?<![a-z])waf(?![a-z])|blocked by"
+        r"|application.gateway|front door|cloudflare|zscaler|akamai|squid|access denied by policy",
         _GATEWAY,
     ),
     # the network
@@ -205,7 +206,8 @@ _TABLE = (
     ),
     _row((*_WRONG, 403), r"not (available|supported|offered) in.{0,30}region|region.{0,40}not support", _REGION),
     _row(_WRONG, r"message_limit_exceeded", _FULL_THREAD),
-    _row(_WRONG, r"content_size_exceeded|string_above_max_length|string too long", _LARGE_MESSAGE),
+    _row(_WRONG, r"content_size_exceeded", _LARGE_MESSAGE),
+    _row(_WRONG, r"string_above_max_length|string too long|too many characters", _LONG_TEXT),
     _row(_WRONG, r"tool_limit_exceeded", _TOOLS),
     _row(_WRONG, r"file_size_exceeded", _LARGE_FILE),
     _row(_WRONG, r"token_limit_exceeded|context_length_exceeded|maximum context length", _TOKENS),
@@ -215,9 +217,9 @@ _TABLE = (
     _row((400, *_ABSENT), rf"thread\b.{{0,160}}{_MISSING}|no thread\b.{{0,40}}found", _THREAD),
     _row((400, *_ABSENT), rf"(file|vector.?store)\b.{{0,160}}{_MISSING}|no (file|vector.?store)\b", _FILE),
     _row(_ABSENT, rf"(project|workspace|hub)\b.{{0,160}}{_MISSING}|(project|workspace) ?not ?found", _PROJECT),
-    _row(_ABSENT, r"ParentResourceNotFound|account\b.{0,160}(not found|not exist)|AccountNotFound", _ACCOUNT),
+    _row(_ABSENT, r"ParentResourceNotFound|accounts?\b.{0,160}(not found|not exist)|AccountNotFound", _ACCOUNT),
     # the run
-    _row(_WRONG, r"output.{0,80}(too (large|long|big)|exceed)", _LARGE_OUTPUT),
+    _row(_WRONG, r"outputs?\b.{0,80}(too (large|long|big)|exceed|smaller than|at most|maximum|limit)", _LARGE_OUTPUT),
     _row(
         (400, 409),
         r"tool.?(outputs?|call|approval).{0,120}(expected|missing|not found|does not|not match)",
@@ -227,6 +229,7 @@ _TABLE = (
     _row((400, 409), r"cannot cancel|already (been )?(completed|cancelled|ended|expired|failed)", _ENDED),
     _row(_WRONG, r"unknown_parameter|unknown parameter|unrecogni[sz]ed|unsupported_|OperationNotSupported", _PARAMETER),
     # too much
+    _row((403,), r"quota", _BILLED_QUOTA),
     _row((429,), r"insufficient_quota|exceeded your current quota|billing|spending|monthly", _BILLED_QUOTA),
     _row((429,), r"token|tpm|rpm|pricing tier|deployment|capacity|quota", _QUOTA),
 )

@@ -229,6 +229,12 @@ def test_a_search_that_fails_posts_nothing(service):
     assert service.created == {}
 
 
+@pytest.mark.parametrize("names_it", [True, False])
+def test_what_the_service_names_as_missing_is_gone(service, names_it):
+    service.faults = {"create_message": errors.NotFoundError("no", names_it=names_it)}
+    assert run("create_message", MESSAGE, MessageRef).failure.gone is names_it
+
+
 def test_a_busy_thread_is_a_failure_that_names_the_run(service):
     service.faults = {"create_message": errors.ThreadBusyError("busy", active_run_id="run_x")}
     failure = run("create_message", MESSAGE, MessageRef).failure

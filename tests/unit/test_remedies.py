@@ -38,7 +38,7 @@ FILTERED = {
 
 
 def said(message, code=None, **more):
-    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code, **more}}
+    return {"error": {"message": message, "type": "invalid_request_error", "code": code, **more}}
 
 
 def of(status, body=b"", *, what="Foundry's POST /threads/thread_1/runs", headers=None, request=None, secrets=()):
@@ -159,6 +159,16 @@ ROWS = [
     (400, said("x", "file_size_exceeded"), errors.InvalidInputError, "512 MB"),
     (400, said("x", "token_limit_exceeded"), errors.InvalidInputError, "truncation_strategy"),
     (400, said("Tool outputs exceed the limit"), errors.InvalidInputError, "512 KB"),
+    (400, said("Tool outputs must be smaller than 512kb"), errors.InvalidInputError, "512 KB"),
+    (400, said("x", "string_above_max_length", param="metadata"), errors.InvalidInputError, "make it shorter"),
+    (403, said("quota exceeded for subscription", "InsufficientQuota"), errors.PermissionDeniedError, "spending limit"),
+    (403, {"errorCode": "WAF_403", "errorMessage": "no"}, errors.PermissionDeniedError, GATEWAY),
+    (
+        404,
+        said("'/accounts/foo' was not found", "ResourceNotFound"),
+        errors.NotFoundError,
+        "host name in FOUNDRY_PROJECT",
+    ),
     (413, b"", errors.InvalidInputError, "too large"),
 ]
 
