@@ -18,7 +18,7 @@ from msgspec import UNSET
 from contracts.activities import Failure
 from contracts.durable import tool_outputs_event
 from contracts.formats import INSTANCE_ID_PATTERN
-from contracts.runs import PendingCall
+from contracts.runs import PendingCall, RunState
 from contracts.status import CustomStatus, PendingToolCall, RequiredAction, RunError
 from contracts.wire import Wire, to_wire
 from orchestrators.question import Question, Stage
@@ -29,6 +29,9 @@ LARGEST_CUSTOM_STATUS = 1900
 _LONGEST_WORD = 64
 _SHORTEST_TEXT = 10
 """Less than that says nothing."""
+
+_CUT = " (cut: the run in Foundry says all of it)"
+_ENDED_WITH_A_REASON = frozenset({RunState.FAILED, RunState.EXPIRED, RunState.INCOMPLETE})
 
 
 def with_question(status: CustomStatus, question: Question, instance_id: str) -> CustomStatus:
@@ -56,8 +59,9 @@ def with_error(status: CustomStatus, failure: Failure) -> CustomStatus:
     shown = [msgspec.structs.replace(each, error=error) for each in _roomier(status)]
     if fitting := _first_that_fits(shown):
         return fitting
-    short = msgspec.structs.replace(shown[-1], error=msgspec.structs.replace(error, message=""))
-    message = shortened(error.message, _room_beside(short))
+    where = _CUT if status.run_state in _ENDED_WITH_A_REASON else ""
+    short = msgspec.structs.replace(shown[-1], error=msgspec.structs.replace(error, message=where))
+    message = shortened(error.message, _room_beside(short)) + where
     return msgspec.structs.replace(short, error=msgspec.structs.replace(error, message=message))
 
 

@@ -133,6 +133,10 @@ def test_a_failure_is_shown_whole_where_there_is_room():
     assert long.error.message.endswith("…")
     assert len(long.error.message) > 200
     assert len(json.dumps(to_wire(long))) <= LARGEST_CUSTOM_STATUS
+    ended = CustomStatus(**{**as_fields(STATUS), "run_state": RunState.FAILED})
+    cut = with_error(ended, Failure(code="server_error", message="数" * 900))
+    assert cut.error.message.endswith("数… (cut: the run in Foundry says all of it)")
+    assert len(json.dumps(to_wire(cut))) <= LARGEST_CUSTOM_STATUS
 
 
 WIDEST = CustomStatus(
