@@ -1,4 +1,4 @@
-"""What a message to the agent holds, as callers send it and Foundry takes it (foundry-api.md, section 1.4)."""
+"""What a message to the agent holds, as callers send it and Foundry takes it (foundry-api.md, section 1.11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files and indexes for the tools of one run, as far as the service documents them (foundry-api.md, section 1.10).
+"""Files and indexes for the tools of one run, as far as the service documents them (foundry-api.md, section 1.11).
 
 The resources of MCP servers are not among them: they hold headers, which are secrets and would stay in the history.
 """
