@@ -63,13 +63,15 @@ HEADERS = [
     "Cookie: " + "a=b; " * 800, "X-Odd: " + "v" * 7_000, "Accept: text/html", "Accept-Encoding: nonsense",
     "Content-Encoding: gzip", "Expect: something", "Range: bytes=0-1", "If-None-Match: *",
     "X-HTTP-Method-Override: PUT",
-    "X-Forwarded-Host: evil.example", "Authorization: Bearer x", "Connection: upgrade", "Content-Type: a, b",
+    "X-Forwarded-Host: evil.example", "Forwarded: host=\"evil.example", "X-Forwarded-Prefix: //evil.example",
+    "Authorization: Bearer x", "Connection: upgrade", "Content-Type: a, b",
 ]  # fmt: skip
 QUERIES = [
     "", "?", "?&&&===", "?%", "?%zz=%zz", "?%00=%00", "?a[]=1&a[]=2", "?user_message=%ff", "?thread_id=%F0%9F%98%80",
     "?timeout_seconds=" + "9" * 300, "?timeout_seconds=%D9%A3", "?run_options={", "?run_options=" + "[" * 1_000,
     "?metadata=%7B%22a%22:%22b%22%7D", "?code=wrong", "?clientId=x&CODE=y", "?user_message=" + "m" * 6_000,
-    "?agent_id=a&agent_id=b", "?Agent_ID=x", "?user_message=hi;drop", "?__class__=x", "?user_message[$ne]=1",
+    "?agent_id=a&agent_id=b", "?returnInternalServerErrorOnFailure=true", "?RETURNINTERNALSERVERERRORONFAILURE=1",
+    "?version=3.0", "?version=%00", "?Agent_ID=x", "?user_message=hi;drop", "?__class__=x", "?user_message[$ne]=1",
 ]  # fmt: skip
 SEGMENTS = [
     "%00", "%2e%2e", "..", ".", "%2F", "%5C", "a%2Fb", "%", "%zz", "%C0%AE", "%F0%9F%98%80", "{instance_id}", "@x@y",
@@ -82,7 +84,11 @@ def requests(description: Description, instances: list[str], chance: random.Rand
     for method, path, _ in description.operations().values():
         for _ in range(PER_ROUTE):
             used = method if chance.random() < 0.8 else chance.choice(METHODS)
-            known = {"{agent_id}": agent("instant"), "{instance_id}": chance.choice(instances)}
+            known = {
+                "{agent_id}": agent("instant"),
+                "{instance_id}": chance.choice(instances),
+                "{file_id}": "assistant-a",
+            }
             odd = chance.random() < 0.4
             target = "/api" + re.sub(r"{\w+}", lambda m: chance.choice(SEGMENTS) if odd else known[m[0]], path)  # noqa: B023
             if chance.random() < 0.15:
