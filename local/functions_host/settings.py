@@ -82,9 +82,7 @@ def load_start_settings(app_root: Path) -> StartSettings:
         raise HostError(f"{path}: 'Host.CORS' must be a string, origins separated by commas, not {json.dumps(named)}")
     origins = frozenset(_origin(part.strip(), path) for part in named.split(",") if part.strip())
     if ANY in origins and credentials == "true":
-        raise HostError(
-            f"{path}: 'Host.CORSCredentials' needs the origins by name in 'Host.CORS': browsers refuse '*'"
-        )
+        raise HostError(f"{path}: 'Host.CORSCredentials' needs the origins by name in 'Host.CORS': browsers refuse '*'")
     if ANY in origins:
         warnings.append("local.settings.json: 'Host.CORS' is '*': any web page that you open can start runs here")
     return StartSettings(int(port) or None, Cors(origins, credentials == "true"), tuple(warnings))
