@@ -151,6 +151,14 @@ def test_however_the_instance_ended(status: str, world: World) -> None:
     assert world.night()["threads"] == 1
 
 
+def test_an_instance_that_showed_nothing_is_asked_for_its_input(world: World) -> None:
+    for instance_id, when in (("a", "with_history"), ("b", "never")):
+        world.add(instance_id, customStatus=None, runtimeStatus="Failed")
+        world.inputs[instance_id] = started(when, thread_id=f"thread_{instance_id}")
+    assert world.night()["threads"] == 1
+    assert (world.deleted, world.rows) == (["thread_a"], {})
+
+
 @pytest.mark.parametrize("when", [None, "never", "on_success"])
 def test_a_thread_that_nobody_wanted_deleted_stays_and_nobody_is_asked(when: str | None, world: World) -> None:
     world.add("a", when=None)
