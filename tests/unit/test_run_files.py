@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from contracts.steps import RunFile
 from foundry import errors
+from foundry import transport as transport_module
+from foundry.transport import Transport
 from http_api.file_headers import BYTES, MEDIA_TYPES, content_type, file_headers, safe_name
-from tests.unit.scripted import ENDPOINT, ScriptedNetwork, no_deadline, raised_by, reply, service_of
+from tests.unit.scripted import ScriptedNetwork, Tokens, no_deadline, raised_by, reply, service_of
+from tests.unit.test_transport import dripping
 
 THREAD, RUN, FILE = "thread_1", "run_1", "assistant-1"
 
@@ -155,8 +158,31 @@ def test_what_is_no_id_is_not_asked_for(file_id: str) -> None:
     assert not network.requests
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(("head", "drop"), [(CHUNKED, b"1\r\nx\r\n"), (UNTIL_CLOSED, b"x")])
+def test_a_file_that_drips_has_an_end(head: bytes, drop: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "REQUEST_SECONDS", 0.5)
+    with dripping(head, drop) as endpoint:
+        transport = Transport(endpoint, "v1", Tokens(), timeouts=(5, 5))
+        error = raised_by(lambda: transport.get_bytes(f"/files/{FILE}/content", 10**9))
+        transport._session().close()
+    assert isinstance(error, errors.ConnectionFailedError)
+
+
+@pytest.mark.parametrize(("head", "drop"), [(CHUNKED, b"400\r\n" + b"x" * 1024 + b"\r\n"), (UNTIL_CLOSED, b"x" * 1024)])
+def test_a_file_without_an_end_is_read_so_far_and_no_further(head: bytes, drop: bytes) -> None:
+    with dripping(head, drop) as endpoint:
+        transport = Transport(endpoint, "v1", Tokens(), timeouts=(5, 5))
+        error = raised_by(lambda: transport.get_bytes(f"/files/{FILE}/content", 5000))
+        transport._session().close()
+    assert isinstance(error, errors.OversizedAnswerError)
+
+
 def test_the_token_that_a_file_quotes_stays_in_it() -> None:
-    assert ENDPOINT  # a file is what it is: nothing in it is masked
+    # A file is what it is: nothing in it is masked.
     assert read(about(7), reply(200, b"token-1"))[0] == RunFile(name="/mnt/data/a.csv", content=b"token-1")
 
 
