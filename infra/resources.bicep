@@ -184,7 +184,7 @@ param runMaxTimeoutSeconds int = 86400
 @description('RUN_RATE_LIMIT_RETRIES: new runs after a run that Foundry ended for lack of quota.')
 @minValue(0)
 @maxValue(100)
-param runRateLimitRetries int = 3
+param runRateLimitRetries int = 50
 
 @description('ORPHAN_SCAN_SCHEDULE: NCRONTAB of the search for runs whose instance was terminated.')
 param orphanScanSchedule string = '0 */5 * * * *'

@@ -237,8 +237,8 @@ def _delete_thread(steps: Steps, progress: Progress) -> Step[bool]:
         steps.log(
             "agent_run.thread_not_deleted",
             instance_id=progress.instance_id,
-            thread_id=progress.thread_id,
-            code=last.code if last else None,
+            error=last.code if last else None,
+            kept=False,
         )
         return False
 

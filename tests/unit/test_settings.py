@@ -39,7 +39,7 @@ def test_the_endpoint_is_all_that_is_required():
         client_id=None,
         timeout_seconds=1800,
         max_timeout_seconds=86_400,
-        rate_limit_retries=3,
+        rate_limit_retries=50,
         history_retention_days=30,
     )
 
@@ -56,7 +56,7 @@ def test_every_setting_of_the_design_is_known_with_its_default():
         "AZURE_CLIENT_ID": "",
         "RUN_TIMEOUT_SECONDS": "1800",
         "RUN_MAX_TIMEOUT_SECONDS": "86400",
-        "RUN_RATE_LIMIT_RETRIES": "3",
+        "RUN_RATE_LIMIT_RETRIES": "50",
         "DELETE_THREAD": "never",
         "ORPHAN_SCAN_SCHEDULE": "0 */5 * * * *",
         "HISTORY_RETENTION_DAYS": "30",
