@@ -226,9 +226,10 @@ def test_rate_limited_runs_are_repeated_on_the_same_thread(world: World) -> None
 
 
 def test_rate_limits_that_do_not_end_fail_with_advice(world: World) -> None:
-    document = world.run("rateLimitedAlways")
-    assert document["error"]["code"] == "rate_limit_exceeded"
-    assert len(world.thread(document["thread_id"])["runs"]) == 4
+    document = world.run("rateLimitedAlways", timeout_seconds=120)
+    assert document["error"]["code"] in ("rate_limit_exceeded", "timeout")  # whichever the deadline cuts
+    assert "quota" in document["error"]["message"]
+    assert len(world.thread(document["thread_id"])["runs"]) > 2, "until the deadline"
     day = world.run("rateLimitedForADay")
     assert day["error"]["code"] == "rate_limit_exceeded"
     assert "quota" in day["error"]["message"]

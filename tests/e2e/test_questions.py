@@ -132,6 +132,20 @@ def test_a_caller_learns_whom_he_approves_and_may_say_it_in_the_services_words(w
     assert world.end(instance)["status"] == "Success"
 
 
+def test_an_event_may_bring_the_services_words_too(world: World) -> None:
+    instance = start(world, "approves")
+    [call] = question_of(world, instance)["calls"]
+    approval = {"tool_call_id": call["id"], "approve": False}
+    secret = "Bearer planted-header-88e0"
+    with_headers = {"tool_approvals": [{**approval, "headers": {"Authorization": secret}}]}
+    assert world.host.raise_event(instance, "tool_outputs_1", with_headers) == 202
+    asked = world.until(instance, lambda d: (d["required_action"] or {}).get("error"))["required_action"]
+    assert "MCP_HEADERS_<NAME>" in asked["error"]
+    assert secret not in json.dumps(world.document(instance))
+    assert world.host.raise_event(instance, asked["event"], {"tool_approvals": [approval]}) == 202
+    assert world.end(instance)["status"] == "Success"
+
+
 def test_what_foundry_refuses_is_asked_again_with_its_words(world: World) -> None:
     instance = start(world, "picky")
     outputs = outputs_of(question_of(world, instance))
