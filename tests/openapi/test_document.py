@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from contracts.codes import ErrorCode
 from contracts.metadata import RESERVED_KEYS
-from contracts.request import AgentRunRequest, RunOptions
+from contracts.request import AgentRunRequest, Include, RunOptions
 from contracts.status import RuntimeStatus
 from http_api.links import FAILURE_IS_500
 from http_api.openapi import server_url
@@ -157,30 +157,83 @@ ODD = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 300), st.floats(-1, 3).filter(lambda f: f != int(f)), st.text(max_size=5),
     st.just(""), st.just(" "), st.just([]), st.just({}), st.dictionaries(st.text(max_size=3), st.text(max_size=3)),
 )  # fmt: skip
+FILES = st.sampled_from(["assistant-1", "file-1", "vs_1", "a b", "undefined"]) | ODD
+
+
+def some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """An object with all of the fields, most often; or but for one, or with one more."""
+    whole = st.fixed_dictionaries(fields)
+    without = st.sampled_from(["colour"] * 2 * len(fields) + [*fields, ""])
+    return st.builds(lambda made, gone: {n: v for n, v in {**made, "colour": 1}.items() if n != gone}, whole, without)
+
+
+def contents() -> st.SearchStrategy[Any]:
+    url = st.sampled_from(["https://a/b", "ftp://a", "data:image/png;base64,AA==", "data:image/bmp;base64,AA=="]) | ODD
+    detail = st.sampled_from(["auto", "low", "high", "max"]) | st.none()
+    parts = (
+        some(type=st.just("text"), text=st.sampled_from(["hi", " ", ""]) | ODD)
+        | some(type=st.just("image_file"), image_file=some(file_id=FILES, detail=detail) | ODD)
+        | some(type=st.just("image_url"), image_url=some(url=url, detail=detail) | ODD)
+        | some(type=st.sampled_from(["image", "input_text"]), text=st.just("hi"))
+    )
+    return st.lists(parts, max_size=3)
+
+
+def attachments() -> st.SearchStrategy[Any]:
+    tools = st.lists(some(type=st.sampled_from(["file_search", "code_interpreter", "bing"])) | ODD, max_size=3)
+    return st.lists(some(file_id=FILES, tools=tools | ODD), max_size=2)
+
+
+def messages() -> st.SearchStrategy[Any]:
+    return some(
+        role=st.sampled_from(["user", "assistant", "system"]),
+        content=st.sampled_from(["hi", " ", ""]) | contents() | ODD,
+        attachments=attachments(),
+        metadata=st.dictionaries(st.sampled_from(["a", *RESERVED_KEYS]), st.text(max_size=2), max_size=2),
+    )
+
+
+def resources() -> st.SearchStrategy[Any]:
+    files = st.lists(FILES, max_size=2) | st.just(["assistant-1"] * 21)
+    index = some(index_name=st.just("i"), top_k=st.integers(-1, 3), query_type=st.sampled_from(["simple", "full"]))
+    return some(
+        code_interpreter=some(file_ids=files) | ODD,
+        file_search=some(vector_store_ids=st.lists(FILES, max_size=2)) | ODD,
+        azure_ai_search=some(indexes=st.lists(index, max_size=2)) | ODD,
+    )
+
+
+OPTIONS: dict[str, st.SearchStrategy[Any]] = {
+    "additional_instructions": st.just("x" * 256_001) | ODD,
+    "instructions": ODD,
+    "model": st.just("x" * 257) | ODD,
+    "temperature": st.sampled_from([0, 2, 2.1, -0.1]) | ODD,
+    "top_p": st.sampled_from([0, 1, 1.1]) | ODD,
+    "max_prompt_tokens": st.sampled_from([255, 256]) | ODD,
+    "max_completion_tokens": ODD,
+    "truncation_strategy": ODD,
+    "tool_choice": ODD,
+    "response_format": ODD,
+    "parallel_tool_calls": ODD,
+    "tool_resources": resources() | ODD,
+    "additional_messages": st.lists(messages() | ODD, max_size=3) | ODD,
+    "include": st.lists(st.sampled_from(get_args(Include)) | ODD, max_size=2) | ODD,
+    "stream": st.just(True),
+}
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "user_message": st.sampled_from(["hi", " hi\n", "x" * 256_000, "x" * 256_001]),
-    "agent_id": st.sampled_from(["asst_a", "a" * 128, "a" * 129, "-a", "a b", "a\n"]),
-    "thread_id": st.sampled_from(["thread_a", "a" * 128, "a" * 129, "../a", "ä"]),
+    "content": contents() | ODD,
+    "attachments": attachments() | ODD,
+    "delete_thread": st.sampled_from(["never", "on_success", "with_history", "always"]),
+    "agent_id": st.sampled_from(["run_abc123", "null", "asst_a", "a" * 128, "a" * 129, "-a", "a b", "a\n"]),
+    "thread_id": st.sampled_from(
+        ["run_a", "None", "0" * 32, "agent#a#b", "thread_a", "a" * 128, "a" * 129, "../a", "ä"]
+    ),
     "timeout_seconds": st.integers(-1, 3),
     "if_thread_busy": st.sampled_from(["wait", "fail", "Wait"]),
     "idempotency_key": st.sampled_from(["a", "~" * 200, "~" * 201, "a b", "é"]),
-    "run_options": st.fixed_dictionaries(
-        {},
-        optional={
-            "additional_instructions": st.just("x" * 256_001) | ODD,
-            "instructions": ODD,
-            "model": st.just("x" * 257) | ODD,
-            "temperature": st.sampled_from([0, 2, 2.1, -0.1]) | ODD,
-            "top_p": st.sampled_from([0, 1, 1.1]) | ODD,
-            "max_prompt_tokens": st.sampled_from([255, 256]) | ODD,
-            "max_completion_tokens": ODD,
-            "truncation_strategy": ODD,
-            "tool_choice": ODD,
-            "response_format": ODD,
-            "parallel_tool_calls": ODD,
-            "stream": st.just(True),
-        },
-    ),
+    "run_options": st.sampled_from(list(OPTIONS)).flatmap(lambda name: st.fixed_dictionaries({name: OPTIONS[name]}))
+    | st.fixed_dictionaries({}, optional=OPTIONS),
     "metadata": st.dictionaries(
         st.sampled_from(["a", "k" * 64, "k" * 65, "", *RESERVED_KEYS]), st.sampled_from(["", "v" * 512, "v" * 513, 1])
     )
@@ -201,11 +254,18 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     return request
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=800, deadline=None, derandomize=True)
 @given(request=requests())
 def test_the_schema_of_a_start_and_the_parser_agree(request: dict[str, Any]) -> None:
     wrong = what_is_wrong_with(request)
     assert START.is_valid(request) == (wrong == []), wrong
+
+
+@settings(max_examples=1200, deadline=None, derandomize=True)
+@given(option=st.sampled_from(["tool_resources", "additional_messages"]), data=st.data())
+def test_the_schema_of_what_is_nested_and_the_parser_agree(option: str, data: st.DataObject) -> None:
+    request = {"user_message": "hi", "run_options": {option: data.draw(OPTIONS[option])}}
+    assert START.is_valid(request) == (what_is_wrong_with(request) == []), request
 
 
 def what_is_wrong_with(request: dict[str, Any]) -> list[FieldError]:
