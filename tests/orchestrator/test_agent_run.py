@@ -280,6 +280,7 @@ def test_the_look_for_a_run_that_may_have_been_created_is_refused_for_a_while(co
     foundry.overrides["create_run"] = [lost] + [failure(code)] * 9
     assert foundry.run(timeout=1200).status == "Completed"
     assert len(foundry.runs) == 1
+    assert not foundry.called("cancel_run")
     wrong = ScriptedFoundry(create_run=[failure("connection_failed", retryable=True), failure("invalid_request")])
     assert "invalid_request" in wrong.run().output
     assert len(wrong.called("create_run")) == 2
@@ -340,6 +341,11 @@ def test_a_cancel_is_repeated_for_all_the_time_that_stopping_has(activity: str, 
     ended = given_up.run(timeout=30)
     assert "The run could not be stopped" in ended.custom_status["error"]["message"]
     assert 88 <= ended.seconds <= 92
+
+
+def test_a_404_that_names_the_run_and_one_that_does_not_are_counted_apart() -> None:
+    foundry = ScriptedFoundry(get_run=[failure("not_found")] * 5 + [failure("not_found", gone=True)] * 2)
+    assert foundry.run(timeout=1200).status == "Completed"
 
 
 def test_a_cancel_of_a_run_that_is_gone_says_so() -> None:
