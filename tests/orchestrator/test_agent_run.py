@@ -346,6 +346,7 @@ def test_a_cancel_is_repeated_for_all_the_time_that_stopping_has(activity: str, 
 def test_a_404_that_names_the_run_and_one_that_does_not_are_counted_apart() -> None:
     foundry = ScriptedFoundry(get_run=[failure("not_found")] * 5 + [failure("not_found", gone=True)] * 2)
     assert foundry.run(timeout=1200).status == "Completed"
+    assert not foundry.called("cancel_run")
 
 
 def test_a_cancel_of_a_run_that_is_gone_says_so() -> None:
