@@ -62,6 +62,13 @@ def test_a_repetition_that_fails_is_repeated_by_its_own_id(world: World) -> None
     assert refused.json["id"] == third["instanceId"]
 
 
+def test_a_repetition_that_succeeds_takes_the_thread_along_where_the_run_would_have(world: World) -> None:
+    failed = world.run("failsOnce", delete_thread="on_success")
+    assert world.thread(failed["thread_id"])["user_messages"] == 1
+    document = repeated(world, failed["instanceId"])
+    assert (document["status"], document["output"]["thread_deleted"]) == ("Success", True)
+
+
 def test_a_run_that_timed_out_is_repeated_with_more_time(world: World) -> None:
     late = world.run("slow", timeout_seconds=2)
     assert late["error"]["code"] == "timeout"

@@ -65,6 +65,15 @@ def test_a_timeout_may_reach_the_maximum_and_no_more():
     assert codes(settings, timeout_seconds=10**30) == {"timeout_seconds": "too_large"}
 
 
+@pytest.mark.parametrize("default", ["never", "on_success", "with_history"])
+def test_when_the_thread_is_deleted_is_said_by_the_request_and_else_by_the_settings(default):
+    settings = settings_of(FOUNDRY_DEFAULT_AGENT_ID="a", DELETE_THREAD=default)
+    assert policy_for(settings, agent_id=None, timeout_seconds=None).delete_thread == default
+    for asked in ("never", "on_success", "with_history"):
+        made = policy_for(settings, agent_id=None, timeout_seconds=None, delete_thread=asked)
+        assert made.delete_thread == asked
+
+
 def test_both_faults_are_named_at_once():
     assert codes(settings_of(), timeout_seconds=86_401) == {"agent_id": "required", "timeout_seconds": "too_large"}
 
