@@ -148,7 +148,7 @@ def cancel_reason(run: RunSnapshot | None, obstacle: Failure | None, *, runs_bef
 
 def _open_ended(text: str) -> str:
     """Return the text, which may be a sentence of Foundry's, so that a full stop can follow."""
-    return text.rstrip(" .")
+    return text.rstrip(" .!")
 
 
 def _one_line(text: str) -> str:

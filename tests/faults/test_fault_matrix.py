@@ -65,18 +65,18 @@ def _raise_answer(world: World, instance_id: str, document: dict[str, Any]) -> N
 
 
 def test_tool_outputs_survive_a_generation_in_which_foundry_does_not_take_them(world: World) -> None:
-    instance_id = world.start("tool", "weather", timeout_seconds=300)
+    instance_id = world.start("tool", "weather", timeout_seconds=400)
     document = world.until(instance_id, lambda d: d["required_action"])
-    world.emulator.faults.add(operation="submit_tool_outputs", times=22, **LONGER_THAN_A_GENERATION)
+    world.emulator.faults.add(operation="submit_tool_outputs", times=9, **LONGER_THAN_A_GENERATION)
     _raise_answer(world, instance_id, document)
     document = Caller(world).end(instance_id)
     assert document["status"] == "Success", shown(document)
 
 
 def test_tool_outputs_survive_a_generation_in_which_no_look_succeeds(world: World) -> None:
-    instance_id = world.start("tool", "weather", timeout_seconds=300)
+    instance_id = world.start("tool", "weather", timeout_seconds=400)
     document = world.until(instance_id, lambda d: d["required_action"])
-    world.emulator.faults.add(operation="get_run", times=22, **LONGER_THAN_A_GENERATION)
+    world.emulator.faults.add(operation="get_run", times=9, **LONGER_THAN_A_GENERATION)
     world.until(instance_id, lambda d: d["customStatus"]["retrying"])
     _raise_answer(world, instance_id, document)
     document = Caller(world).end(instance_id)
