@@ -127,7 +127,7 @@ _SEARCHES = (
             "results": [
                 {
                     "file_id": "assistant-OpticsPrimer0000000000000",
-                    "file_name": "optics.md",
+                    "file_name": "optics.pdf",
                     "score": 0.9,
                     "content": [{"type": "text", "text": "Blue light is scattered most."}],
                 }

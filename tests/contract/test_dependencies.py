@@ -188,7 +188,18 @@ def loaded() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["azure.identity", "msal", "cryptography", "pydantic", "local", "tests.contract", "pytest", "hypothesis"]
+    "name",
+    [
+        "azure.identity",
+        "azure.storage",
+        "msal",
+        "cryptography",
+        "pydantic",
+        "local",
+        "tests.contract",
+        "pytest",
+        "hypothesis",
+    ],
 )
 def test_loading_the_app_does_not_import(loaded, name):
     assert "function_app" in loaded
@@ -205,7 +216,7 @@ def test_loading_the_app_imports_only_what_is_required(loaded):
     }
     assert third_party == {"aiohttp", "azure", "cryptography", "msgspec", "requests", "urllib3", "werkzeug"}
     azure = {".".join(n.split(".")[:2]) for m in MODULES for n in imports_of(m) if n.startswith("azure.")}
-    assert azure == {"azure.core", "azure.durable_functions", "azure.functions", "azure.identity"}
+    assert azure == {"azure.core", "azure.durable_functions", "azure.functions", "azure.identity", "azure.storage"}
 
 
 def test_loading_the_app_builds_no_client_and_reads_no_setting():

@@ -305,7 +305,7 @@ def test_files(sdk, tmp_path):
 
 def test_steps_of_the_services_tools():
     image = {"type": "image", "image": {"file_id": "assistant-1"}}
-    results = [{"file_id": "a", "file_name": "a.md", "score": 0.9, "content": [{"type": "text", "text": "Blue."}]}]
+    results = [{"file_id": "a", "file_name": "a.txt", "score": 0.9, "content": [{"type": "text", "text": "Blue."}]}]
     calls = (
         {"type": "code_interpreter", "code_interpreter": {"input": "plot()", "outputs": [image]}},
         {"type": "bing_grounding", "bing_grounding": {"requesturl": "https://api.bing.microsoft.com/?q=sky"}},

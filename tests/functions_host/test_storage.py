@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from local.functions_host.storage import blobs_file, storage_account
-from store.connection import open_store, storage_account as account_of
+from store.connection import open_store
+from store.connection import storage_account as account_of
 from store.documents import DocumentName
 
 NAME = DocumentName("threads", "thread_1")

@@ -60,6 +60,8 @@ def test_every_setting_of_the_design_is_known_with_its_default():
         "DELETE_THREAD": "never",
         "ORPHAN_SCAN_SCHEDULE": "0 */5 * * * *",
         "HISTORY_RETENTION_DAYS": "30",
+        "PUBLIC_BASE_URL": "",
+        "TRUSTED_FORWARDED_HOSTS": "",
         "HTTP_AUTH_LEVEL": "FUNCTION",
     }
 
