@@ -1,0 +1,53 @@
+"""What is asked of the platform about an instance: whether it still goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import azure.durable_functions as df
+
+from contracts.codes import ErrorCode
+from contracts.durable import ENDED_RUNTIME_STATUSES
+from contracts.formats import INSTANCE_ID_PATTERN
+from recovery import is_recovering
+from store.documents import StoreError
+
+LOOK_SECONDS = 20.0
+
+
+class InstanceNotSeenError(StoreError):
+    """The platform does not say how an instance is."""
+
+    code = ErrorCode.INSTANCE_NOT_SEEN
+
+
+def goes_on(payload: Mapping[str, Any] | None, now: datetime) -> bool:
+    """Say whether the instance of this Durable status payload goes on; None is one that nobody knows. Pure.
+
+    One that died with its worker will be rewound. Whether it was before is not asked: others only wait a little longer.
+    """
+    if payload is None:
+        return False
+    return payload.get("runtimeStatus") not in ENDED_RUNTIME_STATUSES or is_recovering(payload, now)
+
+
+async def has_ended(client: df.DurableOrchestrationClient, instance_id: str) -> bool:
+    """Say whether the instance has ended, or is unknown. Raises `InstanceNotSeenError`."""
+    if not re.fullmatch(INSTANCE_ID_PATTERN, instance_id):
+        return True
+    try:
+        status = await asyncio.wait_for(client.get_status(instance_id), LOOK_SECONDS)
+    except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions
+        message = f"the platform did not say how the instance {instance_id} is ({type(error).__name__})"
+        raise InstanceNotSeenError(message) from None
+    return not goes_on(status.to_json() if status else None, datetime.now(UTC))
+
+
+def asked_from_a_thread(client: df.DurableOrchestrationClient) -> Callable[[str], bool]:
+    """Return `has_ended` for what blocks in a thread beside the running loop, which has the client."""
+    loop = asyncio.get_running_loop()
+    return lambda instance_id: asyncio.run_coroutine_threadsafe(has_ended(client, instance_id), loop).result()
