@@ -17,7 +17,7 @@ INFRA_READY := $(VENV)-infra/.ready
 # Microsoft's runtime wants 3.13 or later, whatever PYTHON is.
 WORKER_PYTHON ?= $(shell $(BIN)/python tests/worker/interpreters.py --at-least 3.13)
 
-.PHONY: help install demo start test test-lowest azurite worker lint format conformance soak load chaos bench bench-quick bench-readme infra-check clean
+.PHONY: help install demo start test test-lowest azurite worker lint format conformance soak load races chaos bench bench-quick bench-readme infra-check clean
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
@@ -97,6 +97,9 @@ soak: $(READY) ## kill the local host at random moments, thirty rounds
 
 load: $(READY) ## five hundred runs at once on the local host
 	@$(BIN)/python -m tests.functions_host.load
+
+races: $(READY) .azurite/.ready ## a thousand starts on two hundred threads, from two processes, with a storage that loses answers
+	@$(BIN)/python -m tests.ownership.race
 
 chaos: $(READY) ## hundreds of runs with random faults, kills and cancels; then fifty seeds of the hostile host
 	@$(BIN)/python -m tests.faults.chaos

@@ -146,8 +146,13 @@ def shown(document: Mapping[str, Any]) -> str:
 
 def new_thread(world: World) -> str:
     """Make a thread as somebody else does, so that all requests of a run on it have a known path."""
+    return post_thread(world.emulator.endpoint)
+
+
+def post_thread(endpoint: str) -> str:
+    """Make a thread in the project."""
     request = urllib.request.Request(
-        f"{world.emulator.endpoint}/threads?api-version=v1",
+        f"{endpoint}/threads?api-version=v1",
         b"{}",
         {"Authorization": "Bearer x", "Content-Type": "application/json"},
     )

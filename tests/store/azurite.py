@@ -52,7 +52,8 @@ def azurite(folder: Path) -> Iterator[str]:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
     given = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", str(folder)]
-    process = subprocess.Popen([command, "--blobHost", "127.0.0.1", "--blobPort", str(port), *given])
+    where = ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
+    process = subprocess.Popen([command, *where, *given], stdout=subprocess.DEVNULL)
     try:
         for _ in range(300):
             with socket.socket() as one:

@@ -47,11 +47,21 @@ class MemoryStore:
         self._end(unheard)
         return True
 
+    def check(self) -> None:
+        """Answer."""
+        self._begin()
+
     def listed(self, kind: str) -> Iterator[Listed]:
         """Yield all of a kind."""
         for path, (_, etag) in sorted(self.documents.items()):
             if path.startswith(f"{kind}/"):
                 yield Listed(path, etag, datetime.now(UTC))
+
+    def read_listed(self, document: Listed) -> Found | None:
+        """Return it."""
+        self._begin()
+        found = self.documents.get(document.path)
+        return None if found is None else Found(json.loads(found[0]), found[1])
 
     def delete_listed(self, document: Listed) -> bool:
         """Delete it."""

@@ -126,7 +126,10 @@ class TroubledStorage:
         await self._session.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await request.read()
+        try:
+            body = await request.read()
+        except ConnectionResetError:  # who asked was killed
+            return web.Response()
         self.happened["requests"] += 1
         trouble, dice = self.trouble, self._chance.random()
         if trouble.latency:
@@ -150,8 +153,8 @@ class TroubledStorage:
 
     def _dropped(self, request: web.BaseRequest, how: str) -> web.Response:
         self.happened[how] += 1
-        assert request.transport is not None
-        request.transport.abort()
+        if request.transport is not None:  # else the caller has gone first
+            request.transport.abort()
         return web.Response()
 
     async def _passed_on(self, request: web.BaseRequest, body: bytes) -> web.Response:
