@@ -30,8 +30,9 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 class BlobEndpoint:
     """Serves one storage account while it is open."""
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, account: str = ACCOUNT) -> None:
         """Without a file the blobs end with the process."""
+        self._account = account
         self._blobs = Blobs(file)
         self._key = base64.b64encode(secrets.token_bytes(64)).decode()
         self._loop = asyncio.new_event_loop()
@@ -45,8 +46,8 @@ class BlobEndpoint:
     def connection_string(self) -> str:
         """What `AzureWebJobsStorage` is to be."""
         return (
-            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={self._key};"
-            f"BlobEndpoint=http://{HOST}:{self.port}/{ACCOUNT};"
+            f"DefaultEndpointsProtocol=http;AccountName={self._account};AccountKey={self._key};"
+            f"BlobEndpoint=http://{HOST}:{self.port}/{self._account};"
         )
 
     def __enter__(self) -> Self:
@@ -96,14 +97,14 @@ class BlobEndpoint:
     def _check_signature(self, request: web.BaseRequest) -> None:
         headers = {name.lower(): value for name, value in request.headers.items()}
         signed = SignedRequest(request.method, request.rel_url.raw_path, list(request.query.items()), headers)
-        wanted = authorization(ACCOUNT, self._key, signed)
+        wanted = authorization(self._account, self._key, signed)
         if not hmac.compare_digest(wanted, headers.get("authorization", "")):
             raise StorageError(403, "AuthenticationFailed")
 
     def _answer(self, request: web.BaseRequest, body: bytes) -> web.Response:
         account, _, below = request.path.removeprefix("/").partition("/")
         container, _, blob = below.partition("/")
-        if account != ACCOUNT or not container:
+        if account != self._account or not container:
             raise StorageError(400, "InvalidUri")
         query = request.query
         match request.method, query.get("restype"), query.get("comp"), bool(blob):

@@ -26,8 +26,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from local.foundry_emulator import FoundryEmulator
+from ownership.threads import document_of
 from store.connection import StorageAccount, open_store
-from store.documents import DocumentName
 from tests.faults.caller import post_thread
 from tests.faults.checks import doubled, messages_of, runs_of
 from tests.ownership.platform import Platform
@@ -189,8 +189,7 @@ class Race:
             found += one_ended(ledger.threads, instance, message, state, step, answer)
         arrivals = arrived(self.storage.written)
         for thread, its in by_thread.items():
-            path = f"{HUB}/{DocumentName('threads', thread).path}"
-            came = [i for i in arrivals.get(path, []) if i in its]
+            came = [i for i in arrivals.get(document_of(thread).path, []) if i in its]
             found += in_order(thread, came, served(ledger.threads[thread]))
         found += self._left_behind()
         found += self._keys()
@@ -247,7 +246,7 @@ def arrived(written: Sequence[Written]) -> dict[str, list[str]]:
     order: defaultdict[str, list[str]] = defaultdict(list)
     following: dict[tuple[str, str | None], list[Written]] = defaultdict(list)
     for one in written:
-        following[one.path.partition("agent-runs/")[2], one.replaced].append(one)
+        following[name_of(one.path), one.replaced].append(one)
     for (path, replaced), firsts in list(following.items()):
         if replaced is not None:
             continue
@@ -257,6 +256,11 @@ def arrived(written: Sequence[Written]) -> dict[str, list[str]]:
                 order[path] += [i for i in now.value.get("line", []) if i not in order[path]]
                 now = next(iter(following.get((path, now.made), [])), None) if now.made else None
     return dict(order)
+
+
+def name_of(path: str) -> str:
+    """Return which document a request was about: kind and hash."""
+    return "/".join(path.rsplit("/", 2)[1:])
 
 
 def served(thread: Mapping[str, Any]) -> list[str]:

@@ -61,7 +61,7 @@ def test_the_order_of_arrival_is_that_of_the_versions_not_of_the_answers() -> No
         Written(path, "2", "3", {"line": ["b"]}),
         Written(path, None, "4", {"line": ["c"]}),
     ]
-    assert arrived(written) == {"hub/threads/x.json": ["a", "b", "c"]}
+    assert arrived(written) == {"threads/x.json": ["a", "b", "c"]}
 
 
 def test_two_owners_at_once_are_found(tmp_path) -> None:
