@@ -57,6 +57,11 @@ _DEPLOYMENT = (
     "The agent's model is not deployed in the account: deploy it under that name, or give the agent (or 'model' in "
     "run_options) the name of a deployment that exists; a new deployment takes some minutes"
 )
+_MODEL = "The agent's model cannot be used for agents: give the agent, or 'model' in run_options, another one"
+_CONNECTION = (
+    "A connection that a tool of the agent, or tool_resources, names does not exist in the project: look at the "
+    "project's connected resources"
+)
 _AGENT = "There is no such agent in this project: GET /api/agents lists those that there are"
 _THREAD = (
     "There is no such thread in this project: it was deleted, or is of another project; leave thread_id out for a new "
@@ -95,6 +100,12 @@ _FULL_THREAD = "The thread has as many messages as it can hold: start without th
 _LARGE_MESSAGE = "The message is too large: make user_message shorter, or put it into a file"
 _LONG_TEXT = "A text of the request is longer than Foundry takes: make it shorter"
 _TOOLS = "The agent has more tools than Foundry takes (128): take some away"
+_IMAGE = (
+    "Foundry cannot use an image of the message: an image_url must lead to a png, jpeg, gif or webp that anybody on "
+    "the internet can read, or hold one as base64"
+)
+_NO_IMAGES = "The agent's model takes no images: use one that does, or leave them out"
+_FILE_TYPE = "The tool does not read files of this type: see what it takes, or attach the file for the other tool"
 _LARGE_FILE = "A file is larger than Foundry takes (512 MB): split it"
 _TOKENS = (
     "The text has more tokens than the model takes: make user_message or instructions shorter, set truncation_strategy "
@@ -134,9 +145,16 @@ def _row(statuses: tuple[int, ...], says: str, advice: str, counts_as: int | Non
 
 
 _AUTH = (401, 403)
+_BROKEN = (500, 502, 503)
 _ABSENT = (404, 410)
 _WRONG = (400, 413, 422)
 _MISSING = r"(not found|not exist|n't exist|not be found|n't be found|n't found|was deleted|has been deleted)"
+
+_ABOUT_NETWORKS = (
+    r"public (network )?access|virtual network|firewall|private (endpoint|link)|vnet|network ?acl|network rule"
+    r"|network ?security ?perimeter|\bip ?(forbidden|filter)|trusted (network|service)|client (ip|address)\b"
+    r"|\bip( address)?\b.{0,60}(not allowed|not authorized|denied|blocked|forbidden|not in)|traffic .{0,40}not allowed"
+)
 
 _TABLE = (
     # a gateway before Foundry
@@ -145,18 +163,13 @@ _TABLE = (
     _row(
         _AUTH,
         r"request (is|was|has been) blocked|web application firewall|(?<![a-z])waf(?![a-z])|blocked by"
-        r"|application.gateway|front door|cloudflare|zscaler|akamai|squid|access denied by policy",
+        r"|application.gateway|front door|cloudflare|zscaler|akamai|squid|access denied by policy|rbac: access denied"
+        r"|upstream (connect|request)",
         _GATEWAY,
     ),
     # the network
-    _row(
-        _AUTH,
-        r"public (network )?access|virtual network|firewall|private (endpoint|link)|vnet|network ?acl|network rule"
-        r"|network ?security ?perimeter|\bip( address)?\b.{0,60}(not allowed|not authorized|denied|blocked|forbidden)"
-        r"|traffic .{0,40}not allowed",
-        _NETWORK,
-        403,
-    ),
+    _row(_AUTH, _ABOUT_NETWORKS, _NETWORK, 403),
+    _row(_BROKEN, _ABOUT_NETWORKS, _NETWORK),
     # who asks
     _row(
         (400, *_AUTH),
@@ -204,6 +217,18 @@ _TABLE = (
         rf"DeploymentNotFound|(deployment|model)\b.{{0,80}}{_MISSING}|model_not_found|invalid_model",
         _DEPLOYMENT,
     ),
+    _row(_WRONG, r"invalid_engine|resolve model", _DEPLOYMENT),
+    _row(_WRONG, r"unsupported_model|model\b.{0,60}(cannot|n't) be used", _MODEL),
+    _row(_WRONG, r"image.{0,40}(not supported by|only supported by)", _NO_IMAGES),
+    _row(
+        _WRONG,
+        r"invalid_image|image_(parse|too|content)|invalid_base64|(unsupported|invalid|could not process) image"
+        r"|download\w*.{0,20}(image|file|url|https?:)|(fetch|download)\w* (the )?(image|url)",
+        _IMAGE,
+    ),
+    _row(
+        _WRONG, r"unsupported_file|files? with extension|file (type|format|extension).{0,40}not supported", _FILE_TYPE
+    ),
     _row((*_WRONG, 403), r"not (available|supported|offered) in.{0,30}region|region.{0,40}not support", _REGION),
     _row(_WRONG, r"message_limit_exceeded", _FULL_THREAD),
     _row(_WRONG, r"content_size_exceeded", _LARGE_MESSAGE),
@@ -212,10 +237,11 @@ _TABLE = (
     _row(_WRONG, r"file_size_exceeded", _LARGE_FILE),
     _row(_WRONG, r"token_limit_exceeded|context_length_exceeded|maximum context length", _TOKENS),
     # what is not there
+    _row((400, *_ABSENT), rf"connections?\b.{{0,160}}{_MISSING}", _CONNECTION),
     _row((400, *_ABSENT), rf"(assistant|agent)\b.{{0,160}}{_MISSING}|no (assistant|agent)\b.{{0,40}}found", _AGENT),
     _row((400, *_ABSENT), rf"\brun\b(?:(?!thread)[^,;.]){{0,60}}{_MISSING}|no run\b.{{0,40}}found", _RUN),
     _row((400, *_ABSENT), rf"thread\b.{{0,160}}{_MISSING}|no thread\b.{{0,40}}found", _THREAD),
-    _row((400, *_ABSENT), rf"(file|vector.?store)\b.{{0,160}}{_MISSING}|no (file|vector.?store)\b", _FILE),
+    _row((400, *_ABSENT), rf"(file|vector.?store)\b.{{0,160}}({_MISSING}|\bexpired)|no (file|vector.?store)\b", _FILE),
     _row(_ABSENT, rf"(project|workspace|hub)\b.{{0,160}}{_MISSING}|(project|workspace) ?not ?found", _PROJECT),
     _row(_ABSENT, r"ParentResourceNotFound|accounts?\b.{0,160}(not found|not exist)|AccountNotFound", _ACCOUNT),
     # the run
@@ -227,7 +253,12 @@ _TABLE = (
     ),
     _row((400, 409), r"\b(expected|missing|no)\b.{0,40}tool.?(outputs?|call|approval)", _TOOL_ANSWER),
     _row((400, 409), r"cannot cancel|already (been )?(completed|cancelled|ended|expired|failed)", _ENDED),
-    _row(_WRONG, r"unknown_parameter|unknown parameter|unrecogni[sz]ed|unsupported_|OperationNotSupported", _PARAMETER),
+    _row(
+        _WRONG,
+        r"unknown_parameter|unknown parameter|unrecogni[sz]ed|unsupported_|OperationNotSupported|invalid_value"
+        r"|(object|array|integer|decimal)_(above|below)_m",
+        _PARAMETER,
+    ),
     # too much
     _row((403,), r"quota", _BILLED_QUOTA),
     _row((429,), r"insufficient_quota|exceeded your current quota|billing|spending|monthly", _BILLED_QUOTA),

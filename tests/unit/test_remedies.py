@@ -170,6 +170,83 @@ ROWS = [
         "host name in FOUNDRY_PROJECT",
     ),
     (413, b"", errors.InvalidInputError, "too large"),
+    # networks and gateways by other words
+    (
+        403,
+        said("Client address is not authorized and caller is not a trusted service."),
+        errors.PermissionDeniedError,
+        NETWORK,
+    ),
+    (
+        403,
+        said("Your client does not have permission. Client IP 10.0.0.1 is not in the list."),
+        errors.PermissionDeniedError,
+        NETWORK,
+    ),
+    (403, said("Access denied by IP filter 20.1.1.1", "AccessDenied"), errors.PermissionDeniedError, NETWORK),
+    (403, said("Forbidden", "IpForbidden"), errors.PermissionDeniedError, NETWORK),
+    (403, said("Access to this resource is restricted to trusted networks."), errors.PermissionDeniedError, NETWORK),
+    (
+        500,
+        said("Access denied due to Virtual Network/Firewall rules.", "InternalServerError"),
+        errors.UnavailableError,
+        NETWORK,
+    ),
+    (403, b"RBAC: access denied", errors.PermissionDeniedError, GATEWAY),
+    (403, b"upstream connect error or disconnect/reset before headers", errors.PermissionDeniedError, GATEWAY),
+    # images, files, models and connections
+    (
+        400,
+        said("Timeout while downloading https://x/y.png.", "invalid_image_url"),
+        errors.InvalidInputError,
+        "anybody on the internet",
+    ),
+    (400, said("Invalid image URL. Unable to download."), errors.InvalidInputError, "anybody on the internet"),
+    (
+        400,
+        said("You uploaded an unsupported image.", "image_parse_error"),
+        errors.InvalidInputError,
+        "png, jpeg, gif or webp",
+    ),
+    (400, said("Invalid base64 image_url.", "invalid_base64"), errors.InvalidInputError, "as base64"),
+    (400, said("Image inputs are not supported by this model"), errors.InvalidInputError, "takes no images"),
+    (
+        400,
+        said("Invalid content type. image_url is only supported by certain models."),
+        errors.InvalidInputError,
+        "takes no images",
+    ),
+    (
+        400,
+        said("Files with extensions [.xyz] are not supported for retrieval.", "unsupported_file"),
+        errors.InvalidInputError,
+        "of this type",
+    ),
+    (400, said("Vector store vs_x is expired."), errors.InvalidInputError, "it has expired"),
+    (
+        400,
+        said("Failed to resolve model info for: gpt-5", "invalid_engine_error"),
+        errors.InvalidInputError,
+        "not deployed",
+    ),
+    (
+        400,
+        said("The requested model 'o1' cannot be used with the Assistants API.", "unsupported_model"),
+        errors.InvalidInputError,
+        "for agents",
+    ),
+    (
+        400,
+        said("Connection not found for id /subscriptions/x", "UserError"),
+        errors.InvalidInputError,
+        "connected resources",
+    ),
+    (
+        400,
+        said("Invalid value: 'foo'.", "invalid_value", param="tool_choice"),
+        errors.InvalidInputError,
+        "look at run_options",
+    ),
 ]
 
 
