@@ -55,6 +55,8 @@ class ErrorCode(enum.StrEnum):
     """Another answer to the same question came first."""
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     """The key was used for another request."""
+    RUN_PURGED = "run_purged"
+    """The key has started a run, the history of which was purged since."""
     NOT_ACKNOWLEDGED = "not_acknowledged"
     """The run has not taken a cancel or an answer in time."""
     RECOVERING = "recovering"

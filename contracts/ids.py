@@ -22,8 +22,8 @@ PREFIXES = {
 }
 """How the ids of a thing begin; conversations and responses are the second generation's."""
 
-INSTANCE_PATTERN = r"(idem-|retry-)?[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-"""What the ids of instances look like that platform and app make, whole."""
+INSTANCE_PATTERN = r"[0-9a-f]{12}-[0-9a-f]{20}|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""What the ids of instances look like that app and platform make, whole."""
 
 NOTHING_PATTERN = r"[Nn]ull|NULL|[Uu]ndefined|[Nn]one|NONE|[Nn]il|NaN|nan"
 """What empty variables become where a caller makes texts of them, whole."""

@@ -32,18 +32,10 @@ class InstanceInput:
         return None
 
     @property
-    def fingerprint(self) -> Any:
-        """The request's fingerprint, where it was started with an idempotency key; in any generation."""
-        return self._of_policy("request_fingerprint")
-
-    @property
     def delete_thread(self) -> Any:
         """When its thread is to be deleted; null where only the settings say."""
-        return self._of_policy("delete_thread") or self.known("delete_thread")
-
-    def _of_policy(self, name: str) -> Any:
         policy = self.policy or (self.progress or {}).get("policy")
-        return policy.get(name) if isinstance(policy, Mapping) else None
+        return (policy.get("delete_thread") if isinstance(policy, Mapping) else None) or self.known("delete_thread")
 
 
 def start_input(request: AgentRunRequest, policy: RunPolicy) -> dict[str, Any]:

@@ -161,4 +161,6 @@ class RunPolicy(Wire, frozen=True, kw_only=True):
     delete_thread: DeleteThreadWhen = "never"
     monitor_url: Annotated[str, Meta(max_length=700)] | None = None
     request_fingerprint: Annotated[str, Meta(max_length=128)] | None = None
-    """With an idempotency key: tells whether a repeated start is the same request."""
+    """Of a start with a key: of the request and of the instance that the key stands for, so that this instance may be
+    started twice and has the same stamps.
+    """

@@ -19,16 +19,20 @@ from http_api.links import links
 from http_api.messages import Error, ErrorBody
 from http_api.urls import BadHostError
 from settings import SettingsError
+from store.documents import StoreError
 from validation.field_errors import FieldError, InvalidRequestError
 
 _log = logging.getLogger("agent_run.http")
 POLL_AFTER_SECONDS = 2
+STORE_RETRY_AFTER_SECONDS = 10
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 class ApiError(Exception):
-    """Ends a request with an error answer; `details` is for several things that are wrong at once."""
+    """Ends a request with an error answer; `details` is for several things that are wrong at once, `location` the URL
+    of what is in the way.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class ApiError(Exception):
         target: str | None = None,
         details: Sequence[FieldError] = (),
         retry_after_seconds: int | None = None,
+        location: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -47,6 +52,7 @@ class ApiError(Exception):
         self.target = target
         self.details = details
         self.retry_after_seconds = retry_after_seconds
+        self.location = location
 
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
@@ -68,7 +74,9 @@ def error_answer(error: ApiError) -> func.HttpResponse:
         target=UNSET if error.target is None else _sendable(error.target),
         details=details or UNSET,
     )
-    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else None
+    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else {}
+    if error.location is not None:
+        headers["Location"] = error.location
     return json_answer(Error(error=body), error.status, headers)
 
 
@@ -131,6 +139,8 @@ def _as_api_error(error: Exception, function: str) -> ApiError:
         case BadHostError():
             message = "the request's Host header is no host name: the URLs of the answer cannot be made"
             return ApiError(400, ErrorCode.INVALID_REQUEST, message, target="Host")
+        case StoreError():
+            return ApiError(503, error.code, error.message, retry_after_seconds=STORE_RETRY_AFTER_SECONDS)
         case SettingsError():
             details = [
                 FieldError(code=ErrorCode.CONFIGURATION_ERROR, message=p.message, target=p.setting)

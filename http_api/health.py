@@ -4,6 +4,8 @@ done).
 
 from __future__ import annotations
 
+import asyncio
+
 import azure.durable_functions as df
 import azure.functions as func
 
@@ -11,10 +13,14 @@ from http_api.agents import checks as threads
 from http_api.agents import foundry_problem, in_time
 from http_api.answers import answering, json_answer
 from http_api.messages import Check, CheckName, Health, Readiness
+from http_api.stored import in_store
 from settings import Settings, SettingsError, ignored_settings, load_settings
+from store.documents import StoreError
 from version import VERSION
 
 blueprint = df.Blueprint()
+
+STORAGE_SECONDS = 15.0
 
 
 @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -27,17 +33,38 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
 @blueprint.route(route="health/ready", methods=["GET"])
 @answering
 async def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
-    """Check settings, token and project, each with its result and its remedy: 200 if all are fine, else 503."""
-    try:
-        checks = await in_time(threads, readiness_checks)
-    except TimeoutError:
-        checks = [_not_in_time("settings"), _not_in_time("token"), _not_in_time("project")]
+    """Check settings, token, project and storage, each with its result and its remedy: 200 if all are fine, else
+    503.
+    """
+    checks = [check for found in await asyncio.gather(_checks_of_foundry(), _check_of_storage()) for check in found]
     fine = all(check.ok for check in checks)
     return json_answer(Readiness(ready=fine, checks=checks), 200 if fine else 503)
 
 
+async def _checks_of_foundry() -> list[Check]:
+    try:
+        checks: list[Check] = await in_time(threads, readiness_checks)
+    except TimeoutError:
+        because = "Foundry, or what gives out tokens, is slow"
+        checks = [_not_in_time(name, because) for name in ("settings", "token", "project")]
+    return checks
+
+
+async def _check_of_storage() -> list[Check]:
+    """Ask the storage that holds whose conversations and keys are whose."""
+    try:
+        await asyncio.wait_for(in_store(lambda store: store.check()), STORAGE_SECONDS)
+    except StoreError as error:
+        return [Check(name="storage", ok=False, message=error.message)]
+    except TimeoutError:
+        return [_not_in_time("storage", "the storage account is slow")]
+    return [Check(name="storage", ok=True, message="reachable")]
+
+
 def readiness_checks() -> list[Check]:
-    """Return the checks in order; one that an earlier failure makes pointless is reported as not made."""
+    """Return the checks of settings and Foundry in order; one that an earlier failure makes pointless is reported as
+    not made.
+    """
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -66,7 +93,5 @@ def _not_made(name: CheckName, because: str) -> Check:
     return Check(name=name, ok=False, message=f"not checked: {because} first")
 
 
-def _not_in_time(name: CheckName) -> Check:
-    return Check(
-        name=name, ok=False, message="not checked in time: Foundry, or what gives out tokens, is slow; ask again"
-    )
+def _not_in_time(name: CheckName, because: str) -> Check:
+    return Check(name=name, ok=False, message=f"not checked in time: {because}; ask again")

@@ -15,7 +15,7 @@ from contracts.wire import Wire
 from validation.field_errors import FieldError
 
 Uri = Annotated[str, Meta(extra_json_schema={"format": "uri"})]
-CheckName = Literal["settings", "token", "project"]
+CheckName = Literal["settings", "token", "project", "storage"]
 
 
 class StartedRun(Wire, frozen=True, kw_only=True, rename="camel"):

@@ -83,8 +83,21 @@ class Operation:
         return re.findall(r"{(\w+)}", self.route)
 
 
-def _error(status: int, description: str, *codes: ErrorCode, headers: tuple[str, ...] = ()) -> Answer:
-    return Answer(status=status, description=description, body=Error, codes=codes, headers=headers)
+def _error(
+    status: int,
+    description: str,
+    *codes: ErrorCode,
+    headers: tuple[str, ...] = (),
+    optional_headers: tuple[str, ...] = (),
+) -> Answer:
+    return Answer(
+        status=status,
+        description=description,
+        body=Error,
+        codes=codes,
+        headers=headers,
+        optional_headers=optional_headers,
+    )
 
 
 def _or_failed(failure: Answer) -> Answer:
@@ -134,6 +147,13 @@ _BAD_BODY = (
 _BAD_QUERY = _error(400, "A query parameter is none, or has a wrong value.", ErrorCode.INVALID_REQUEST)
 _NO_RUN = _error(404, "There is no run with this instance id.", ErrorCode.NOT_FOUND)
 _FOUNDRY_FAILED = _error(502, "Foundry failed, or refused the app: `message` says what to do.")
+_NOT_KNOWN = _error(
+    503,
+    "What the key has started, or who owns the thread, cannot be seen now. Ask again: it is safe.",
+    ErrorCode.STORE_UNAVAILABLE,
+    ErrorCode.INSTANCE_NOT_SEEN,
+    headers=("Retry-After",),
+)
 _NOT_YET = _error(
     503,
     "The run has not taken it within ten seconds; it may be starting, or the app is very busy. Or its worker process "
@@ -165,7 +185,7 @@ _START = Operation(
     description="Fields come from the body, and from the query where they do not fit there (then the body may lack "
     "them); the same one given twice with different values is an error. `null` counts as not given. A `text/plain` "
     "body is the user message. With an idempotency key, repeating the request answers with the same run and starts "
-    "nothing.",
+    "nothing, on whatever host.",
     body=AgentRunRequest,
     query=(_FAILURE_IS_500,),
     waits=True,
@@ -185,11 +205,24 @@ _START = Operation(
         ),
         _BAD_REQUEST,
         _error(404, "There is no such agent; the message names some that resemble it.", ErrorCode.NOT_FOUND),
-        _error(409, "The idempotency key was used for another request.", ErrorCode.IDEMPOTENCY_CONFLICT),
+        _error(
+            409,
+            "The idempotency key was used for another request. Or, only with `if_thread_busy` `fail`: another run owns "
+            "the thread (`thread_busy`), to which `Location` leads.",
+            ErrorCode.IDEMPOTENCY_CONFLICT,
+            ErrorCode.THREAD_BUSY,
+            optional_headers=("Location",),
+        ),
+        _error(
+            410,
+            "The run that the idempotency key has started was purged; nothing is started for it again.",
+            ErrorCode.RUN_PURGED,
+        ),
         *_BAD_BODY,
         _LONG_URL,
         _or_failed(_UNCONFIGURED),
         _error(502, "Foundry does not tell now which agent has this name: name it by its id."),
+        _NOT_KNOWN,
     ),
 )
 
@@ -328,9 +361,8 @@ OPERATIONS = (
         tag="runs",
         summary="Repeat a run that did not succeed",
         description="Starts a run of the same agent with the same options on the same thread, without a second message "
-        "where the first one is there. It has an instance id of its own, which follows from that of the run: repeating "
-        "the request answers with the same repetition and starts nothing. One that fails again is repeated by its own "
-        "id.",
+        "where the first one is there. It has an instance id of its own; repeating the request answers with the same "
+        "repetition and starts nothing. One that fails again is repeated by its own id.",
         body=RetryRequest,
         needs_body=False,
         query=(_FAILURE_IS_500,),
@@ -351,13 +383,21 @@ OPERATIONS = (
             _error(404, "There is no such run, or its agent or thread is gone.", ErrorCode.NOT_FOUND),
             _error(
                 409,
-                "The run goes on or has succeeded, or its request could not be run.",
+                "The run goes on or has succeeded, or its request could not be run. Or another run owns its thread, "
+                "and it was to fail then (`thread_busy`).",
                 ErrorCode.NOTHING_TO_RETRY,
+                ErrorCode.THREAD_BUSY,
+                optional_headers=("Location",),
             ),
+            _error(410, "The repetition was purged: start a new run.", ErrorCode.RUN_PURGED),
             *_BAD_BODY,
             _or_failed(_UNCONFIGURED),
             _error(502, "Foundry does not tell now whether the run's message is on its thread: ask again."),
-            _error(503, "The run is being brought back.", ErrorCode.RECOVERING, headers=("Retry-After",)),
+            replace(
+                _NOT_KNOWN,
+                description=f"The run is being brought back (`recovering`). Or: {_NOT_KNOWN.description}",
+                codes=(ErrorCode.RECOVERING, *_NOT_KNOWN.codes),
+            ),
         ),
     ),
     Operation(
@@ -389,7 +429,7 @@ OPERATIONS = (
         name="ready",
         tag="health",
         summary="Can the app do its work, and if not, what is to be done",
-        description="Checks the settings, the token and the project.",
+        description="Checks the settings, the token, the project and the storage.",
         answers=(
             Answer(status=200, description="All checks are fine.", body=Readiness),
             _INTERNAL,

@@ -41,7 +41,7 @@ def asked_of(given: InstanceInput) -> Asked:
         content=message.content or None,
         attachments=message.attachments,
         thread_id=_text(progress, "thread_id"),
-        if_thread_busy="wait" if progress.get("wait_if_busy", True) else "fail",
+        if_thread_busy=progress.get("if_thread_busy", "wait"),
         run_options=from_wire(RunOptions, progress.get("options")),
         metadata=from_wire(dict[str, str], progress.get("metadata")),
     )

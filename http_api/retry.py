@@ -1,7 +1,7 @@
 """Repeating a run that did not succeed: `POST /api/runs/{instance_id}/retry`.
 
-The same agent, options and metadata, on the same thread, where its message stands already. The instance id of the
-repetition is made of that of the run, so that whoever asks again, or two who ask at once, get one and the same.
+The same agent, options and metadata, on the same thread, where its message stands already. The repetition has a key
+that is made of the run's instance id, so that whoever asks again, or two who ask at once, get one and the same.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import msgspec
 from contracts.codes import ErrorCode
 from contracts.instance_input import read_instance_input
 from contracts.request import AgentRunRequest, RetryRequest
-from contracts.runs import Stamp
 from contracts.status import StatusDocument
 from http_api.answers import ApiError, answering, invalid_request
 from http_api.foundry_reads import read_from_foundry
 from http_api.instances import read_document
+from http_api.keyed_starts import OtherRequestError, PurgedRunError, StartKey, started_by_key
 from http_api.repeated_request import Asked, asked_of, is_posted, repeated, thread_of
 from http_api.request_body import body_of
 from http_api.run_control import ASK_WHEN_RECOVERED_SECONDS
-from http_api.starting import answer_started, is_started, policy_of, start_once, wanted_answer
+from http_api.starting import answer_started, policy_of, start_once, wanted_answer
 from policy import timeout_errors
 from settings import Settings, load_settings
 from validation.field_errors import InvalidRequestError
@@ -51,18 +51,26 @@ async def retry_agent_run(req: func.HttpRequest, client: df.DurableOrchestration
     instance_id = req.route_params["instance_id"]
     document = await read_document(client, instance_id)
     _refuse_what_did_not_fail(document)
-    repetition = f"retry-{hashlib.sha256(instance_id.encode()).hexdigest()[:32]}"
-    fingerprint = _fingerprint(instance_id, document, settings.site_name)
-    started = await is_started(client, repetition, fingerprint)
-    if started is None:
-        request = await _request(client, document, wanted, settings)
-        policy = await policy_of(settings, request)
-        started = await start_once(client, repetition, fingerprint, request, policy)
-        _log.info("started instance %s of agent %s, which repeats %s", repetition, policy.agent_id, instance_id)
-    if not started:
-        message = f"an earlier run of this instance id was repeated as {repetition}: start a new run"
-        raise ApiError(409, ErrorCode.NOTHING_TO_RETRY, message, target="instance_id")
+    key = StartKey(repetition_key(instance_id), _fingerprint(instance_id, document, settings.site_name))
+    try:
+        repetition = await started_by_key(client, key)
+        if repetition is None:
+            request = await _request(client, document, wanted, settings)
+            policy = await policy_of(settings, request)
+            repetition = await start_once(req, client, key, request, policy)
+            _log.info("instance %s repeats %s", repetition, instance_id)
+    except OtherRequestError as error:
+        message = f"an earlier run of this instance id was repeated as {error.instance_id}: start a new run"
+        raise ApiError(409, ErrorCode.NOTHING_TO_RETRY, message, target="instance_id") from None
+    except PurgedRunError as error:
+        message = f"the run was repeated as {error.instance_id}, which was purged: start a new run"
+        raise ApiError(410, ErrorCode.RUN_PURGED, message, target="instance_id") from None
     return await answer_started(req, client, repetition, answer)
+
+
+def repetition_key(instance_id: str) -> str:
+    """Return the key of the one repetition of this run. No caller has it: theirs hold no blank."""
+    return f"repetition of {instance_id}"
 
 
 async def _request(
@@ -108,15 +116,13 @@ async def _message_waits(settings: Settings, thread_id: str | None, instance_id:
     """
     if thread_id is None:
         return False
-    stamp = Stamp(instance_id=instance_id, operation_id="")
-    found = await read_from_foundry(
+    return await read_from_foundry(
         settings,
         _looks,
         LOOK_SECONDS,
-        lambda service: service.find_message(thread_id, stamp),
+        lambda service: service.awaits_run(thread_id, instance_id),
         gone=f"the run's thread {thread_id} does not exist any more: start a new run",
     )
-    return bool(found.waiting_instance == instance_id)
 
 
 def _fingerprint(instance_id: str, document: StatusDocument, site_name: str) -> str:

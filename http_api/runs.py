@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 
 import azure.durable_functions as df
 import azure.functions as func
 import msgspec
 
 from contracts.codes import ErrorCode
-from contracts.durable import ORCHESTRATOR
-from contracts.instance_input import start_input
 from contracts.request import AgentRunRequest, RunPolicy
 from http_api.agents import is_agent_name
 from http_api.answers import ApiError, answering
+from http_api.instance_ids import new_instance_id
+from http_api.keyed_starts import OtherRequestError, PurgedRunError, StartKey
 from http_api.request_body import body_of
 from http_api.start_request import read_start_request
-from http_api.starting import answer_started, policy_of, start_once, wanted_answer
+from http_api.starting import answer_started, policy_of, start_instance, start_once, wanted_answer
 from settings import load_settings
 
 blueprint = df.Blueprint()
-_log = logging.getLogger("agent_run.http")
 
 
 @blueprint.route(route="run_agent", methods=["POST"])
@@ -53,14 +51,18 @@ async def _start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -
     wanted = wanted_answer(req, client)
     policy = await policy_of(settings, request)
     if request.idempotency_key is None:
-        instance_id = str(await client.start_new(ORCHESTRATOR, client_input=start_input(request, policy)))
+        instance_id = new_instance_id()
+        await start_instance(req, client, instance_id, request, policy)
     else:
-        instance_id = f"idem-{hashlib.sha256(request.idempotency_key.encode()).hexdigest()[:32]}"
-        fingerprint = _fingerprint(request, policy, settings.site_name)
-        if not await start_once(client, instance_id, fingerprint, request, policy):
+        key = StartKey(request.idempotency_key, _fingerprint(request, policy, settings.site_name))
+        try:
+            instance_id = await start_once(req, client, key, request, policy)
+        except OtherRequestError:
             message = "this idempotency key was used for another request: use a new key"
-            raise ApiError(409, ErrorCode.IDEMPOTENCY_CONFLICT, message, target="idempotency_key")
-    _log.info("started instance %s of agent %s", instance_id, policy.agent_id)
+            raise ApiError(409, ErrorCode.IDEMPOTENCY_CONFLICT, message, target="idempotency_key") from None
+        except PurgedRunError as error:
+            message = f"the run that this key has started ({error.instance_id}) was purged: for a new run use a new key"
+            raise ApiError(410, ErrorCode.RUN_PURGED, message, target="idempotency_key") from None
     return await answer_started(req, client, instance_id, wanted)
 
 

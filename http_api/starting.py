@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from dataclasses import dataclass
 
 import azure.durable_functions as df
@@ -9,10 +11,12 @@ import azure.functions as func
 import msgspec
 
 from contracts.durable import ORCHESTRATOR
-from contracts.instance_input import read_instance_input, start_input
+from contracts.instance_input import start_input
 from contracts.request import AgentRunRequest, RunPolicy
 from http_api.agents import known_agent
 from http_api.answers import POLL_AFTER_SECONDS, document_answer, json_answer
+from http_api.busy_threads import refuse_if_busy
+from http_api.keyed_starts import StartKey, is_known, start_by_key
 from http_api.links import links
 from http_api.partial_answer import with_partial_answer
 from http_api.preferences import wait_seconds
@@ -21,6 +25,8 @@ from http_api.waiting import has_news, wait_for_news
 from http_api.whole_question import with_whole_question
 from policy import policy_for
 from settings import Settings
+
+_log = logging.getLogger("agent_run.http")
 
 
 @dataclass(frozen=True)
@@ -50,34 +56,43 @@ async def policy_of(settings: Settings, request: AgentRunRequest) -> RunPolicy:
     )
 
 
-async def is_started(client: df.DurableOrchestrationClient, instance_id: str, fingerprint: str) -> bool | None:
-    """Say whether the instance is the one of this fingerprint; None where there is none."""
-    known = await client.get_status(instance_id, show_input=True)
-    return bool(read_instance_input(known.input_).fingerprint == fingerprint) if known else None
-
-
-async def start_once(
+async def start_instance(
+    req: func.HttpRequest,
     client: df.DurableOrchestrationClient,
     instance_id: str,
-    fingerprint: str,
     request: AgentRunRequest,
     policy: RunPolicy,
-) -> bool:
-    """Start the instance, unless it exists; say whether it is the one of this fingerprint."""
-    started = await is_started(client, instance_id, fingerprint)
-    if started is not None:
-        return started
-    policy = msgspec.structs.replace(policy, request_fingerprint=fingerprint)
+) -> None:
+    """Start the instance, or leave it as it is; raise a 409 where its thread is busy and the request minds."""
+    await refuse_if_busy(req, client, instance_id, request)
     try:
         await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy))
     except Exception:
-        # Bare, as all of the SDK's exceptions: the id may have come into use meanwhile, by the same start.
-        started = await is_started(client, instance_id, fingerprint)
-        if started is None:
+        # Bare, as all of the SDK's exceptions: another start with the same key may have been faster.
+        if not await is_known(client, instance_id):
             raise
-        return started
-    # Of two starts at once both may be accepted, and the second replaces the first (durable-protocol.md, rule 14).
-    return await is_started(client, instance_id, fingerprint) is not False
+    _log.info("started instance %s of agent %s", instance_id, policy.agent_id)
+
+
+async def start_once(
+    req: func.HttpRequest,
+    client: df.DurableOrchestrationClient,
+    key: StartKey,
+    request: AgentRunRequest,
+    policy: RunPolicy,
+) -> str:
+    """Return the instance that the key stands for, started if need be. Raises as `start_by_key` does."""
+
+    async def start(instance_id: str) -> None:
+        stamped = msgspec.structs.replace(policy, request_fingerprint=_stamp(key, instance_id))
+        await start_instance(req, client, instance_id, request, stamped)
+
+    return await start_by_key(client, key, start)
+
+
+def _stamp(key: StartKey, instance_id: str) -> str:
+    """Return what two starts of this instance have in common, and no other one, were its request the same."""
+    return hashlib.sha256(f"{instance_id} {key.fingerprint}".encode()).hexdigest()
 
 
 async def answer_started(

@@ -84,6 +84,7 @@ def status_document(
         agent_id=found.agent_id,
         monitor_url=found.monitor_url or (monitor_url if found is shown else None),
         required_action=shown.required_action if status == "Running" else None,
+        waiting_for=shown.waiting_for if status == "Running" else None,
         error=_UNDECODABLE_EVENT if undecodable and status == "Failed" else _error(status, shown, output, died=died),
     )
 

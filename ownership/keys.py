@@ -50,6 +50,12 @@ def claim(store: DocumentStore, key: str, mine: KeyHolder) -> KeyHolder:
     raise StoreError("the document of the key comes and goes")
 
 
+def holder_of(store: DocumentStore, key: str) -> KeyHolder | None:
+    """Return what the key stands for; None where it is free. Raises `StoreError`."""
+    found = store.read(document_of(key))
+    return None if found is None else _read(found.value)
+
+
 def mark_started(store: DocumentStore, key: str, holder: KeyHolder) -> None:
     """Note that the instance exists. Where that does not succeed now, the next one who asks sees it."""
     name = document_of(key)

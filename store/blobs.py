@@ -63,9 +63,16 @@ class BlobDocuments:
 
     def read(self, name: DocumentName) -> Found | None:
         """Return the document; None where there is none."""
+        return self._read(self._blob(name.path))
+
+    def read_listed(self, document: Listed) -> Found | None:
+        """Return a document that was listed, as it is now; None where it is gone."""
+        return self._read(document.path)
+
+    def _read(self, blob: str) -> Found | None:
         try:
             with self._in_time():
-                download = self._container.download_blob(self._blob(name.path), length=MOST_BYTES, offset=0)
+                download = self._container.download_blob(blob, length=MOST_BYTES, offset=0)
                 body, etag = download.readall(), download.properties.etag
         except ResourceNotFoundError:
             return None
@@ -74,7 +81,7 @@ class BlobDocuments:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            message = f"the document {name.path} in container {self._container.container_name} is none of this app's"
+            message = f"the document {blob} in container {self._container.container_name} is none of this app's"
             raise StoreError(f"{message}: delete it", retryable=False)
         return Found(value, str(etag))
 

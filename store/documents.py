@@ -77,6 +77,14 @@ class DocumentStore(Protocol):
         """Yield all documents of a kind, page by page."""
         ...
 
+    def read_listed(self, document: Listed) -> Found | None:
+        """Return a document that was listed, as it is now; None where it is gone."""
+        ...
+
     def delete_listed(self, document: Listed) -> bool:
         """Delete a document that was listed, as `delete` does."""
+        ...
+
+    def check(self) -> None:
+        """Ask the storage for something small; return if it answers."""
         ...

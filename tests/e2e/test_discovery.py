@@ -38,6 +38,7 @@ def test_ready(world: World) -> None:
         ("settings", True),
         ("token", True),
         ("project", True),
+        ("storage", True),
     ]
     world.emulator.faults.add(kind="status", status=403, operation="list_agents", times=1)
     answer = world.get("/api/health/ready")

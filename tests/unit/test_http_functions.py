@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import threading
 import types
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import azure.functions as func
 import pytest
 from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
 
+from contracts.ids import INSTANCE_PATTERN
 from contracts.outcome import Outcome
 from contracts.runs import AgentSummary
 from contracts.wire import to_wire
@@ -44,8 +46,7 @@ class FakeClient:
             payload.pop("input", None)
         return DurableOrchestrationStatus.from_json(payload)
 
-    async def start_new(self, name, instance_id=None, client_input=None):
-        instance_id = instance_id or f"i{len(self.started) + 1}"
+    async def start_new(self, name, instance_id, client_input):
         json.dumps(client_input, allow_nan=False)
         self.started.append((name, instance_id, client_input))
         self.instances[instance_id] = instance(instance_id, input=json.dumps(client_input))
@@ -102,7 +103,7 @@ def instance(instance_id="i1", status="Running", **fields):
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch):
+def environment(monkeypatch, documents):
     for name in DEFAULTS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FOUNDRY_PROJECT_ENDPOINT", ENDPOINT)
@@ -152,14 +153,14 @@ def call(builder, path="/run_agent", body=None, *, method="POST", route=None, qu
 def test_a_start_answers_with_the_standard_payload_and_our_routes(client):
     status, body, headers = call(runs.run_agent, body={"user_message": "hi"}, client=client)
     assert status == 202
-    assert body["id"] == "i1"
-    assert body["runUri"] == f"{HOST}/runs/i1"
-    assert body["cancelPostUri"] == f"{HOST}/runs/i1/cancel"
-    assert body["statusQueryGetUri"].startswith(f"{ORIGIN}/runtime/webhooks/durabletask/instances/i1?")
+    [(name, run, given)] = client.started
+    assert (name, body["id"]) == ("agent_run", run)
+    assert re.fullmatch(INSTANCE_PATTERN, run)
+    assert body["runUri"] == f"{HOST}/runs/{run}"
+    assert body["cancelPostUri"] == f"{HOST}/runs/{run}/cancel"
+    assert body["statusQueryGetUri"].startswith(f"{ORIGIN}/runtime/webhooks/durabletask/instances/{run}?")
     assert headers["Location"] == body["runUri"]
     assert headers["Retry-After"].isdigit()
-    [(name, _, given)] = client.started
-    assert name == "agent_run"
     assert given["request"] == {"user_message": "hi"}
     assert given["policy"]["agent_id"] == "asst_1"
 
@@ -207,42 +208,6 @@ def test_no_log_line_of_a_start_has_the_prompt(client, caplog):
     assert PROMPT not in caplog.text
 
 
-def test_the_same_key_and_request_answer_with_the_same_instance(client):
-    bodies = [
-        call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "k"}, client=client),
-        call(runs.run_agent, body={"user_message": "hi"}, headers={"idempotency-key": "k"}, client=client),
-        call(runs.run_agent, body={"user_message": "hi", "agent_id": "asst_1", "idempotency_key": "k"}, client=client),
-    ]
-    assert [b[0] for b in bodies] == [202] * 3
-    assert len({b[1]["id"] for b in bodies}) == 1
-    assert len(client.started) == 1
-
-
-def test_the_same_key_with_another_request_is_a_conflict(client):
-    call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "k"}, client=client)
-    status, body, _ = call(runs.run_agent, body={"user_message": "ho", "idempotency_key": "k"}, client=client)
-    assert (status, body["error"]["target"]) == (409, "idempotency_key")
-    assert len(client.started) == 1
-
-
-def test_an_instance_id_made_from_a_key_is_safe_and_does_not_show_it(client):
-    call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "../#secret?"}, client=client)
-    instance_id = client.started[0][1]
-    assert "secret" not in instance_id
-    assert set(instance_id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
-
-
-def test_a_key_whose_instance_appears_meanwhile_is_answered_with_it(client):
-    start = client.start_new
-
-    async def lose_the_race(name, instance_id=None, client_input=None):
-        await start(name, instance_id, client_input)
-        raise Exception(f"Instance with ID {instance_id} already exists")  # noqa: TRY002 - as the SDK does
-
-    client.start_new = lose_the_race
-    assert call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "k"}, client=client)[0] == 202
-
-
 def test_a_start_that_waits_answers_with_the_end(client):
     start = client.start_new
 
@@ -267,31 +232,7 @@ def test_a_look_that_fails_while_the_caller_waits_does_not_lose_the_run(client):
     status, body, headers = call(
         runs.run_agent, body={"user_message": "hi"}, headers={"prefer": "wait=1"}, client=client
     )
-    assert (status, body["id"], headers["Preference-Applied"]) == (202, "i1", "wait=1")
-
-
-def test_a_start_that_another_one_has_replaced_is_a_conflict(client):
-    """Of two starts with one key at once the platform may accept both."""
-    start = client.start_new
-
-    async def be_replaced(name, instance_id=None, client_input=None):
-        other = json.loads(json.dumps(client_input))
-        other["policy"]["request_fingerprint"] = "another one's"
-        return await start(name, instance_id, other)
-
-    client.start_new = be_replaced
-    status, body, _ = call(runs.run_agent, body={"user_message": "hi", "idempotency_key": "k"}, client=client)
-    assert (status, body["error"]["code"]) == (409, "idempotency_conflict")
-
-
-def test_the_fingerprint_of_a_request_is_also_the_apps(client, environment):
-    fingerprints = set()
-    for site, message in (("", "a"), ("one", "a"), ("two", "a"), ("two", "b")):
-        environment.setenv("WEBSITE_SITE_NAME", site)
-        client.instances.clear()
-        call(runs.run_agent, body={"user_message": message, "idempotency_key": "k"}, client=client)
-        fingerprints.add(client.started[-1][2]["policy"]["request_fingerprint"])
-    assert len(fingerprints) == 4
+    assert (status, body["id"], headers["Preference-Applied"]) == (202, client.started[0][1], "wait=1")
 
 
 # --- status -----------------------------------------------------------------------------------------------------------
@@ -648,12 +589,31 @@ def test_health_says_the_version_and_nothing_else(environment):
 def checks():
     status, body, _ = call(health.ready, "/health/ready", method="GET")
     assert (status == 200) is body["ready"] is all(c["ok"] for c in body["checks"])
-    assert [c["name"] for c in body["checks"]] == ["settings", "token", "project"]
+    assert [c["name"] for c in body["checks"]] == ["settings", "token", "project", "storage"]
     return {c["name"]: (c["ok"], c["message"]) for c in body["checks"]}
 
 
 def test_an_app_that_can_work_is_ready(foundry):
-    assert {name: ok for name, (ok, _) in checks().items()} == {"settings": True, "token": True, "project": True}
+    assert [ok for ok, _ in checks().values()] == [True] * 4
+
+
+def test_ready_names_a_storage_that_cannot_be_used_with_its_remedy(foundry, documents):
+    documents.faults = ["lost"]
+    found = checks()
+    assert found["storage"] == (False, "away")
+    assert found["project"][0]
+
+
+def test_a_storage_that_hangs_does_not_keep_ready_from_answering(foundry, documents, environment):
+    released = threading.Event()
+    documents.check = lambda: released.wait(60)
+    environment.setattr(health, "STORAGE_SECONDS", 0.05)
+    try:
+        found = checks()
+    finally:
+        released.set()
+    assert found["storage"] == (False, "not checked in time: the storage account is slow; ask again")
+    assert found["project"][0]
 
 
 def test_ready_names_every_wrong_setting_with_its_remedy(foundry, environment):
@@ -843,7 +803,7 @@ def test_ready_tells_why_there_was_no_answer_and_a_setting_that_was_not_understo
     foundry.check = failing(errors.CertificateError("the certificate of account.services.ai.azure.com is not trusted"))
     environment.setenv("HTTP_AUTH_LEVEL", "FUNCTIONS")
     code, body, _ = call(health.ready, "/health/ready", method="GET")
-    settings, _, project = body["checks"]
+    settings, _, project, _ = body["checks"]
     assert code == 503
     assert "HTTP_AUTH_LEVEL is not understood and counts as FUNCTION" in settings["message"]
     assert project["message"] == "the certificate of account.services.ai.azure.com is not trusted"

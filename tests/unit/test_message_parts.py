@@ -303,7 +303,7 @@ ANOTHER = {
     "classic agents, on threads",
     "f603d2d291ae4a9a86935293eefe2313": "the instance id of a run was given: GET /api/runs/{instance_id} has its "
     "thread_id and agent_id",
-    "idem-5f4d3d0b3e6d2d0c8f6c1f8ee9a0b3c1": "the instance id of a run was given: GET /api/runs/{instance_id} has its "
+    "fe5de8eab97f-5f4d3d0b3e6d2d0c8f6c": "the instance id of a run was given: GET /api/runs/{instance_id} has its "
     "thread_id and agent_id",
     "agent#thread_1#run_1": "a composite_run_id was given: it is agent#thread#run, and holds the thread's id between "
     "its two #",

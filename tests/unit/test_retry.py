@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from contracts.instance_input import continued_input, start_input
 from contracts.request import RunPolicy
 from foundry import errors
 from foundry.service import MessageSearch
-from http_api import foundry_reads, retry
+from http_api import foundry_reads, keyed_starts, retry
 from orchestrators.progress import begin
 from tests.unit.scripted import PROMPT
 from tests.unit.test_http_functions import FakeClient, call, environment, instance  # noqa: F401 - the fixture counts
@@ -79,7 +79,6 @@ def repetition(client, given: Any, status: str = "Failed", body: Any = None, **s
     assert answer[0] == 202, answer
     [(name, instance_id, made)] = client.started
     assert (name, instance_id) == ("agent_run", answer[1]["id"])
-    assert instance_id.startswith("retry-")
     return dict(made)
 
 
@@ -203,13 +202,26 @@ def test_a_lost_answer_is_told_again_even_while_foundry_is_down(client, service)
     assert again(client)[1]["id"] == first[1]["id"]
 
 
-def test_two_callers_at_once_start_what_adopts_the_same_things(client, service):
+def test_a_repetition_that_is_started_twice_adopts_the_same_things(client, service, documents, monkeypatch):
+    monkeypatch.setattr(keyed_starts, "STARTS_WITHIN", timedelta())
     client.instances["i1"] = ended(started(), **ON_THREAD)
+    documents.faults = [*[None] * 3, "lost"]  # that it was started is not noted
     again(client)
     client.instances.pop(client.started[0][1])
     again(client)
-    prints = [given["policy"]["request_fingerprint"] for _, _, given in client.started]
-    assert prints[0] == prints[1]
+    [(_, one, first), (_, other, second)] = client.started
+    assert (one, first["policy"]) == (other, second["policy"])
+    assert first["policy"]["request_fingerprint"]
+
+
+def test_a_repetition_that_was_purged_is_not_started_again(client, service):
+    client.instances["i1"] = ended(started(), **ON_THREAD)
+    repeated = again(client)[1]["id"]
+    client.instances.pop(repeated)
+    code, body, _ = again(client)
+    assert (code, body["error"]["code"], body["error"]["target"]) == (410, "run_purged", "instance_id")
+    assert repeated in body["error"]["message"]
+    assert len(client.started) == 1
 
 
 def test_another_run_of_the_same_id_is_not_answered_with_the_repetition_of_the_first(client, service):
