@@ -335,6 +335,9 @@ class _Reader:
         if parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
             self.problem(name, f"must begin with https:// (http:// only for this machine): set it to {_PUBLIC_EXAMPLE}")
             return None
+        if re.search(r"/(api(/run_agent)?|runtime/webhooks(/durabletask)?)\Z", prefix, re.IGNORECASE):
+            self.problem(name, f"has a path of the app in it, which is put behind it: set it to {_PUBLIC_EXAMPLE}")
+            return None
         return origin[0].lower() + prefix
 
     def endpoint(self, name: str) -> str:

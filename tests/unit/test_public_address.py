@@ -80,6 +80,18 @@ def test_http_is_told_by_its_own_reason():
     assert "must begin with https://" in problems(PUBLIC_BASE_URL="http://agents.contoso.com")["PUBLIC_BASE_URL"]
 
 
+@pytest.mark.parametrize("path", ["/api", "/foundry/API/", "/foundry/api/run_agent", "/runtime/webhooks/durabletask"])
+def test_a_path_of_the_app_in_it_is_told_by_its_own_reason(path):
+    given = f"https://agents.contoso.com{path}"
+    assert "path of the app" in problems(PUBLIC_BASE_URL=given)["PUBLIC_BASE_URL"]
+    assert public_address({"PUBLIC_BASE_URL": given}) == PublicAddress()
+
+
+@pytest.mark.parametrize("path", ["/api/foundry", "/my-api", "/apis"])
+def test_a_prefix_may_resemble_a_path_of_the_app(path):
+    assert problems(PUBLIC_BASE_URL=f"https://agents.contoso.com{path}") == {}
+
+
 def test_trusted_hosts_are_names_and_nothing_else():
     assert public_address({"TRUSTED_FORWARDED_HOSTS": " A.contoso.com ,b,, "}).trusted_hosts == {"a.contoso.com", "b"}
     for bad in ("*", "*.contoso.com", "a.contoso.com:443", "https://a.contoso.com", "a b", "a/b", "."):

@@ -214,7 +214,6 @@ def test_an_endpoint_that_only_looks_like_one_is_refused(endpoint):
         "8x",
         "-1",
         "+1",
-        "8 0",
         "8\u0660",
         "80:80",
         "[80]",
@@ -284,6 +283,14 @@ GIVEN_INSTEAD = [
     ("account.services.ai.azure.com", "no https:// in front"),
     ("https://<account>.services.ai.azure.com/api/projects/<project>", "placeholder"),
     (ENDPOINT.replace("https://", "https://user:password@"), "user name or a password"),
+    (f"FOUNDRY_PROJECT_ENDPOINT={ENDPOINT}", "the name of the setting"),
+    (f"{ENDPOINT} {ENDPOINT}", "a blank in it"),
+    ("https://account:8 0/api/projects/p", "a blank in it"),
+    ("/subscriptions/x/resourceGroups/y/providers/Microsoft.CognitiveServices/accounts/a/projects/p", "a resource id"),
+    ("@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/x)", "Key Vault reference"),
+    ("https://account.services.ai.azure.com/models", "/api/projects/<project> is missing"),
+    ("https://account.services.ai.azure.com/api/project/p", "which is /api/projects/"),
+    ("https://account.services.ai.azure.com/API/Projects/p", "capital letters"),
 ]
 
 
@@ -292,6 +299,19 @@ def test_what_is_given_instead_of_an_endpoint_is_told_by_name(endpoint, words):
     told = problems(FOUNDRY_PROJECT_ENDPOINT=endpoint)["FOUNDRY_PROJECT_ENDPOINT"]
     assert words in told
     assert told.endswith("set it to https://<account>.services.ai.azure.com/api/projects/<project>")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "words"),
+    [
+        (f'"{ENDPOINT}"', "no https://"),
+        ("eastus2.api.azureml.ms;0000-1111;group;project", "no https://"),
+        ("https://account.openai.azure.com/", "is missing"),
+        (ENDPOINT + "/agents", "capital letters"),
+    ],
+)
+def test_nothing_is_said_of_an_endpoint_that_is_not_so(endpoint, words):
+    assert words not in problems(FOUNDRY_PROJECT_ENDPOINT=endpoint)["FOUNDRY_PROJECT_ENDPOINT"]
 
 
 @pytest.mark.parametrize(
