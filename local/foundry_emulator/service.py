@@ -7,7 +7,6 @@ objects that the call names.
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from local.foundry_emulator import bodies, errors, wire
@@ -19,6 +18,8 @@ from local.foundry_emulator.ids import new_file_id, new_id
 from local.foundry_emulator.journal import Journal
 from local.foundry_emulator.ledger import without_secrets
 from local.foundry_emulator.objects import Assistant, Message, Run, Thread, user_texts
+from local.foundry_emulator.paging import page
+from local.foundry_emulator.routing import Call, Reply, Request, find, name_of, route
 from local.foundry_emulator.runs import Lived, Submission
 from local.foundry_emulator.scripts import Agent, File, Quota, Script
 from local.foundry_emulator.state import State
@@ -30,104 +31,48 @@ SCRIPT_KEY = "emulator_script"  # metadata of an agent that a client creates: wh
 RESULTS = "step_details.tool_calls[*].file_search.results[*].content"  # the one value of `include[]`
 
 
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request; header names are lower-case, the query has the last value of each name."""
-
-    method: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the service answers, and the ids that the call made or named."""
-
-    status: int
-    body: Json
-    headers: Mapping[str, str] = field(default_factory=dict)
-    thread_id: str | None = None
-    run_id: str | None = None
-    message_id: str | None = None
-    file: File | None = None  # its content is the body
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request that passed the first checks: what its path names, its checked body, and the request itself."""
-
-    ids: Mapping[str, str]
-    body: Json
-    request: Request
-
-    @property
-    def query(self) -> Mapping[str, str]:
-        """Return the request's query."""
-        return self.request.query
-
-
-@dataclass(frozen=True)
-class Route:
-    """One operation. Tests and fault rules know it by `name`."""
-
-    name: str
-    method: str
-    path: re.Pattern[str]
-    body: Body | None = None
-
-
-def _route(name: str, method: str, path: str, body: Body | None = None) -> Route:
-    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
-    return Route(name, method, re.compile(pattern), body)
-
-
 ROUTES = (
-    _route("create_agent", "POST", "/assistants", bodies.CREATE_AGENT),
-    _route("list_agents", "GET", "/assistants"),
-    _route("get_agent", "GET", "/assistants/{assistant}"),
-    _route("update_agent", "POST", "/assistants/{assistant}", bodies.UPDATE_AGENT),
-    _route("delete_agent", "DELETE", "/assistants/{assistant}"),
-    _route("upload_file", "POST", "/files"),
-    _route("list_files", "GET", "/files"),
-    _route("get_file", "GET", "/files/{file}"),
-    _route("get_file_content", "GET", "/files/{file}/content"),
-    _route("delete_file", "DELETE", "/files/{file}"),
-    _route("create_thread", "POST", "/threads", bodies.CREATE_THREAD),
-    _route("list_threads", "GET", "/threads"),
-    _route("create_thread_and_run", "POST", "/threads/runs", bodies.CREATE_THREAD_AND_RUN),
-    _route("get_thread", "GET", "/threads/{thread}"),
-    _route("update_thread", "POST", "/threads/{thread}", bodies.UPDATE_THREAD),
-    _route("delete_thread", "DELETE", "/threads/{thread}"),
-    _route("create_message", "POST", "/threads/{thread}/messages", bodies.CREATE_MESSAGE),
-    _route("list_messages", "GET", "/threads/{thread}/messages"),
-    _route("get_message", "GET", "/threads/{thread}/messages/{message}"),
-    _route("update_message", "POST", "/threads/{thread}/messages/{message}", bodies.UPDATE_METADATA),
-    _route("create_run", "POST", "/threads/{thread}/runs", bodies.CREATE_RUN),
-    _route("list_runs", "GET", "/threads/{thread}/runs"),
-    _route("get_run", "GET", "/threads/{thread}/runs/{run}"),
-    _route("update_run", "POST", "/threads/{thread}/runs/{run}", bodies.UPDATE_METADATA),
-    _route("cancel_run", "POST", "/threads/{thread}/runs/{run}/cancel", Body({})),
-    _route(
+    route("create_agent", "POST", "/assistants", bodies.CREATE_AGENT),
+    route("list_agents", "GET", "/assistants"),
+    route("get_agent", "GET", "/assistants/{assistant}"),
+    route("update_agent", "POST", "/assistants/{assistant}", bodies.UPDATE_AGENT),
+    route("delete_agent", "DELETE", "/assistants/{assistant}"),
+    route("upload_file", "POST", "/files"),
+    route("list_files", "GET", "/files"),
+    route("get_file", "GET", "/files/{file}"),
+    route("get_file_content", "GET", "/files/{file}/content"),
+    route("delete_file", "DELETE", "/files/{file}"),
+    route("create_thread", "POST", "/threads", bodies.CREATE_THREAD),
+    route("list_threads", "GET", "/threads"),
+    route("create_thread_and_run", "POST", "/threads/runs", bodies.CREATE_THREAD_AND_RUN),
+    route("get_thread", "GET", "/threads/{thread}"),
+    route("update_thread", "POST", "/threads/{thread}", bodies.UPDATE_THREAD),
+    route("delete_thread", "DELETE", "/threads/{thread}"),
+    route("create_message", "POST", "/threads/{thread}/messages", bodies.CREATE_MESSAGE),
+    route("list_messages", "GET", "/threads/{thread}/messages"),
+    route("get_message", "GET", "/threads/{thread}/messages/{message}"),
+    route("update_message", "POST", "/threads/{thread}/messages/{message}", bodies.UPDATE_METADATA),
+    route("create_run", "POST", "/threads/{thread}/runs", bodies.CREATE_RUN),
+    route("list_runs", "GET", "/threads/{thread}/runs"),
+    route("get_run", "GET", "/threads/{thread}/runs/{run}"),
+    route("update_run", "POST", "/threads/{thread}/runs/{run}", bodies.UPDATE_METADATA),
+    route("cancel_run", "POST", "/threads/{thread}/runs/{run}/cancel", Body({})),
+    route(
         "submit_tool_outputs",
         "POST",
         "/threads/{thread}/runs/{run}/submit_tool_outputs",
         bodies.SUBMIT_TOOL_OUTPUTS,
     ),
-    _route("list_steps", "GET", "/threads/{thread}/runs/{run}/steps"),
-    _route("get_step", "GET", "/threads/{thread}/runs/{run}/steps/{step}"),
+    route("list_steps", "GET", "/threads/{thread}/runs/{run}/steps"),
+    route("get_step", "GET", "/threads/{thread}/runs/{run}/steps/{step}"),
 )
 OPERATIONS = tuple(route.name for route in ROUTES)
-_NOT_EMULATED = re.compile(r"/(vector_stores|agents|openai)(/.*)?")
+_STORES = re.compile(r"/vector_stores(/.*)?")
 
 
 def operation_of(method: str, path: str) -> str | None:
     """Name the operation behind a path below the project; None where there is none."""
-    for route in ROUTES:
-        if route.method == method and route.path.fullmatch(path):
-            return route.name
-    return None
+    return name_of(ROUTES, method, path)
 
 
 class Service:
@@ -167,10 +112,13 @@ class Service:
             raise errors.project_not_found() if in_project else errors.resource_not_found()
         self._check_credential(request.headers)
         _check_api_version(request.query)
-        route, ids = _find(request.method, path)
-        body = {} if route.body is None else without_secrets(route.body(bodies.parse_json(request.body)))
+        found = find(ROUTES, request.method, path)
+        if found is None:
+            raise errors.not_emulated("vector_stores") if _STORES.fullmatch(path) else errors.resource_not_found()
+        known, ids = found
+        body = {} if known.body is None else without_secrets(known.body(bodies.parse_json(request.body)))
         self._check_named(ids, body)
-        operation: Callable[[Call], Reply] = getattr(self, f"_{route.name}")
+        operation: Callable[[Call], Reply] = getattr(self, f"_{known.name}")
         return operation(Call(ids, body, request))
 
     def _check_named(self, ids: Mapping[str, str], body: Json) -> None:
@@ -206,7 +154,7 @@ class Service:
 
     def _list_agents(self, call: Call) -> Reply:
         found = sorted(self.state.assistants.values(), key=lambda one: one.created_at)
-        return _page(call.query, [wire.assistant_json(one) for one in found])
+        return Reply(200, page(call.query, [wire.assistant_json(one) for one in found]))
 
     def _get_agent(self, call: Call) -> Reply:
         return Reply(200, wire.assistant_json(self.state.assistant(call.ids["assistant"])))
@@ -275,7 +223,7 @@ class Service:
 
     def _list_threads(self, call: Call) -> Reply:
         threads = [wire.thread_json(one) for one in self.state.threads.values() if not one.deleted]
-        return _page(call.query, threads)
+        return Reply(200, page(call.query, threads))
 
     def _get_thread(self, call: Call) -> Reply:
         thread = self.state.thread(call.ids["thread"])
@@ -331,7 +279,7 @@ class Service:
             for message in self.state.visible_messages(thread)
             if run_id is None or message.run_id == run_id
         ]
-        return _page(call.query, messages, thread_id=thread.id, run_id=run_id)
+        return Reply(200, page(call.query, messages), thread_id=thread.id, run_id=run_id)
 
     def _get_message(self, call: Call) -> Reply:
         thread = self.state.thread(call.ids["thread"])
@@ -419,7 +367,7 @@ class Service:
     def _list_runs(self, call: Call) -> Reply:
         thread = self.state.thread(call.ids["thread"])
         runs = [wire.show_run(self.state, run) for run in thread.runs]
-        return _page(call.query, runs, thread_id=thread.id)
+        return Reply(200, page(call.query, runs), thread_id=thread.id)
 
     def _get_run(self, call: Call) -> Reply:
         return self._run_reply(self._named_run(call)[1])
@@ -491,7 +439,7 @@ class Service:
 
     def _list_steps(self, call: Call) -> Reply:
         run, steps = self._steps(call)
-        return _page(call.query, steps, thread_id=run.thread_id, run_id=run.id)
+        return Reply(200, page(call.query, steps), thread_id=run.thread_id, run_id=run.id)
 
     def _get_step(self, call: Call) -> Reply:
         run, steps = self._steps(call)
@@ -499,20 +447,6 @@ class Service:
             if step["id"] == call.ids["step"]:
                 return Reply(200, step, thread_id=run.thread_id, run_id=run.id)
         raise errors.not_found("run step", call.ids["step"])
-
-
-def _find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
-    known = False
-    for route in ROUTES:
-        match = route.path.fullmatch(path)
-        if match is not None and route.method == method:
-            return route, match.groupdict()
-        known = known or match is not None
-    if known:
-        raise errors.method_not_allowed()
-    if _NOT_EMULATED.fullmatch(path):
-        raise errors.not_emulated(f"{path.split('/')[1]}")
-    raise errors.resource_not_found()
 
 
 def _check_api_version(query: Mapping[str, str]) -> None:
@@ -540,50 +474,6 @@ def _message_reply(message: Message) -> Reply:
         thread_id=message.thread_id,
         run_id=message.run_id,
         message_id=message.id,
-    )
-
-
-def _page(
-    query: Mapping[str, str], items: list[Json], *, thread_id: str | None = None, run_id: str | None = None
-) -> Reply:
-    """Cut one page out of `items`, which come oldest first. An empty page has `last_id` null."""
-    raw_limit = query.get("limit", "20")
-    if not re.fullmatch(r"-?\d{1,9}", raw_limit):
-        raise invalid(
-            f"Invalid type for 'limit': expected an integer, but got {raw_limit[:50]!r} instead.",
-            param="limit",
-            code="invalid_type",
-        )
-    limit = bodies.integer(1)(int(raw_limit), "limit")
-    bodies.number(1, 100)(limit, "limit")
-    if bodies.one_of("asc", "desc")(query.get("order", "desc"), "order") == "desc":
-        items.reverse()
-    items = items[_cursor(items, query, "after", default=-1) + 1 :]
-    before = _cursor(items, query, "before", default=len(items))
-    backwards = bool(query.get("before"))
-    items = items[:before]
-    page = items[-limit:] if backwards else items[:limit]
-    body = {
-        "object": "list",
-        "data": page,
-        "first_id": page[0]["id"] if page else None,
-        "last_id": page[-1]["id"] if page else None,
-        "has_more": len(items) > limit,
-    }
-    return Reply(200, body, thread_id=thread_id, run_id=run_id)
-
-
-def _cursor(items: list[Json], query: Mapping[str, str], name: str, *, default: int) -> int:
-    wanted = query.get(name)
-    if not wanted:
-        return default
-    for index, item in enumerate(items):
-        if item["id"] == wanted:
-            return index
-    raise invalid(
-        f"Invalid '{name}': no object with id '{wanted[:100]}' in this list.",
-        param=name,
-        code="invalid_value",
     )
 
 
