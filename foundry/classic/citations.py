@@ -13,14 +13,18 @@ from collections.abc import Iterator
 from typing import Any
 
 _DAGGER = r"\s{0,4}[\u2020\u2021]"
-_NUMBER = r"\s{0,4}\d{1,6}(?:\s{0,4}[:\uff1a]\s{0,4}\d{1,6})?\s{0,4}"
+_NUMBER = r"\s{0,4}\d{1,6}(?:\s{0,4}[:\uff1a]\s{0,4}\d{1,6}){0,2}\s{0,4}"
 _NUMBERS = rf"{_NUMBER}(?:[,;\u3001]{_NUMBER}){{0,16}}{_DAGGER}"
 _NAMES = rf"\s{{0,4}}[A-Za-z0-9_.-]{{1,40}}(?::[A-Za-z0-9_.-]{{1,40}})?{_DAGGER}(?!\s*\u3011)"
+_ANYTHING = rf"[^\u3010\u3011\n\u2020\u2021]{{1,200}}{_DAGGER}\s{{0,4}}(?:source|L\d)"
 _MARK = re.compile(
-    rf"\u3010(?:{_NUMBERS}|{_NAMES}|{_DAGGER}\s{{0,4}}source)[^\u3010\u3011\n]{{0,200}}\u3011"
+    rf"\u3010(?:{_NUMBERS}|{_NAMES}|{_ANYTHING}|{_DAGGER}\s{{0,4}}source)[^\u3010\u3011\n]{{0,200}}\u3011"
     rf"|[\[\uff3b]{_NUMBERS}[^\[\]\uff3b\uff3d\n]{{0,200}}[\]\uff3d](?!\()"
+    r"|\ue200[a-z_]{1,40}\ue202[^\ue200\ue201\n]{1,400}\ue201"
 )
-"""Always with a dagger: ordinary brackets of a Chinese text, `[1]`, `[a: b]` and links are none."""
+"""Always with a dagger: ordinary brackets of a Chinese text, `[1]`, `[a: b]` and links are none. The last kind is that
+of newer models: private characters around `cite` or `filecite` and references, which no font shows.
+"""
 
 _BRACKETED = re.compile(r"\u3010[^\u3010\u3011]{1,200}\u3011")
 """With an annotation any such brackets are a mark."""
