@@ -35,6 +35,7 @@ DEFAULTS: dict[str, str] = {
     "DELETE_THREAD": "never",
     "ORPHAN_SCAN_SCHEDULE": "0 */5 * * * *",
     "HISTORY_RETENTION_DAYS": "30",
+    "IDEMPOTENCY_DAYS": "30",
     "PUBLIC_BASE_URL": "",
     "TRUSTED_FORWARDED_HOSTS": "",
     "HTTP_AUTH_LEVEL": "FUNCTION",
@@ -83,6 +84,7 @@ class Settings:
     max_timeout_seconds: int
     rate_limit_retries: int
     history_retention_days: int
+    idempotency_days: int
     delete_thread: DeleteThreadWhen = "never"
     token_scope: str = ""
     """Empty: that of the endpoint's cloud."""
@@ -160,6 +162,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         rate_limit_retries=reader.whole_number("RUN_RATE_LIMIT_RETRIES", 0, 100),
         delete_thread=reader.delete_thread("DELETE_THREAD"),
         history_retention_days=reader.whole_number("HISTORY_RETENTION_DAYS", 0, 3650),
+        idempotency_days=reader.whole_number("IDEMPOTENCY_DAYS", 1, 3650),
         public_base_url=reader.public_base_url("PUBLIC_BASE_URL"),
         trusted_forwarded_hosts=reader.host_names("TRUSTED_FORWARDED_HOSTS"),
         site_name=reader.given("WEBSITE_SITE_NAME"),

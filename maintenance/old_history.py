@@ -1,4 +1,5 @@
-"""`purge_history`: deletes the history of instances that ended long ago, and the threads that go with it.
+"""`purge_history`: deletes the history of instances that ended long ago, and the threads that go with it. Beside that
+it has old documents deleted (`old_documents`).
 
 The filter always names the terminal states: without them the platform purges running instances too
 (durable-protocol.md, rule 13). What is to be purged is listed first, for the sake of the threads (`old_threads`).
@@ -19,8 +20,11 @@ import azure.functions as func
 
 from app_log import log_event
 from contracts.durable import ENDED_RUNTIME_STATUSES
+from maintenance.old_documents import purge_documents
 from maintenance.old_threads import OldInstance, list_old, take_threads_along
+from ownership.instances import asked_from_a_thread
 from settings import SettingsError, load_settings
+from store.connection import document_store
 from task_hub import TaskHub
 
 blueprint = df.Blueprint()
@@ -68,8 +72,9 @@ class Slice:
 @blueprint.timer_trigger(arg_name="timer", schedule=SCHEDULE)
 @blueprint.durable_client_input(client_name="client")
 async def purge_history(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:  # noqa: ARG001
-    """Purge what is older than `HISTORY_RETENTION_DAYS`; 0 keeps everything."""
-    await purge_by_settings(client, TaskHub(client), datetime.now(UTC))
+    """Purge what is older than `HISTORY_RETENTION_DAYS` (0 keeps everything), and documents that nobody needs."""
+    now = datetime.now(UTC)
+    await asyncio.gather(purge_by_settings(client, TaskHub(client), now), purge_documents_by_settings(client, now))
 
 
 async def purge_by_settings(client: df.DurableOrchestrationClient, hub: TaskHub, now: datetime) -> None:
@@ -83,6 +88,16 @@ async def purge_by_settings(client: df.DurableOrchestrationClient, hub: TaskHub,
         await purge(client, hub, now - timedelta(days=days))
     else:
         log_event(_log, "agent_run.purged", deleted=0, failed=0, kept="everything")
+
+
+async def purge_documents_by_settings(client: df.DurableOrchestrationClient, now: datetime) -> None:
+    """Purge documents as the settings say. Whatever goes wrong there keeps no history."""
+    try:
+        days = load_settings().idempotency_days
+        await asyncio.to_thread(purge_documents, document_store, asked_from_a_thread(client), now, days)
+    except Exception as error:  # noqa: BLE001 - see above
+        failed = str(error) if isinstance(error, SettingsError) else type(error).__name__
+        log_event(_log, "agent_run.documents_purged", level=logging.ERROR, error=failed)
 
 
 async def purge(client: df.DurableOrchestrationClient, hub: TaskHub, limit: datetime) -> dict[str, int]:

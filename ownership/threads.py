@@ -12,7 +12,7 @@ from typing import Any
 
 from app_log import log_event
 from ownership.line import Place, joined, left, place_of, to_look_at
-from store.documents import DocumentName, DocumentStore, StoreError
+from store.documents import DocumentName, DocumentStore, Listed, StoreError
 
 _log = logging.getLogger("agent_run.ownership")
 
@@ -83,6 +83,12 @@ def owner_of(store: DocumentStore, thread_id: str, has_ended: Callable[[str], bo
     """Return the instance that owns the thread now, if one does. Raises `StoreError`."""
     found = store.read(document_of(thread_id))
     return next((other for other in _line_of(found.value) if not has_ended(other)), None) if found else None
+
+
+def is_unused(store: DocumentStore, document: Listed, *, has_ended: Callable[[str], bool]) -> bool:
+    """Say whether all in the line of a document that was listed have ended. Raises `StoreError`."""
+    found = store.read_listed(document)
+    return found is not None and all(has_ended(other) for other in _line_of(found.value))
 
 
 def _line_of(value: dict[str, Any]) -> list[str]:

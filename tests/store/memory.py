@@ -21,6 +21,8 @@ class MemoryStore:
         self.overtaker: Callable[[], None] = lambda: None
         self.requests = 0
         self._versions = 0
+        self.written: dict[str, datetime] = {}
+        """When, by its path."""
 
     def read(self, name: DocumentName) -> Found | None:
         """Return the document."""
@@ -35,6 +37,7 @@ class MemoryStore:
             return None
         self._versions += 1
         self.documents[name.path] = (json.dumps(value), str(self._versions))
+        self.written[name.path] = datetime.now(UTC)
         self._end(unheard)
         return str(self._versions)
 
@@ -53,9 +56,10 @@ class MemoryStore:
 
     def listed(self, kind: str) -> Iterator[Listed]:
         """Yield all of a kind."""
+        self._begin()
         for path, (_, etag) in sorted(self.documents.items()):
             if path.startswith(f"{kind}/"):
-                yield Listed(path, etag, datetime.now(UTC))
+                yield Listed(path, etag, self.written[path])
 
     def read_listed(self, document: Listed) -> Found | None:
         """Return it."""
@@ -65,6 +69,7 @@ class MemoryStore:
 
     def delete_listed(self, document: Listed) -> bool:
         """Delete it."""
+        self._begin()
         found = self.documents.get(document.path)
         if found is None or found[1] != document.etag:
             return False

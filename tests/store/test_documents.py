@@ -77,8 +77,10 @@ def test_kinds_and_hubs_are_apart_and_names_do_not_show(store: BlobDocuments, co
     assert listed.etag == etag
     assert "geheim" not in listed.path
     assert abs(listed.written - datetime.now(UTC)) < timedelta(minutes=5)
+    assert store.read_listed(listed) == store.read(secret)
     assert store.delete_listed(listed._replace(etag='"0x1"')) is False
     assert store.delete_listed(listed) is True
+    assert store.read_listed(listed) is None
     assert store.read(secret) is None
     assert store.read(NAME) is not None
 

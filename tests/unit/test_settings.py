@@ -41,6 +41,7 @@ def test_the_endpoint_is_all_that_is_required():
         max_timeout_seconds=86_400,
         rate_limit_retries=50,
         history_retention_days=30,
+        idempotency_days=30,
     )
 
 
@@ -60,6 +61,7 @@ def test_every_setting_of_the_design_is_known_with_its_default():
         "DELETE_THREAD": "never",
         "ORPHAN_SCAN_SCHEDULE": "0 */5 * * * *",
         "HISTORY_RETENTION_DAYS": "30",
+        "IDEMPOTENCY_DAYS": "30",
         "PUBLIC_BASE_URL": "",
         "TRUSTED_FORWARDED_HOSTS": "",
         "HTTP_AUTH_LEVEL": "FUNCTION",
@@ -78,6 +80,7 @@ def test_every_setting_is_read():
         RUN_MAX_TIMEOUT_SECONDS="120",
         RUN_RATE_LIMIT_RETRIES="0",
         HISTORY_RETENTION_DAYS="0",
+        IDEMPOTENCY_DAYS="1",
     )
     assert settings == Settings(
         project_endpoint=ENDPOINT,
@@ -91,6 +94,7 @@ def test_every_setting_is_read():
         max_timeout_seconds=120,
         rate_limit_retries=0,
         history_retention_days=0,
+        idempotency_days=1,
     )
     assert settings.monitor_url == f"https://portal.azure.com/#@/resource{RESOURCE}/overview"
 
@@ -358,6 +362,7 @@ MALFORMED = [
             "RUN_MAX_TIMEOUT_SECONDS",
             "RUN_RATE_LIMIT_RETRIES",
             "HISTORY_RETENTION_DAYS",
+            "IDEMPOTENCY_DAYS",
         )
         for value in ("x", "-1", "1.5", "1e3", "9999999999", "+1", "1_0", "0x10")
     ),
@@ -366,6 +371,8 @@ MALFORMED = [
     ("RUN_MAX_TIMEOUT_SECONDS", "518400"),  # six days: such a timer is split and cannot be cancelled
     ("RUN_RATE_LIMIT_RETRIES", "101"),
     ("HISTORY_RETENTION_DAYS", "3651"),
+    ("IDEMPOTENCY_DAYS", "0"),
+    ("IDEMPOTENCY_DAYS", "3651"),
 ]
 
 
