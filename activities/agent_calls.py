@@ -3,13 +3,15 @@
 The platform may run any of them twice, and a request may have taken effect although its answer was lost. So what is
 created carries a stamp, and before creating, every activity looks for its stamp and adopts what is there. What a look
 finds is decided where it is found (`foundry.service`), what follows from a failure by the orchestrator.
+
+An instance owns its thread before it posts on it, and leaves when its run has ended (`ownership.threads`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 import msgspec
 
 from activities.bounds import bounded_answer, bounded_run
-from activities.locks import LockByName
+from activities.turns import OtherInstances, Turns, is_done
 from app_log import log_event
 from contracts.activities import (
     CancelledRun,
@@ -27,68 +29,90 @@ from contracts.activities import (
     CreateThread,
     DeleteThread,
     MessageRef,
+    OnThread,
     RunRef,
     SubmitToolOutputs,
     ThreadDeletion,
     ThreadRef,
     Timed,
+    Turn,
 )
 from contracts.runs import Answer, RunSnapshot, RunState
 from contracts.wire import to_wire
-from foundry.errors import AnswerRefusedError, FoundryError, ThreadBusyError, ThreadInUseError, TimeIsOverError
+from foundry.errors import AnswerRefusedError, FoundryError, ThreadBusyError, TimeIsOverError
 from foundry.service import AgentService
+from ownership.threads import leave, take_place
 from policy import policy_for
 from settings import MCP_HEADERS, Settings, SettingsError, mcp_headers
+from store.documents import DocumentStore, StoreError
 
 _log = logging.getLogger("agent_run.activities")
 
 
 @dataclass(frozen=True)
 class AgentCalls:
-    """The calls of one activity. `locks` are by thread id, and those of the whole worker process."""
+    """The calls of one activity. `store` opens the store of who owns which thread; raises `StoreError`."""
 
     service: AgentService
     settings: Settings
-    locks: LockByName
+    store: Callable[[], DocumentStore]
     now: datetime
     """When the activity began, UTC."""
+    others: OtherInstances | None = None
+    """For those who take their turn."""
 
     def create_thread(self, wanted: CreateThread) -> ThreadRef:
-        """Create the thread. A first one that nobody knows of stays behind empty, which is harmless."""
+        """Create the thread, and stand first in its line, before anybody else learns of it. A first one that nobody
+        knows of stays behind empty, which is harmless.
+        """
         known = self.service.find_thread(wanted.stamp) if wanted.repeated else None
         if known is None:
             self._in_time(wanted)
-        return ThreadRef(thread_id=known or self.service.create_thread(wanted.stamp))
+        thread_id = known or self.service.create_thread(wanted.stamp)
+        take_place(self.store(), thread_id, wanted.runs_as, lambda _: False, is_new=known is None)
+        return ThreadRef(thread_id=thread_id)
 
     def create_message(self, wanted: CreateMessage) -> MessageRef:
-        """Post the message, unless it is there, or another one waits on the thread for its run."""
-        with self.locks.of(wanted.thread_id) as held:
-            if not held:
-                raise ThreadInUseError(f"another message is being posted on thread {wanted.thread_id}")
-            found = self.service.find_message(wanted.thread_id, wanted.stamp)
-            if found.message_id is not None:
-                return MessageRef(message_id=found.message_id)
-            if waiting := found.comes_before(wanted.stamp.instance_id, ignored=wanted.ignore_instance):
-                raise ThreadBusyError(
-                    f"instance {waiting} has posted its message on thread {wanted.thread_id} and starts its run next",
-                    waiting_instance=waiting,
-                )
-            self._in_time(wanted)
-            try:
-                created = self.service.create_message(
-                    wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp, wanted.attachments
-                )
-            except ThreadBusyError as error:
-                raise self._told(error, wanted.thread_id) from None
+        """Post the message, unless it is there, once the instance owns the thread."""
+        self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
+        known = self.service.find_message(wanted.thread_id, wanted.stamp)
+        if known is not None:
+            return MessageRef(message_id=known)
+        self._in_time(wanted)
+        try:
+            created = self.service.create_message(
+                wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp, wanted.attachments
+            )
+        except ThreadBusyError as error:
+            raise self._told(error, wanted.thread_id) from None
         return MessageRef(message_id=created)
+
+    def _take_turn(self, thread_id: str, instance: str, turn: Turn) -> None:
+        assert self.others is not None, "whoever takes a turn can ask about the others"
+        Turns(self.store(), self.service, self.others).take(thread_id, instance, turn)
+
+    def _left(self, run: RunSnapshot, wanted: OnThread) -> RunSnapshot:
+        """Leave the thread's line where the run has ended; return the run. That never fails the activity: whoever has
+        ended is passed over.
+        """
+        if is_done(run):
+            try:
+                store = self.store()
+            except StoreError as error:
+                log_event(_log, "agent_run.thread_not_left", instance_id=wanted.runs_as, message=error.message)
+            else:
+                leave(store, run.thread_id, wanted.runs_as)
+        return run
 
     def create_run(self, wanted: CreateRun) -> RunSnapshot:
         """Start the run, unless it is there."""
         # The agent is checked here too, since whoever holds the system key can start the orchestrator with an input of
         # his own making.
         policy_for(self.settings, agent_id=wanted.agent_id, timeout_seconds=None)
+        if wanted.turn is not None:
+            self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
         if known := self.service.find_run(wanted.thread_id, wanted.stamp):
-            return bounded_run(known)
+            return self._left(bounded_run(known), wanted)
         self._in_time(wanted)
         options: dict[str, Any] = to_wire(wanted.options)
         if "additional_messages" in options and self._has_run_before(wanted):
@@ -101,7 +125,7 @@ class AgentCalls:
             if known is None:
                 raise self._told(error, wanted.thread_id) from None
             run = known
-        return bounded_run(run)
+        return self._left(bounded_run(run), wanted)
 
     def _has_run_before(self, wanted: CreateRun) -> bool:
         """Say whether the instance has had a run on the thread: one that failed for lack of quota has put its messages
@@ -126,7 +150,7 @@ class AgentCalls:
 
     def get_run(self, ref: RunRef) -> RunSnapshot:
         """Look at the run; a completed one brings its answer along, so that nobody waits for one more activity."""
-        run = bounded_run(self.service.get_run(ref.thread_id, ref.run_id))
+        run = self._left(bounded_run(self.service.get_run(ref.thread_id, ref.run_id)), ref)
         if run.state is not RunState.COMPLETED:
             return run
         try:
@@ -147,12 +171,13 @@ class AgentCalls:
             if known is None:
                 return CancelledRun(run=None)
             run_id = known.run_id
-        return CancelledRun(run=bounded_run(self.service.cancel_run(wanted.thread_id, run_id)))
+        return CancelledRun(run=self._left(bounded_run(self.service.cancel_run(wanted.thread_id, run_id)), wanted))
 
     def submit_tool_outputs(self, wanted: SubmitToolOutputs) -> RunSnapshot:
         """Pass on the answer to the run's tool calls."""
         headers = self._headers_for(wanted)
-        return bounded_run(self.service.submit_tool_outputs(wanted.thread_id, wanted.run_id, wanted.answer, headers))
+        run = self.service.submit_tool_outputs(wanted.thread_id, wanted.run_id, wanted.answer, headers)
+        return self._left(bounded_run(run), wanted)
 
     def _headers_for(self, wanted: SubmitToolOutputs) -> dict[str, Mapping[str, str]]:
         """Return the headers that the approvals refer to, by the id of the call. They go to Foundry, and nowhere else:
@@ -193,5 +218,17 @@ def log_foundry_error(activity: str, error: FoundryError) -> None:
         activity=activity,
         code=error.code,
         message=error.summary,
+        retryable=error.retryable,
+    )
+
+
+def log_store_error(activity: str, error: StoreError) -> None:
+    """Log why the store, or the platform about another instance, could not be asked."""
+    log_event(
+        _log,
+        "agent_run.store_error",
+        activity=activity,
+        code=error.code,
+        message=error.message,
         retryable=error.retryable,
     )

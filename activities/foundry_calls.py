@@ -1,5 +1,8 @@
 """The activities that talk to Foundry: they translate a contract into a call (`agent_calls`), and what comes back into
 a contract. Nothing that was to be expected is raised: a failure is data, and the orchestrator decides what follows.
+
+Those that take their turn on a thread ask the platform about the instances before them, which its client does on the
+loop: so they are coroutines, and block in a thread (`others`).
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from typing import Any, TypeVar
 import azure.durable_functions as df
 import msgspec
 
-from activities.agent_calls import AgentCalls, log_foundry_error
-from activities.locks import LockByName
+from activities.agent_calls import AgentCalls, log_foundry_error, log_store_error
+from activities.others import in_a_thread
+from activities.turns import NotItsTurnError, OtherInstances
 from contracts.activities import (
     ActivityResult,
     CancelRun,
@@ -32,10 +36,11 @@ from foundry.connection import agent_service
 from foundry.errors import FoundryError, NotFoundError, ThreadBusyError
 from policy import policy_for
 from settings import Settings, SettingsError, load_settings
+from store.connection import document_store
+from store.documents import StoreError
 from validation.field_errors import InvalidRequestError
 
 blueprint = df.Blueprint()
-_thread_locks = LockByName()
 
 Input = TypeVar("Input")
 Asked = TypeVar("Asked", bound=Timed)
@@ -65,15 +70,25 @@ def create_thread(payload: dict) -> dict[str, Any]:
 
 
 @blueprint.activity_trigger(input_name="payload")
-def create_message(payload: dict) -> dict[str, Any]:
+@blueprint.durable_client_input(client_name="client")
+async def create_message(payload: dict, client: df.DurableOrchestrationClient) -> dict[str, Any]:
     """Post the user's message (`CreateMessage` to `MessageRef`)."""
-    return perform("create_message", CreateMessage, payload, _at_foundry(AgentCalls.create_message))
+
+    def work(others: OtherInstances) -> dict[str, Any]:
+        return perform("create_message", CreateMessage, payload, _at_foundry(AgentCalls.create_message, others))
+
+    return await in_a_thread(client, work)
 
 
 @blueprint.activity_trigger(input_name="payload")
-def create_run(payload: dict) -> dict[str, Any]:
+@blueprint.durable_client_input(client_name="client")
+async def create_run(payload: dict, client: df.DurableOrchestrationClient) -> dict[str, Any]:
     """Start the run (`CreateRun` to `RunSnapshot`)."""
-    return perform("create_run", CreateRun, payload, _at_foundry(AgentCalls.create_run))
+
+    def work(others: OtherInstances) -> dict[str, Any]:
+        return perform("create_run", CreateRun, payload, _at_foundry(AgentCalls.create_run, others))
+
+    return await in_a_thread(client, work)
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -106,13 +121,15 @@ def delete_thread(payload: dict) -> dict[str, Any]:
     return perform("delete_thread", DeleteThread, payload, _at_foundry(AgentCalls.delete_thread))
 
 
-def _at_foundry(call: Callable[[AgentCalls, Asked], Wire]) -> Callable[[Settings, Asked], Wire]:
-    """Return the call, given this worker's connection and locks, and the time it has."""
+def _at_foundry(
+    call: Callable[[AgentCalls, Asked], Wire], others: OtherInstances | None = None
+) -> Callable[[Settings, Asked], Wire]:
+    """Return the call, given this worker's connections, and the time it has."""
 
     def act(settings: Settings, wanted: Asked) -> Wire:
         now = datetime.now(UTC)
         service = agent_service(settings).within(seconds_for(wanted, now))
-        return call(AgentCalls(service, settings, _thread_locks, now), wanted)
+        return call(AgentCalls(service, settings, document_store, now, others), wanted)
 
     return act
 
@@ -144,6 +161,12 @@ def perform(
     except FoundryError as error:
         log_foundry_error(activity, error)
         result = ActivityResult(failure=_failure_of(error))
+    except NotItsTurnError as turn:
+        result = ActivityResult(failure=_failure_of_turn(turn))
+    except StoreError as error:
+        log_store_error(activity, error)
+        failure = Failure(code=error.code, message=error.message, retryable=error.retryable)
+        result = ActivityResult(failure=failure)
     except SettingsError as error:
         result = ActivityResult(failure=Failure(code=ErrorCode.CONFIGURATION_ERROR, message=str(error)))
     except InvalidRequestError as error:
@@ -163,6 +186,9 @@ def _failure_of(error: FoundryError) -> Failure:
         retry_after_seconds=error.retry_after_seconds,
         active_run_id=busy.active_run_id if busy else None,
         active_run_status=busy.active_run_status if busy else None,
-        waiting_instance=busy.waiting_instance if busy else None,
         gone=isinstance(error, NotFoundError) and error.names_it,
     )
+
+
+def _failure_of_turn(turn: NotItsTurnError) -> Failure:
+    return Failure(code=ErrorCode.THREAD_BUSY, message=str(turn), waiting_instance=turn.owner, position=turn.position)

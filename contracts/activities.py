@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Generic, Literal
+from typing import Generic
 
 from contracts.formats import Utc
 from contracts.messages import ContentPart, MessageAttachment
-from contracts.request import DeleteThreadWhen, RunOptions
+from contracts.request import DeleteThreadWhen, IfThreadBusy, RunOptions
 from contracts.runs import RunSnapshot, Stamp, ToolAnswer
 from contracts.wire import T, Wire
 
@@ -21,7 +21,9 @@ class Failure(Wire, frozen=True, kw_only=True):
     active_run_id: str | None = None
     """With code `thread_busy`: the run that occupies the thread, where the service named it."""
     waiting_instance: str | None = None
-    """With code `thread_busy`: the instance that has posted its message and starts its run next."""
+    """With code `thread_busy`: the instance that owns the thread."""
+    position: int | None = None
+    """How many stand before this one in the thread's line, the owner among them."""
     active_run_status: str | None = None
     """With code `thread_busy`: what that run is doing, in the service's word, where it could be seen."""
     gone: bool = False
@@ -59,7 +61,24 @@ class Timed(Wire, frozen=True, kw_only=True):
     """When the orchestration's time is over: its requests end by then."""
 
 
-class CreateThread(Timed, frozen=True, kw_only=True):
+class OnThread(Timed, frozen=True, kw_only=True):
+    """Base of what is asked of Foundry about a thread."""
+
+    runs_as: str
+    """The instance that stands in the thread's line: the one that asks, as the platform knows it."""
+
+
+class Turn(Wire, frozen=True, kw_only=True):
+    """How a thread that another instance owns is waited for."""
+
+    if_busy: IfThreadBusy = "wait"
+    replaces: str | None = None
+    """The owner that was asked to cancel: nobody else is, who may have come later and replace this instance. Null: not
+    yet.
+    """
+
+
+class CreateThread(OnThread, frozen=True, kw_only=True):
     """Input of `create_thread`; it returns a `ThreadRef`. `repeated`: an earlier attempt may have created it
     already.
     """
@@ -74,7 +93,7 @@ class ThreadRef(Wire, frozen=True, kw_only=True):
     thread_id: str
 
 
-class CreateMessage(Timed, frozen=True, kw_only=True):
+class CreateMessage(OnThread, frozen=True, kw_only=True):
     """Input of `create_message`; it returns a `MessageRef`."""
 
     thread_id: str
@@ -82,8 +101,7 @@ class CreateMessage(Timed, frozen=True, kw_only=True):
     stamp: Stamp
     metadata: dict[str, str] = {}
     attachments: list[MessageAttachment] = []
-    ignore_instance: str | None = None
-    """Post even if the message of this instance waits on the thread for its run: it seems to be gone."""
+    turn: Turn = Turn()
 
 
 class MessageRef(Wire, frozen=True, kw_only=True):
@@ -92,7 +110,7 @@ class MessageRef(Wire, frozen=True, kw_only=True):
     message_id: str
 
 
-class CreateRun(Timed, frozen=True, kw_only=True):
+class CreateRun(OnThread, frozen=True, kw_only=True):
     """Input of `create_run`; it returns a `RunSnapshot`."""
 
     thread_id: str
@@ -100,9 +118,11 @@ class CreateRun(Timed, frozen=True, kw_only=True):
     stamp: Stamp
     options: RunOptions = RunOptions()
     metadata: dict[str, str] = {}
+    turn: Turn | None = None
+    """Null where the instance owns the thread already: it has posted its message."""
 
 
-class RunRef(Timed, frozen=True, kw_only=True):
+class RunRef(OnThread, frozen=True, kw_only=True):
     """Input of `get_run`, which returns a `RunSnapshot` (a completed run's with its answer, if that can be had), and of
     `get_response`, which returns an `Answer`.
     """
@@ -113,7 +133,7 @@ class RunRef(Timed, frozen=True, kw_only=True):
     """The stamp of the message to be answered, on a thread to which others may have added theirs."""
 
 
-class SubmitToolOutputs(Timed, frozen=True, kw_only=True):
+class SubmitToolOutputs(OnThread, frozen=True, kw_only=True):
     """Input of `submit_tool_outputs`; it returns a `RunSnapshot`."""
 
     thread_id: str
@@ -121,7 +141,7 @@ class SubmitToolOutputs(Timed, frozen=True, kw_only=True):
     answer: ToolAnswer
 
 
-class CancelRun(Timed, frozen=True, kw_only=True):
+class CancelRun(OnThread, frozen=True, kw_only=True):
     """Input of `cancel_run`; it returns a `CancelledRun`.
 
     `run_id` is null where the answer to `create_run` was lost: the run is then looked for by its stamp.
@@ -149,18 +169,6 @@ class ThreadDeletion(Wire, frozen=True, kw_only=True):
     """Whether the thread is gone. It is left where this app has not created it, or somebody else uses it."""
 
     deleted: bool
-
-
-class LookAtInstance(Wire, frozen=True, kw_only=True):
-    """Input of `look_at_instance`; it returns an `InstanceState`."""
-
-    instance_id: str
-
-
-class InstanceState(Wire, frozen=True, kw_only=True):
-    """What the platform knows of an instance. One that is unknown has been purged, or is another app's."""
-
-    state: Literal["active", "ended", "unknown"]
 
 
 class TerminateInstance(Wire, frozen=True, kw_only=True):

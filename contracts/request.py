@@ -40,6 +40,9 @@ Instructions = Annotated[str, Meta(max_length=MAX_MESSAGE_CHARACTERS)]
 DeleteThreadWhen = Literal["never", "on_success", "with_history"]
 """When the thread is deleted, if this app has created it: with the purge of the last run on it, say."""
 
+IfThreadBusy = Literal["wait", "fail", "replace"]
+"""What a start does on a thread that somebody else uses."""
+
 MAX_ADDITIONAL_MESSAGES = 32
 
 Include = Literal["step_details.tool_calls[*].file_search.results[*].content"]
@@ -101,8 +104,11 @@ class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbi
         Meta(description="After so long the run is cancelled and fails with the code `timeout`."),
     ] = None
     if_thread_busy: Annotated[
-        Literal["wait", "fail"],
-        Meta(description="Where another run is active on the thread: wait for its end, or fail at once."),
+        IfThreadBusy,
+        Meta(
+            description="Where another run uses the thread: `wait` for its end, first come, first served; `fail` at "
+            "once; or `replace` it: it is asked to cancel, and this run comes next."
+        ),
     ] = "wait"
     idempotency_key: Annotated[
         Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,200}\Z")] | None,

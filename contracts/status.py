@@ -75,6 +75,15 @@ class TakenAnswer(Wire, frozen=True, kw_only=True):
     digest: Annotated[str, Meta(description="Tells the answer from another, without showing it.")]
 
 
+class WaitingFor(Wire, frozen=True, kw_only=True):
+    """Whom a run waits for, on a thread that another instance owns."""
+
+    instance: Annotated[str, Meta(description="The instance that owns the thread.")]
+    position: Annotated[
+        int, Meta(description="How many come before this run, the owner among them: 1 is the next in turn.")
+    ]
+
+
 class CustomStatus(Wire, frozen=True, kw_only=True):
     """What the orchestrator shows of its progress; it survives failure and termination."""
 
@@ -93,6 +102,7 @@ class CustomStatus(Wire, frozen=True, kw_only=True):
     answer_taken: TakenAnswer | None = None
     required_action: RequiredAction | None = None
     retrying: Annotated[str | None, Meta(description="Code of the failure after which it tries again.")] = None
+    waiting_for: Annotated[WaitingFor | None, Meta(description="Its place at a thread that another one owns.")] = None
     error: RunError | None = None
     monitor_url: str | None = None
     delete_thread: (
@@ -144,6 +154,9 @@ class StatusDocument(Wire, frozen=True, kw_only=True):
     monitor_url: Annotated[str | None, Meta(description="The Foundry account in the portal, where it is configured.")]
     required_action: Annotated[
         RequiredAction | None, Meta(description="The question that the run waits for, if it asks one.")
+    ]
+    waiting_for: Annotated[
+        WaitingFor | None, Meta(description="Whom the run waits for, on a thread that another one owns.")
     ]
     error: RunError | None
 

@@ -8,7 +8,6 @@
     ├── NotFoundError            (404, 410); `names_it` where the words name what the request's path names
     │   └── UnknownAgentError        names agents that may have been meant
     ├── ThreadBusyError          another run is active on the thread; names it where Foundry does
-    ├── ThreadInUseError         another message is being posted on the thread by this worker
     ├── RefusedForNowError       something else is under way (409, 423, 424)
     ├── AnswerRefusedError       Foundry refuses an answer to tool calls that are still pending
     ├── RateLimitedError         (429)
@@ -108,20 +107,11 @@ class ThreadBusyError(FoundryError):
         *,
         active_run_id: str | None = None,
         active_run_status: str | None = None,
-        waiting_instance: str | None = None,
         summary: str | None = None,
     ) -> None:
         super().__init__(message, summary=summary)
         self.active_run_id = active_run_id
         self.active_run_status = active_run_status
-        self.waiting_instance = waiting_instance
-
-
-class ThreadInUseError(FoundryError):
-    """Another message is being posted on the thread."""
-
-    code = ErrorCode.THREAD_IN_USE
-    retryable = True
 
 
 class RefusedForNowError(FoundryError):

@@ -6,30 +6,11 @@ Every method raises `foundry.errors.FoundryError`, and nothing else, for what th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from contracts.messages import ContentPart, MessageAttachment
 from contracts.runs import AgentSummary, Answer, RunSnapshot, Stamp, ToolAnswer
 from contracts.steps import RunFile, RunSteps
-
-
-@dataclass(frozen=True)
-class MessageSearch:
-    """What a look at a thread's messages found."""
-
-    message_id: str | None = None
-    """The message that was looked for."""
-    waiting_instance: str | None = None
-    """Where there is none: the instance whose message is the newest one and has no run yet."""
-
-    def comes_before(self, own_instance: str, *, ignored: str | None) -> str | None:
-        """Return the instance whose message keeps ours waiting, if one does.
-
-        Foundry would take our message now, and that instance's run would then answer it instead of its own. `ignored`
-        is one that seems to be gone.
-        """
-        return None if self.waiting_instance in {None, own_instance, ignored} else self.waiting_instance
 
 
 class AgentService(Protocol):
@@ -74,8 +55,12 @@ class AgentService(Protocol):
         """Add the user's message to the thread and return its id."""
         ...
 
-    def find_message(self, thread_id: str, stamp: Stamp) -> MessageSearch:
-        """Look for the message that carries the stamp, among the thread's newest ones."""
+    def find_message(self, thread_id: str, stamp: Stamp) -> str | None:
+        """Return the id of the message that carries the stamp, if it is among the thread's newest ones."""
+        ...
+
+    def awaits_run(self, thread_id: str, instance_id: str) -> bool:
+        """Say whether the thread's newest message is the instance's, and has no run yet."""
         ...
 
     def create_run(

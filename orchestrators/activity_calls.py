@@ -10,8 +10,6 @@ from contracts.activities import (
     CreateThread,
     DeleteThread,
     Failure,
-    InstanceState,
-    LookAtInstance,
     MessageRef,
     PlanRun,
     RunRef,
@@ -19,6 +17,7 @@ from contracts.activities import (
     TerminateInstance,
     ThreadDeletion,
     ThreadRef,
+    Turn,
 )
 from contracts.codes import ErrorCode
 from contracts.request import AgentRunRequest, RunPolicy
@@ -60,7 +59,9 @@ def create_thread(steps: Steps, progress: Progress) -> Step[None]:
     def wanted() -> CreateThread:
         # With an idempotency key the start itself may be repeated, and an earlier one may have created the thread.
         repeated = progress.attempts.failed > 0 or progress.policy.request_fingerprint is not None
-        return CreateThread(stamp=progress.thread_stamp(), repeated=repeated, until=progress.deadline)
+        return CreateThread(
+            runs_as=steps.instance_id, stamp=progress.thread_stamp(), repeated=repeated, until=progress.deadline
+        )
 
     show(steps, progress, "create_thread")
     thread = yield from steps.call("create_thread", wanted, ThreadRef, progress)
@@ -68,8 +69,8 @@ def create_thread(steps: Steps, progress: Progress) -> Step[None]:
 
 
 def create_message(steps: Steps, progress: Progress) -> Step[None]:
-    """Post the message, unless it is posted, or there is none. Where another instance's message waits on the thread for
-    its run, see whether it still can.
+    """Post the message, unless it is posted, or there is none. Then the thread is this instance's until its run has
+    ended.
     """
     message = progress.message
     if message is None:
@@ -77,27 +78,19 @@ def create_message(steps: Steps, progress: Progress) -> Step[None]:
 
     def wanted() -> CreateMessage:
         return CreateMessage(
+            runs_as=steps.instance_id,
             thread_id=_thread_id(progress),
             content=message.as_content(),
             attachments=message.attachments,
             stamp=progress.message_stamp(),
             metadata=progress.metadata,
-            ignore_instance=progress.attempts.abandoned(),
+            turn=_turn(progress),
             until=progress.deadline,
         )
 
-    def holder_has_ended(failure: Failure) -> Step[bool]:
-        holder = failure.waiting_instance
-        if holder is None or not progress.attempts.is_to_look_at(holder):
-            return False
-        result = yield from steps.attempt("look_at_instance", LookAtInstance(instance_id=holder), InstanceState)
-        state = result.value.state if result.value else "unknown"
-        progress.attempts.holder = (holder, state)
-        return state == "ended"
-
     show(steps, progress, "create_message")
-    yield from steps.call("create_message", wanted, MessageRef, progress, reconsider=holder_has_ended)
-    progress.message = None
+    yield from steps.call("create_message", wanted, MessageRef, progress)
+    progress.message, progress.owns_thread = None, True
 
 
 def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
@@ -107,11 +100,13 @@ def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
 
     def wanted() -> CreateRun:
         return CreateRun(
+            runs_as=steps.instance_id,
             thread_id=_thread_id(progress),
             agent_id=progress.policy.agent_id,
             stamp=progress.run_stamp(),
             options=progress.options,
             metadata=progress.metadata,
+            turn=None if progress.owns_thread else _turn(progress),
             until=progress.deadline,
         )
 
@@ -119,13 +114,14 @@ def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
     progress.run_requested = True
     progress.run_requested_at = progress.run_requested_at or steps.now
     run = yield from steps.call("create_run", wanted, RunSnapshot, progress)
+    progress.owns_thread = True
     progress.saw(run, steps.now)
     return run
 
 
 def get_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
     """Look at the run once."""
-    run = yield from steps.call("get_run", lambda: _run_ref(progress), RunSnapshot, progress)
+    run = yield from steps.call("get_run", lambda: _run_ref(steps, progress), RunSnapshot, progress)
     progress.polls += 1
     progress.saw(run, steps.now)
     return run
@@ -139,7 +135,13 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         question.refused(shortened("; ".join(f"{p.target} {p.message}" for p in problems), _LONGEST_REFUSAL))
         return run
     show(steps, progress, "submit_tool_outputs")
-    wanted = SubmitToolOutputs(thread_id=run.thread_id, run_id=run.run_id, answer=answer, until=progress.deadline)
+    wanted = SubmitToolOutputs(
+        runs_as=steps.instance_id,
+        thread_id=run.thread_id,
+        run_id=run.run_id,
+        answer=answer,
+        until=progress.deadline,
+    )
     try:
         run = yield from steps.call("submit_tool_outputs", lambda: wanted, RunSnapshot, progress)
     except StepFailed as signal:
@@ -155,13 +157,17 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
 
 def get_response(steps: Steps, progress: Progress) -> Step[Answer]:
     """Fetch what the run's agent wrote, if anything."""
-    return (yield from steps.call("get_response", lambda: _run_ref(progress), Answer, progress))
+    return (yield from steps.call("get_response", lambda: _run_ref(steps, progress), Answer, progress))
 
 
 def cancel_run(steps: Steps, progress: Progress) -> Step[RunSnapshot | None]:
     """Ask for the run's cancellation; return it as it is then, None where there is no run."""
     wanted = CancelRun(
-        thread_id=_thread_id(progress), run_id=progress.run_id, stamp=progress.run_stamp(), until=progress.deadline
+        runs_as=steps.instance_id,
+        thread_id=_thread_id(progress),
+        run_id=progress.run_id,
+        stamp=progress.run_stamp(),
+        until=progress.deadline,
     )
     run = (yield from steps.call("cancel_run", lambda: wanted, CancelledRun, progress)).run
     if run is not None:
@@ -188,10 +194,20 @@ def show(steps: Steps, progress: Progress, step: str, status: Status | None = No
     steps.show(progress.custom_status())
 
 
-def _run_ref(progress: Progress) -> RunRef:
+def _turn(progress: Progress) -> Turn:
+    return Turn(if_busy=progress.if_thread_busy, replaces=progress.replaces)
+
+
+def _run_ref(steps: Steps, progress: Progress) -> RunRef:
     assert progress.run_id is not None
     message = progress.message_stamp() if progress.checks_answer else None
-    return RunRef(thread_id=_thread_id(progress), run_id=progress.run_id, message=message, until=progress.deadline)
+    return RunRef(
+        runs_as=steps.instance_id,
+        thread_id=_thread_id(progress),
+        run_id=progress.run_id,
+        message=message,
+        until=progress.deadline,
+    )
 
 
 def _thread_id(progress: Progress) -> str:

@@ -128,6 +128,8 @@ def _resumed(progress: Progress, steps: Steps) -> Progress:
     longest = timedelta(seconds=LONGEST_TIMEOUT_SECONDS + endings.ANSWERING_SECONDS)
     if not progress.started <= progress.deadline <= steps.now + longest:
         raise StepFailed(Failure(code=ErrorCode.INVALID_REQUEST, message="the deadline of this progress is none"))
+    if steps.instance_id != (progress.runs_as or progress.instance_id):
+        progress.owns_thread = False  # which the other one did
     progress.runs_as = steps.instance_id
     return progress
 

@@ -11,9 +11,9 @@ from msgspec import UNSET, Meta
 from contracts.activities import Failure
 from contracts.formats import Id, Utc
 from contracts.messages import UserMessage
-from contracts.request import AgentRunRequest, RunOptions, RunPolicy
+from contracts.request import AgentRunRequest, IfThreadBusy, RunOptions, RunPolicy
 from contracts.runs import RunSnapshot, RunState, Stamp, Tokens, composite_run_id
-from contracts.status import CustomStatus, Status
+from contracts.status import CustomStatus, Status, WaitingFor
 from orchestrators.attempts import Attempts
 from orchestrators.question import Question, Stage
 from orchestrators.retry_policy import Situation, retry_delay, share_of
@@ -40,7 +40,11 @@ class Progress(msgspec.Struct, kw_only=True):
     deadline: Utc
     message: UserMessage | None
     """The user's message, until it is posted; a start may have none, and runs what stands on the thread."""
-    wait_if_busy: bool = True
+    if_thread_busy: IfThreadBusy = "wait"
+    replaces: str | None = None
+    """The instance that owned the thread when this one came to replace it."""
+    owns_thread: bool = False
+    """No other instance posts on the thread before this one's run has ended."""
     status: Status = "Running"
     step: Annotated[str, Meta(max_length=64)] = "validate_input"
     failure: Failure | None = None
@@ -128,14 +132,22 @@ class Progress(msgspec.Struct, kw_only=True):
         self.attempts.count(failure, activity)
         if failure is None:
             return None
+        if self.if_thread_busy == "replace":
+            self.replaces = self.replaces or failure.waiting_instance
         situation = Situation(
-            wait_if_busy=self.wait_if_busy,
+            waits_for_thread=self.if_thread_busy != "fail",
             stopping=self.step == STOPPING_STEP,
             may_have_acted=activity == "create_run" and self.attempts.may_have_acted,
             share=share_of(self.instance_id, activity, self.attempts.failed),
             remaining_seconds=(self.deadline - now).total_seconds(),
         )
         return retry_delay(activity, failure, self.attempts.failed, situation)
+
+    def _waiting_for(self) -> WaitingFor | None:
+        last = self.attempts.last
+        if last is None or last.waiting_instance is None or last.position is None:
+            return None
+        return WaitingFor(instance=last.waiting_instance, position=last.position)
 
     def custom_status(self) -> CustomStatus:
         """Return the custom status: all that a later look at a failed run needs."""
@@ -155,6 +167,7 @@ class Progress(msgspec.Struct, kw_only=True):
             answered=self.question.answered,
             answer_taken=self.question.accepted,
             retrying=self.attempts.last.code if self.attempts.last else None,
+            waiting_for=self._waiting_for(),
             monitor_url=self.policy.monitor_url,
             delete_thread="with_history" if self.policy.delete_thread == "with_history" else UNSET,
         )
@@ -178,7 +191,7 @@ def begin(
         message=request.message,
         thread_id=request.thread_id,
         checks_answer=request.message is not None and request.thread_id is not None,
-        wait_if_busy=request.if_thread_busy == "wait",
+        if_thread_busy=request.if_thread_busy,
     )
 
 

@@ -77,7 +77,7 @@ def of_timeout(progress: Progress) -> str:
 
 def _of_last_failure(last: Failure) -> str:
     match last.code:
-        case ErrorCode.THREAD_BUSY | ErrorCode.THREAD_IN_USE:
+        case ErrorCode.THREAD_BUSY:
             return _of_busy_thread(last)
         case ErrorCode.RATE_LIMITED | "rate_limit_exceeded":
             return _QUOTA

@@ -81,7 +81,7 @@ _KIND_OF_EXCEPTION = re.compile(r"Activity function '[^']{1,64}' failed: \w{1,64
 class Situation:
     """What decides besides the failure."""
 
-    wait_if_busy: bool = False
+    waits_for_thread: bool = False
     stopping: bool = False
     """The run is being stopped: who gives up leaves it at work."""
     may_have_acted: bool = False
@@ -96,12 +96,12 @@ def retry_delay(activity: str, failure: Failure, attempts: int, situation: Situa
     """Return the seconds to wait after `attempts` attempts (1 or more) that failed so, or None where trying again is no
     use.
 
-    A thread that is busy with another run is waited for, if the caller wants that: with short steps that hardly grow,
-    so that the thread does not stand idle, and whoever has waited for long looks at least a third as often as a
-    newcomer.
+    A busy thread is waited for, if the caller wants that: in the app's own line the next in turn looks most often,
+    since it alone may go on; behind somebody else's run with steps that hardly grow.
     """
-    if failure.code == ErrorCode.THREAD_IN_USE or (failure.code == ErrorCode.THREAD_BUSY and situation.wait_if_busy):
-        return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)
+    if failure.code == ErrorCode.THREAD_BUSY and situation.waits_for_thread:
+        steps = attempts // 4 if failure.position is None else failure.position - 1
+        return min(FIRST_DELAY_SECONDS + steps, LONGEST_BUSY_DELAY_SECONDS)
     if attempts >= most_attempts(activity, failure, situation):
         return None
     if failure.retry_after_seconds is not None:

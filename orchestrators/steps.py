@@ -127,17 +127,8 @@ class Steps:
         """From here on neither a cancel nor the length of the history interrupts: the orchestration is about to end."""
         self._interruptible = False
 
-    def call(
-        self,
-        activity: str,
-        make: Callable[[], Wire],
-        kind: type[V],
-        course: Course,
-        reconsider: Callable[[Failure], Step[bool]] | None = None,
-    ) -> Step[V]:
+    def call(self, activity: str, make: Callable[[], Wire], kind: type[V], course: Course) -> Step[V]:
         """Call the activity until it succeeds, each time with what `make` returns; return its value.
-
-        `reconsider` looks into a failure, and says whether to try again at once.
 
         Raises `StepFailed` where trying again is no use, and `DeadlinePassed`, `CancelRequested` or `GenerationFull`
         between two attempts; the course lets the next generation go on counting.
@@ -150,8 +141,6 @@ class Steps:
             delay = course.delay_after(activity, failure, self.now)
             if failure is None:
                 return cast("V", result.value)
-            if reconsider is not None and (yield from reconsider(failure)):
-                continue
             if delay is None:
                 raise StepFailed(failure)
             self.show(course.custom_status())

@@ -1,18 +1,17 @@
-"""What is asked of the platform about an instance: whether it still goes on."""
+"""What is asked of the platform about an instance: how it is, and whether it still goes on."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
+from urllib.parse import quote
 
 import azure.durable_functions as df
 
 from contracts.codes import ErrorCode
 from contracts.durable import ENDED_RUNTIME_STATUSES
-from contracts.formats import INSTANCE_ID_PATTERN
 from recovery import is_recovering
 from store.documents import StoreError
 
@@ -35,16 +34,22 @@ def goes_on(payload: Mapping[str, Any] | None, now: datetime) -> bool:
     return payload.get("runtimeStatus") not in ENDED_RUNTIME_STATUSES or is_recovering(payload, now)
 
 
-async def has_ended(client: df.DurableOrchestrationClient, instance_id: str) -> bool:
-    """Say whether the instance has ended, or is unknown. Raises `InstanceNotSeenError`."""
-    if not re.fullmatch(INSTANCE_ID_PATTERN, instance_id):
-        return True
+async def status_of(client: df.DurableOrchestrationClient, instance_id: str) -> Mapping[str, Any] | None:
+    """Return the Durable status payload of the instance; None of one that nobody knows. Raises `InstanceNotSeenError`.
+
+    The webhook takes ids that the SDK would have to escape, and does not.
+    """
     try:
-        status = await asyncio.wait_for(client.get_status(instance_id), LOOK_SECONDS)
+        status = await asyncio.wait_for(client.get_status(quote(instance_id, safe=":")), LOOK_SECONDS)
     except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions
         message = f"the platform did not say how the instance {instance_id} is ({type(error).__name__})"
         raise InstanceNotSeenError(message) from None
-    return not goes_on(status.to_json() if status else None, datetime.now(UTC))
+    return cast("Mapping[str, Any]", status.to_json()) if status else None
+
+
+async def has_ended(client: df.DurableOrchestrationClient, instance_id: str) -> bool:
+    """Say whether the instance has ended, or is unknown. Raises `InstanceNotSeenError`."""
+    return not goes_on(await status_of(client, instance_id), datetime.now(UTC))
 
 
 def asked_from_a_thread(client: df.DurableOrchestrationClient) -> Callable[[str], bool]:

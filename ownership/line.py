@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """Where an instance stands: at position 0 it owns the conversation, which else `owner` does."""
+    """Where an instance stands, or would stand: at position 0 it owns the conversation, which else `owner` does."""
 
     position: int
     owner: str
@@ -22,16 +22,17 @@ class Place:
         return self.position == 0
 
 
-def joined(line: Iterable[str], instance: str, *, ended: Collection[str], next_in_turn: bool = False) -> list[str]:
+def joined(
+    line: Iterable[str], instance: str, *, ended: Collection[str], next_in_turn: bool = False, waits: bool = True
+) -> list[str]:
     """Return the line with the instance in it, and without those in front that have ended.
 
-    `next_in_turn` puts it right behind the owner, whatever place it had.
+    `next_in_turn` lets a newcomer stand right behind the owner. One that does not wait joins only where nobody else is.
     """
     kept = without_ended_in_front(line, instance, ended)
-    if next_in_turn and kept and kept[0] != instance:
-        others = [other for other in kept[1:] if other != instance]
-        return [kept[0], instance, *others]
-    return kept if instance in kept else [*kept, instance]
+    if instance in kept or (kept and not waits):
+        return kept
+    return [kept[0], instance, *kept[1:]] if next_in_turn and kept else [*kept, instance]
 
 
 def left(line: Iterable[str], instance: str) -> list[str]:
@@ -40,8 +41,8 @@ def left(line: Iterable[str], instance: str) -> list[str]:
 
 
 def place_of(line: list[str], instance: str) -> Place:
-    """Return where the instance stands, which is in the line."""
-    return Place(line.index(instance), line[0])
+    """Return where the instance stands in the line, or would stand at its end."""
+    return Place(line.index(instance) if instance in line else len(line), line[0])
 
 
 def without_ended_in_front(line: Iterable[str], instance: str, ended: Collection[str]) -> list[str]:

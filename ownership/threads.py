@@ -40,21 +40,29 @@ def take_place(
     instance: str,
     has_ended: Callable[[str], bool],
     *,
+    is_done: Callable[[str], bool] = lambda _: False,
     next_in_turn: bool = False,
+    waits: bool = True,
+    is_new: bool = False,
 ) -> Place:
-    """Return the instance's place at the thread, its old one or a new one at the end (or right behind the owner).
+    """Return the instance's place at the thread: its old one, or a new one at the end (or right behind the owner).
 
     `has_ended` is asked about those in front only, for as long as they have; it says so of instances that nobody knows,
-    too. Raises `StoreError`.
+    too. `is_done` is asked of an owner by the next in turn: whether it needs the thread no more, although it goes on.
+    One that does not wait takes no place behind others. A new thread has no line yet, which saves a request. Raises
+    `StoreError`, and what the two raise.
     """
     ended: set[str] = set()
     name = document_of(thread_id)
-    for _ in range(MOST_TRIES):
-        found = store.read(name)
+    for attempt in range(MOST_TRIES):
+        found = None if is_new and attempt == 0 else store.read(name)
         line = _line_of(found.value) if found else []
         while (other := to_look_at(line, instance, ended.__contains__)) is not None and has_ended(other):
             ended.add(other)
-        wanted = joined(line, instance, ended=ended, next_in_turn=next_in_turn)
+        wanted = joined(line, instance, ended=ended, next_in_turn=next_in_turn, waits=waits)
+        if (place := place_of(wanted, instance)).position == 1 and is_done(place.owner):
+            ended.add(place.owner)
+            wanted = joined(line, instance, ended=ended, next_in_turn=next_in_turn, waits=waits)
         if len(wanted) > MOST_IN_LINE:
             raise LineIsFullError(f"{MOST_IN_LINE:,} runs wait for thread {thread_id} already", retryable=False)
         if wanted == line or store.write(name, _value_of(wanted), found.etag if found else None) is not None:

@@ -27,7 +27,6 @@ from foundry.classic.fields import carries, id_of, instance_of, items_of, obj, o
 from foundry.classic.files import run_file
 from foundry.classic.runs import snapshot
 from foundry.classic.steps import files_of, raw_steps, run_steps
-from foundry.service import MessageSearch
 from foundry.transport import Transport, path_id
 
 _PAGE = 100
@@ -106,23 +105,19 @@ class ClassicAgentService:
         posted = self._transport.post(f"{_thread(thread_id)}/messages", msgspec.to_builtins(body))
         return id_of(posted, "id")
 
-    def find_message(self, thread_id: str, stamp: Stamp) -> MessageSearch:
-        """Look for the message that carries the stamp, among the thread's newest hundred."""
-        newest: dict[str, Any] | None = None
-        for item in self._pages(f"{_thread(thread_id)}/messages", _PAGES_SEARCHED):
-            newest = newest or item
-            if carries(item, stamp):
-                return MessageSearch(message_id=id_of(item, "id"))
-        return MessageSearch(waiting_instance=self._waiting_instance(thread_id, newest) if newest else None)
+    def find_message(self, thread_id: str, stamp: Stamp) -> str | None:
+        """Return the id of the message that carries the stamp, if it is among the thread's newest hundred."""
+        found = self._find(f"{_thread(thread_id)}/messages", stamp, pages=_PAGES_SEARCHED)
+        return id_of(found, "id") if found else None
 
-    def _waiting_instance(self, thread_id: str, newest: dict[str, Any]) -> str | None:
-        """Return the instance that posted the thread's newest message, if its run is still to be started."""
-        instance_id = instance_of(newest)
-        if newest.get("role") != "user" or instance_id is None:
-            return None
+    def awaits_run(self, thread_id: str, instance_id: str) -> bool:
+        """Say whether the thread's newest message is the instance's, and has no run yet."""
+        newest = self._newest(f"{_thread(thread_id)}/messages")
+        if newest is None or newest.get("role") != "user" or instance_of(newest) != instance_id:
+            return False
         run = next((r for r in self.list_runs(thread_id) if r.instance_id == instance_id), None)
         # A run that failed for lack of quota is started again for the same message.
-        return instance_id if run is None or run.rate_limited else None
+        return run is None or run.rate_limited
 
     def create_run(
         self, thread_id: str, agent_id: str, options: dict[str, Any], metadata: dict[str, str], stamp: Stamp

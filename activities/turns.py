@@ -1,0 +1,106 @@
+"""Whose turn it is on a thread: what stands in its line (`ownership.threads`), and how those in front are.
+
+Whoever has ended is passed over; so is an owner whose run has ended in Foundry, before its own orchestration has seen
+that: else a thread would stand idle between two looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any, Protocol
+
+from contracts.activities import Turn
+from contracts.runs import RunSnapshot
+from contracts.status import read_custom_status
+from foundry.errors import FoundryError
+from foundry.service import AgentService
+from ownership.instances import goes_on
+from ownership.threads import take_place
+from store.documents import DocumentStore
+
+LOOKING_SECONDS = 60.0
+"""Of looks at those in front, in one attempt: of thousands who have ended, the rest is passed over in the next one."""
+
+
+def is_done(run: RunSnapshot) -> bool:
+    """Say whether the run's instance needs the thread no more. One that lacked quota is followed by another run."""
+    return run.state.is_ended and not run.rate_limited
+
+
+class OtherInstances(Protocol):
+    """What an activity asks the platform about other instances."""
+
+    def status_of(self, instance_id: str) -> Mapping[str, Any] | None:
+        """Return the instance's Durable status payload; None of one that nobody knows."""
+        ...
+
+    def ask_to_cancel(self, instance_id: str, reason: str) -> None:
+        """Ask the instance to cancel its run. It may not hear that."""
+        ...
+
+
+class NotItsTurnError(Exception):
+    """Another instance owns the thread."""
+
+    def __init__(self, thread_id: str, owner: str, position: int) -> None:
+        super().__init__(f"instance {owner} uses thread {thread_id}, and {position} come before this run")
+        self.owner = owner
+        self.position = position
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Takes an instance's turn at a thread."""
+
+    store: DocumentStore
+    service: AgentService
+    others: OtherInstances
+    _seen: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _done: dict[str, bool] = field(default_factory=dict)
+
+    def take(self, thread_id: str, instance: str, turn: Turn) -> None:
+        """Return once the instance owns the thread; raise `NotItsTurnError` where another one does, or `StoreError`."""
+        until = monotonic() + LOOKING_SECONDS
+        place = take_place(
+            self.store,
+            thread_id,
+            instance,
+            lambda other: monotonic() < until and self._has_ended(other),
+            is_done=lambda owner: self._is_done(thread_id, owner),
+            next_in_turn=turn.if_busy == "replace",
+            waits=turn.if_busy != "fail",
+        )
+        if place.is_owner:
+            return
+        if turn.if_busy == "replace" and turn.replaces in {None, place.owner}:
+            self._replace(place.owner, instance)
+        raise NotItsTurnError(thread_id, place.owner, place.position)
+
+    def _has_ended(self, other: str) -> bool:
+        payload = self.others.status_of(other)
+        if payload is not None:
+            self._seen[other] = payload
+        return not goes_on(payload, datetime.now(UTC))
+
+    def _is_done(self, thread_id: str, owner: str) -> bool:
+        """Say whether the owner's run has ended, as far as a look tells."""
+        if owner not in self._done:
+            shown = read_custom_status(self._seen.get(owner, {}).get("customStatus"))
+            run_id = shown.run_id if shown is not None and shown.thread_id == thread_id else None
+            self._done[owner] = run_id is not None and self._run_has_ended(thread_id, run_id)
+        return self._done[owner]
+
+    def _run_has_ended(self, thread_id: str, run_id: str) -> bool:
+        try:
+            run = self.service.get_run(thread_id, run_id)
+        except FoundryError:
+            return False  # the look is a favour: the owner will see it
+        return is_done(run)
+
+    def _replace(self, owner: str, instance: str) -> None:
+        shown = read_custom_status(self._seen.get(owner, {}).get("customStatus"))
+        if shown is None or shown.status != "Cancelling":
+            self.others.ask_to_cancel(owner, f"replaced by instance {instance}")
