@@ -23,7 +23,11 @@ __all__ = ["error_of", "hint_in_text", "not_json", "parse_json", "retry_after_se
 
 _BUSY_WITH_MESSAGE = re.compile(r"can't add messages to (\w+) while a run (\w+) is active", re.IGNORECASE)
 _BUSY_WITH_RUN = re.compile(r"(\w+) already has an active run (\w+?)\b", re.IGNORECASE)
-_TRY_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) ((?:\d{1,9}(?:\.\d{1,6})? ?[a-z]* ?)+)", re.IGNORECASE)
+_TRY_AGAIN = re.compile(
+    r"(?:(?:try again|retry)(?: your request)? (?:in|after)|wait(?: for)?) (?:about |at least |approximately )?"
+    r"((?:\d{1,9}(?:\.\d{1,6})? ?[a-z]* ?)+)",
+    re.IGNORECASE,
+)
 _ON_THE_CLOCK = re.compile(
     r"(?:try again|retry|replenished|renewed) (?:in|after) (\d{1,4}):([0-5]\d):([0-5]\d)", re.IGNORECASE
 )

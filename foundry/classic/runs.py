@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from contracts.codes import ErrorCode
@@ -24,7 +25,14 @@ _STATES = {
     "incomplete": RunState.INCOMPLETE,
     "cancelled": RunState.CANCELLED,
 }
-"""A status that is not listed is one that Foundry invented later: the run counts as active, until the deadline."""
+"""A status that is not listed is one that Foundry invented later: the run counts as active, until the deadline, unless it
+asks something.
+"""
+
+_NO_WAITING_HELPS = re.compile(
+    r"request too large|tokens must be reduced|exceeded your current quota|insufficient.quota|billing", re.IGNORECASE
+)
+"""A used-up quota that the same run would meet again, however long it waits."""
 
 
 def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> RunSnapshot:
@@ -32,7 +40,8 @@ def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> 
     if id_of(run, "thread_id") != thread_id or (run_id is not None and id_of(run, "id") != run_id):
         raise errors.BadResponseError(f"Foundry's answer is about another run than {run_id or 'one'} of {thread_id}")
     raw = text_of(run, "status")
-    state = _STATES.get(raw, RunState.ACTIVE)
+    action = run.get("required_action")
+    state = _STATES.get(raw, RunState.REQUIRES_ACTION if action else RunState.ACTIVE)
     error = obj(run.get("last_error"))
     summary = None
     if state is RunState.INCOMPLETE:
@@ -40,18 +49,20 @@ def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> 
         summary = f"the answer is not complete: {reason or 'no reason given'}"
         error = {"code": reason or ErrorCode.INCOMPLETE, "message": summary}
     code, message = word(error.get("code")), error.get("message")
+    told = str(message) if message else ""
+    rate_limited = code == "rate_limit_exceeded" and not _NO_WAITING_HELPS.search(told)
     return RunSnapshot(
         run_id=id_of(run, "id"),
         thread_id=thread_id,
         state=state,
         raw_status=raw[:64],
         error_code=code,
-        error_message=without_credentials(str(message)[:1000]) if message else None,
+        error_message=without_credentials(told[:1000]) or None,
         error_summary=summary,
-        rate_limited=code == "rate_limit_exceeded",
-        retry_after_seconds=hint_in_text(str(message)) if code == "rate_limit_exceeded" else None,
+        rate_limited=rate_limited,
+        retry_after_seconds=hint_in_text(told) if rate_limited else None,
         instance_id=instance_of(run),
-        pending_calls=tuple(pending_calls(run.get("required_action"))) if state is RunState.REQUIRES_ACTION else (),
+        pending_calls=tuple(pending_calls(action)) if state is RunState.REQUIRES_ACTION else (),
         model=(optional(run, "model") or "")[:256] or None,
         usage=numbers(run.get("usage")),
         tokens=_tokens(run.get("usage")),

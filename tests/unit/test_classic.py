@@ -288,6 +288,34 @@ def test_every_status_has_a_state_and_an_unknown_one_goes_on(status, state):
     assert (run.state, run.raw_status) == (state, status)
 
 
+def test_what_is_asked_under_an_unknown_status_is_a_question():
+    action = {"type": "submit_consent", "submit_consent": {"url": "https://example.com"}}
+    run = snapshot_of(run_body("waiting_for_consent", required_action=action))
+    assert (run.state, run.raw_status) == (RunState.REQUIRES_ACTION, "waiting_for_consent")
+    assert [call.name for call in run.pending_calls] == ["submit_consent"]
+    assert snapshot_of(run_body("paused", required_action=None)).state is RunState.ACTIVE
+    assert snapshot_of(run_body("in_progress", required_action=action)).pending_calls == ()
+
+
+@pytest.mark.parametrize(
+    ("message", "waits"),
+    [
+        ("Rate limit is exceeded. Try again in 6 seconds.", True),
+        ("Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000, Used 30000, Requested 601.", True),
+        (None, True),
+        (
+            "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 30601. "
+            "The input or output tokens must be reduced in order to run successfully.",
+            False,
+        ),
+        ("You exceeded your current quota, please check your plan and billing details.", False),
+    ],
+)
+def test_quota_that_no_waiting_brings_is_not_waited_for(message, waits):
+    run = snapshot_of(run_body("failed", last_error={"code": "rate_limit_exceeded", "message": message}))
+    assert (run.rate_limited, run.error_code) == (waits, "rate_limit_exceeded")
+
+
 def test_a_full_run_is_read():
     run = snapshot_of(
         run_body(
