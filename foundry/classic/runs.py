@@ -25,8 +25,8 @@ _STATES = {
     "incomplete": RunState.INCOMPLETE,
     "cancelled": RunState.CANCELLED,
 }
-"""A status that is not listed is one that Foundry invented later: the run counts as active, until the deadline, unless it
-asks something.
+"""A status that is not listed is one that Foundry invented later: the run counts as active, until the deadline, unless
+it asks something.
 """
 
 _NO_WAITING_HELPS = re.compile(
