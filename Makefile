@@ -78,10 +78,11 @@ infra-check: $(INFRA_READY) ## the Bicep templates: our checks, checkov, and the
 	@$(INFRA)/python -m pytest tests/infra --confcutdir=tests/infra -n 4 --dist worksteal
 
 # checkov and the management SDKs pin what the app does not, so they live in an environment of their own.
-$(INFRA_READY): infra/requirements-checks.txt
+$(INFRA_READY): infra/requirements-checks.txt infra/requirements-parser.txt
 	@echo "Creating $(VENV)-infra for the checks of infra/ (about a minute the first time) ..."
 	@$(PYTHON) -m venv $(VENV)-infra
 	@$(INFRA)/python -m pip install --quiet --disable-pip-version-check -r infra/requirements-checks.txt
+	@$(INFRA)/python -m pip install --quiet --disable-pip-version-check --no-deps -r infra/requirements-parser.txt
 	@touch $@
 
 lint: $(READY) ## ruff and mypy

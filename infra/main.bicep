@@ -5,13 +5,51 @@ metadata description = 'Durable runs of Azure AI Foundry agents: creates the res
 @description('Name of the resource group to create. Empty: rg-, then the name of this deployment.')
 param resourceGroupName string = ''
 
-@description('Short name of this deployment: it goes into the names of the resources.')
+@description('Short name of this deployment: it goes into the names of the resources, cut to 24 characters, with a hyphen for what they do not take.')
 @minLength(1)
-@maxLength(24)
+@maxLength(64)
 param environmentName string = 'agents'
 
-@description('Azure region of every resource. Flex Consumption must be offered there.')
-param location string = deployment().location
+@description('Azure region of every resource: one where Flex Consumption is offered. A newer one than this list: deploy resources.bicep.')
+@allowed([
+  'australiaeast'
+  'australiasoutheast'
+  'brazilsouth'
+  'canadacentral'
+  'centralindia'
+  'centralus'
+  'eastasia'
+  'eastus'
+  'eastus2'
+  'francecentral'
+  'germanywestcentral'
+  'italynorth'
+  'japaneast'
+  'koreacentral'
+  'northcentralus'
+  'northeurope'
+  'norwayeast'
+  'southafricanorth'
+  'southcentralus'
+  'southeastasia'
+  'southindia'
+  'spaincentral'
+  'swedencentral'
+  'uaenorth'
+  'uksouth'
+  'ukwest'
+  'westcentralus'
+  'westeurope'
+  'westus'
+  'westus2'
+  'westus3'
+])
+@metadata({
+  azd: {
+    type: 'location'
+  }
+})
+param location string
 
 @description('Tags of every resource.')
 param tags object = {}
@@ -79,23 +117,29 @@ param taskHubName string = 'FoundryAgents'
 ])
 param schedulerSku string = 'Consumption'
 
+@description('durableTaskScheduler, Dedicated: capacity units. 1 has no high availability, 3 has.')
+@minValue(1)
+@maxValue(3)
+param schedulerCapacity int = 1
+
+@description('durableTaskScheduler: Disabled lets nobody in but the private endpoint, so it takes privateNetworking. The dashboard is reached from inside of the network only, then.')
+@allowed([
+  'Enabled'
+  'Disabled'
+])
+param schedulerPublicNetworkAccess string = 'Enabled'
+
 @description('durableTaskScheduler: address ranges that may open a connection; an Entra token with the role is needed besides. An empty list blocks everyone.')
 @minLength(1)
 param schedulerAllowedIpRanges array = [
   '0.0.0.0/0'
 ]
 
-@description('True: a virtual network, and storage reached through private endpoints only.')
+@description('True: a virtual network, and storage reached through private endpoints only. Microsoft.App must be registered in the subscription.')
 param privateNetworking bool = false
 
-@description('privateNetworking: address space of the virtual network.')
+@description('privateNetworking: address space of the virtual network, /25 or larger. Its first /26 is for the app, the /27 after that for the private endpoints.')
 param virtualNetworkAddressPrefix string = '10.20.0.0/24'
-
-@description('privateNetworking: address range of the subnet of the app, /27 or larger.')
-param appSubnetAddressPrefix string = '10.20.0.0/26'
-
-@description('privateNetworking: address range of the subnet of the private endpoints, /28 or larger.')
-param endpointSubnetAddressPrefix string = '10.20.0.64/27'
 
 @description('Version of Python.')
 @allowed([
@@ -113,8 +157,8 @@ param pythonVersion string = '3.13'
 ])
 param instanceMemoryMB int = 2048
 
-@description('Most instances that may run at once: the ceiling of what the app can cost and of the load it puts on Foundry.')
-@minValue(40)
+@description('Most instances on demand of each group that scales by itself: http, durable, each timer. Always ready ones count too.')
+@minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
@@ -122,6 +166,14 @@ param maximumInstanceCount int = 40
 @minValue(0)
 @maxValue(100)
 param alwaysReadyInstances int = 1
+
+@description('Instances that always run for HTTP requests. 0: the first request after a quiet time waits for a cold start.')
+@minValue(0)
+@maxValue(100)
+param alwaysReadyHttpInstances int = 0
+
+@description('True: instances are spread over zones, for which the platform keeps two of each group always ready, and bills them. Takes a storageSku that is zone redundant too.')
+param zoneRedundant bool = false
 
 @description('HTTP requests that one instance takes at once.')
 @minValue(1)
@@ -159,6 +211,12 @@ param logDailyCapGb int = -1
 
 @description('Mail address to notify of alerts. Empty: they are raised in the portal, nobody is notified.')
 param alertEmail string = ''
+
+@description('Resource ids of action groups that exist, separated by commas: they are told of alerts too.')
+param alertActionGroupIds string = ''
+
+@description('True: call /api/health from three continents every five minutes. Each call is billed.')
+param availabilityTest bool = false
 
 @description('Failed runs within fifteen minutes that are not worth an alert.')
 @minValue(0)
@@ -211,7 +269,12 @@ param trustedForwardedHosts string = ''
 @description('More app settings, by name: MCP_HEADERS_<NAME> with a Key Vault reference, say. Only references, never the secrets themselves.')
 param extraAppSettings object = {}
 
-@description('HISTORY_RETENTION_DAYS: days that ended instances, with the messages and answers in them, are kept. 0: for ever.')
+@description('IDEMPOTENCY_DAYS: days that the key of a start is remembered, though its history be purged earlier.')
+@minValue(1)
+@maxValue(3650)
+param idempotencyDays int = 30
+
+@description('HISTORY_RETENTION_DAYS: days that ended instances, with the messages and answers in them, are kept. 0: for ever, with azureStorage only. The scheduler keeps them for 30 days at most, 90 with Dedicated.')
 @minValue(0)
 @maxValue(3650)
 param historyRetentionDays int = 30
@@ -243,15 +306,17 @@ module resources 'resources.bicep' = {
     durableProvider: durableProvider
     taskHubName: taskHubName
     schedulerSku: schedulerSku
+    schedulerCapacity: schedulerCapacity
+    schedulerPublicNetworkAccess: schedulerPublicNetworkAccess
     schedulerAllowedIpRanges: schedulerAllowedIpRanges
     privateNetworking: privateNetworking
     virtualNetworkAddressPrefix: virtualNetworkAddressPrefix
-    appSubnetAddressPrefix: appSubnetAddressPrefix
-    endpointSubnetAddressPrefix: endpointSubnetAddressPrefix
     pythonVersion: pythonVersion
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
+    alwaysReadyHttpInstances: alwaysReadyHttpInstances
+    zoneRedundant: zoneRedundant
     httpConcurrency: httpConcurrency
     workerThreads: workerThreads
     storageSku: storageSku
@@ -260,6 +325,8 @@ module resources 'resources.bicep' = {
     logRetentionDays: logRetentionDays
     logDailyCapGb: logDailyCapGb
     alertEmail: alertEmail
+    alertActionGroupIds: alertActionGroupIds
+    availabilityTest: availabilityTest
     toleratedFailedRuns: toleratedFailedRuns
     foundryApiVersion: foundryApiVersion
     foundryTokenScope: foundryTokenScope
@@ -271,6 +338,7 @@ module resources 'resources.bicep' = {
     orphanScanSchedule: orphanScanSchedule
     deleteThread: deleteThread
     historyRetentionDays: historyRetentionDays
+    idempotencyDays: idempotencyDays
     publicBaseUrl: publicBaseUrl
     trustedForwardedHosts: trustedForwardedHosts
     extraAppSettings: extraAppSettings

@@ -1,8 +1,8 @@
 metadata description = 'Everything the app needs, in one resource group. main.bicep deploys it; it can also be deployed alone into a resource group that exists.'
 
-@description('Short name of this deployment: it goes into the names of the resources.')
+@description('Short name of this deployment: it goes into the names of the resources, cut to 24 characters, with a hyphen for what they do not take.')
 @minLength(1)
-@maxLength(24)
+@maxLength(64)
 param environmentName string = 'agents'
 
 @description('Azure region of every resource. Flex Consumption must be offered there.')
@@ -74,23 +74,29 @@ param taskHubName string = 'FoundryAgents'
 ])
 param schedulerSku string = 'Consumption'
 
+@description('durableTaskScheduler, Dedicated: capacity units. 1 has no high availability, 3 has.')
+@minValue(1)
+@maxValue(3)
+param schedulerCapacity int = 1
+
+@description('durableTaskScheduler: Disabled lets nobody in but the private endpoint, so it takes privateNetworking. The dashboard is reached from inside of the network only, then.')
+@allowed([
+  'Enabled'
+  'Disabled'
+])
+param schedulerPublicNetworkAccess string = 'Enabled'
+
 @description('durableTaskScheduler: address ranges that may open a connection; an Entra token with the role is needed besides. An empty list blocks everyone.')
 @minLength(1)
 param schedulerAllowedIpRanges array = [
   '0.0.0.0/0'
 ]
 
-@description('True: a virtual network, and storage reached through private endpoints only.')
+@description('True: a virtual network, and storage reached through private endpoints only. Microsoft.App must be registered in the subscription.')
 param privateNetworking bool = false
 
-@description('privateNetworking: address space of the virtual network.')
+@description('privateNetworking: address space of the virtual network, /25 or larger. Its first /26 is for the app, the /27 after that for the private endpoints.')
 param virtualNetworkAddressPrefix string = '10.20.0.0/24'
-
-@description('privateNetworking: address range of the subnet of the app, /27 or larger.')
-param appSubnetAddressPrefix string = '10.20.0.0/26'
-
-@description('privateNetworking: address range of the subnet of the private endpoints, /28 or larger.')
-param endpointSubnetAddressPrefix string = '10.20.0.64/27'
 
 @description('Version of Python.')
 @allowed([
@@ -108,8 +114,8 @@ param pythonVersion string = '3.13'
 ])
 param instanceMemoryMB int = 2048
 
-@description('Most instances that may run at once: the ceiling of what the app can cost and of the load it puts on Foundry.')
-@minValue(40)
+@description('Most instances on demand of each group that scales by itself: http, durable, each timer. Always ready ones count too.')
+@minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
@@ -117,6 +123,14 @@ param maximumInstanceCount int = 40
 @minValue(0)
 @maxValue(100)
 param alwaysReadyInstances int = 1
+
+@description('Instances that always run for HTTP requests. 0: the first request after a quiet time waits for a cold start.')
+@minValue(0)
+@maxValue(100)
+param alwaysReadyHttpInstances int = 0
+
+@description('True: instances are spread over zones, for which the platform keeps two of each group always ready, and bills them. Takes a storageSku that is zone redundant too.')
+param zoneRedundant bool = false
 
 @description('HTTP requests that one instance takes at once.')
 @minValue(1)
@@ -154,6 +168,12 @@ param logDailyCapGb int = -1
 
 @description('Mail address to notify of alerts. Empty: they are raised in the portal, nobody is notified.')
 param alertEmail string = ''
+
+@description('Resource ids of action groups that exist, separated by commas: they are told of alerts too.')
+param alertActionGroupIds string = ''
+
+@description('True: call /api/health from three continents every five minutes. Each call is billed.')
+param availabilityTest bool = false
 
 @description('Failed runs within fifteen minutes that are not worth an alert.')
 @minValue(0)
@@ -206,7 +226,12 @@ param trustedForwardedHosts string = ''
 @description('More app settings, by name: MCP_HEADERS_<NAME> with a Key Vault reference, say. Only references, never the secrets themselves.')
 param extraAppSettings object = {}
 
-@description('HISTORY_RETENTION_DAYS: days that ended instances, with the messages and answers in them, are kept. 0: for ever.')
+@description('IDEMPOTENCY_DAYS: days that the key of a start is remembered, though its history be purged earlier.')
+@minValue(1)
+@maxValue(3650)
+param idempotencyDays int = 30
+
+@description('HISTORY_RETENTION_DAYS: days that ended instances, with the messages and answers in them, are kept. 0: for ever, with azureStorage only. The scheduler keeps them for 30 days at most, 90 with Dedicated.')
 @minValue(0)
 @maxValue(3650)
 param historyRetentionDays int = 30
@@ -217,14 +242,46 @@ var packageContainerName = 'app-package'
 var usesScheduler = durableProvider == 'durableTaskScheduler'
 var usesEntra = authMode == 'entra'
 var foundrySubscription = empty(foundrySubscriptionId) ? subscription().subscriptionId : foundrySubscriptionId
-var readsFoundry = assignFoundryRole || empty(foundryProjectEndpoint)
+var projectEndpoint = empty(foundryProjectEndpoint) ? foundryProject.properties.endpoints['AI Foundry API'] : foundryProjectEndpoint
+
+// What would fail halfway through a deployment is refused before it begins.
+var letters = 'abcdefghijklmnopqrstuvwxyz'
+var fitsHubName = [for i in range(0, length(taskHubName)): contains('${letters}0123456789', toLower(substring(taskHubName, i, 1)))]
+var isTaskHubName = contains(letters, toLower(take(taskHubName, 1))) && !contains(fitsHubName, false)
+var allowedClientIds = empty(entraAllowedClientIds) ? [entraClientId] : split(replace(entraAllowedClientIds, ' ', ''), ',')
+var areClientIds = [for id in allowedClientIds: length(id) == 36]
+var schedulerKeepsDays = schedulerSku == 'Dedicated' ? 90 : 30
+var problems = join([
+  isTaskHubName ? '' : 'taskHubName takes letters and digits only, a letter first. '
+  usesEntra && contains(areClientIds, false) ? 'entraClientId or entraAllowedClientIds has something that is no client id, or an empty one. ' : ''
+  max(alwaysReadyInstances, alwaysReadyHttpInstances) > maximumInstanceCount ? 'More instances are always ready than maximumInstanceCount lets run. ' : ''
+  usesScheduler && (historyRetentionDays == 0 || historyRetentionDays > schedulerKeepsDays) ? 'The Durable Task Scheduler keeps history for 1 to ${schedulerKeepsDays} days: historyRetentionDays. ' : ''
+  schedulerPublicNetworkAccess == 'Disabled' && !privateNetworking ? 'schedulerPublicNetworkAccess Disabled takes privateNetworking. ' : ''
+  zoneRedundant && !contains(['Standard_ZRS', 'Standard_GZRS'], storageSku) ? 'zoneRedundant takes storageSku Standard_ZRS or Standard_GZRS. ' : ''
+  runTimeoutSeconds > runMaxTimeoutSeconds ? 'runTimeoutSeconds is above runMaxTimeoutSeconds. ' : ''
+], '')
+var namable = replace(replace(replace(replace(environmentName, '_', '-'), '.', '-'), '(', '-'), ')', '-')
+var shortName = empty(problems) ? take(namable, 24) : fail(problems)
+var storageServices = usesScheduler ? ['blob'] : ['blob', 'queue', 'table']
+var storageZones = [for service in storageServices: 'privatelink.${service}.${environment().suffixes.storage}']
+
+resource foundryAccount 'Microsoft.CognitiveServices/accounts@2025-06-01' existing = {
+  name: foundryAccountName
+  scope: resourceGroup(foundrySubscription, foundryResourceGroupName)
+}
+
+// Read in place: only the role assignment is deployed there, and may be done by hand.
+resource foundryProject 'Microsoft.CognitiveServices/accounts/projects@2025-06-01' existing = {
+  parent: foundryAccount
+  name: foundryProjectName
+}
 
 module identity 'modules/identity.bicep' = {
   name: 'identity'
   params: {
     location: location
     tags: allTags
-    name: 'id-${environmentName}-${token}'
+    name: 'id-${shortName}-${token}'
   }
 }
 
@@ -233,8 +290,8 @@ module monitoring 'modules/monitoring.bicep' = {
   params: {
     location: location
     tags: allTags
-    workspaceName: 'log-${environmentName}-${token}'
-    applicationInsightsName: 'appi-${environmentName}-${token}'
+    workspaceName: 'log-${shortName}-${token}'
+    applicationInsightsName: 'appi-${shortName}-${token}'
     logRetentionDays: logRetentionDays
     logDailyCapGb: logDailyCapGb
     principalId: identity.outputs.principalId
@@ -262,10 +319,10 @@ module network 'modules/network.bicep' = if (privateNetworking) {
   params: {
     location: location
     tags: allTags
-    name: 'vnet-${environmentName}-${token}'
+    name: 'vnet-${shortName}-${token}'
     addressPrefix: virtualNetworkAddressPrefix
-    appSubnetPrefix: appSubnetAddressPrefix
-    endpointSubnetPrefix: endpointSubnetAddressPrefix
+    appSubnetPrefix: cidrSubnet(virtualNetworkAddressPrefix, 26, 0)
+    endpointSubnetPrefix: cidrSubnet(virtualNetworkAddressPrefix, 27, 2)
   }
 }
 
@@ -274,9 +331,24 @@ module privateEndpoints 'modules/private-endpoints.bicep' = if (privateNetworkin
   params: {
     location: location
     tags: allTags
-    storageAccountId: storage.outputs.id
-    storageAccountName: storage.outputs.name
-    services: usesScheduler ? ['blob'] : ['blob', 'queue', 'table']
+    targetId: storage.outputs.id
+    targetName: storage.outputs.name
+    services: storageServices
+    zoneNames: storageZones
+    virtualNetworkId: network!.outputs.virtualNetworkId
+    subnetId: network!.outputs.endpointSubnetId
+  }
+}
+
+module schedulerEndpoint 'modules/private-endpoints.bicep' = if (privateNetworking && usesScheduler) {
+  name: 'scheduler-endpoint'
+  params: {
+    location: location
+    tags: allTags
+    targetId: durableTask!.outputs.id
+    targetName: durableTask!.outputs.name
+    services: ['scheduler']
+    zoneNames: ['privatelink.durabletask.io']
     virtualNetworkId: network!.outputs.virtualNetworkId
     subnetId: network!.outputs.endpointSubnetId
   }
@@ -287,22 +359,24 @@ module durableTask 'modules/durable-task.bicep' = if (usesScheduler) {
   params: {
     location: location
     tags: allTags
-    name: 'dts-${environmentName}-${token}'
+    name: 'dts-${shortName}-${token}'
     taskHubName: taskHubName
     sku: schedulerSku
+    capacity: schedulerCapacity
+    publicNetworkAccess: schedulerPublicNetworkAccess
+    longestRetentionDays: schedulerKeepsDays
     allowedIpRanges: schedulerAllowedIpRanges
     historyRetentionDays: historyRetentionDays
     principalId: identity.outputs.principalId
   }
 }
 
-module foundryAccess 'modules/foundry-access.bicep' = if (readsFoundry) {
+module foundryAccess 'modules/foundry-access.bicep' = if (assignFoundryRole) {
   name: 'foundry-access-${token}'
   scope: resourceGroup(foundrySubscription, foundryResourceGroupName)
   params: {
     accountName: foundryAccountName
     projectName: foundryProjectName
-    assignRole: assignFoundryRole
     roleScope: foundryRoleScope
     principalId: identity.outputs.principalId
   }
@@ -313,8 +387,8 @@ module functionApp 'modules/function-app.bicep' = {
   params: {
     location: location
     tags: allTags
-    name: 'func-${environmentName}-${token}'
-    planName: 'plan-${environmentName}-${token}'
+    name: 'func-${shortName}-${token}'
+    planName: 'plan-${shortName}-${token}'
     azdServiceName: 'api'
     identityId: identity.outputs.id
     packageContainerUrl: storage.outputs.packageContainerUrl
@@ -322,6 +396,8 @@ module functionApp 'modules/function-app.bicep' = {
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
+    alwaysReadyHttpInstances: alwaysReadyHttpInstances
+    zoneRedundant: zoneRedundant
     httpConcurrency: httpConcurrency
     subnetId: privateNetworking ? network!.outputs.appSubnetId : ''
     resourceLogs: resourceLogs
@@ -329,6 +405,7 @@ module functionApp 'modules/function-app.bicep' = {
   }
   dependsOn: [
     privateEndpoints
+    schedulerEndpoint
   ]
 }
 
@@ -339,7 +416,7 @@ module requireEntra 'modules/app-auth.bicep' = if (usesEntra) {
   params: {
     functionAppName: functionApp.outputs.name
     clientId: entraClientId
-    allowedClientIds: entraAllowedClientIds
+    allowedClientIds: allowedClientIds
     tenantId: entraTenantId
   }
 }
@@ -357,7 +434,7 @@ module appSettings 'modules/app-settings.bicep' = {
     schedulerEndpoint: usesScheduler ? durableTask!.outputs.endpoint : ''
     taskHubName: taskHubName
     workerThreads: workerThreads
-    foundryProjectEndpoint: empty(foundryProjectEndpoint) ? foundryAccess!.outputs.projectEndpoint : foundryProjectEndpoint
+    foundryProjectEndpoint: projectEndpoint
     foundryApiVersion: foundryApiVersion
     foundryTokenScope: foundryTokenScope
     foundryDefaultAgentId: foundryDefaultAgentId
@@ -369,6 +446,7 @@ module appSettings 'modules/app-settings.bicep' = {
     orphanScanSchedule: orphanScanSchedule
     deleteThread: deleteThread
     historyRetentionDays: historyRetentionDays
+    idempotencyDays: idempotencyDays
     publicBaseUrl: publicBaseUrl
     trustedForwardedHosts: trustedForwardedHosts
     extraAppSettings: extraAppSettings
@@ -394,10 +472,26 @@ module alerts 'modules/alerts.bicep' = {
   params: {
     location: location
     tags: allTags
-    namePrefix: 'alert-${environmentName}'
+    namePrefix: 'alert-${shortName}'
     applicationInsightsId: monitoring.outputs.applicationInsightsId
+    workspaceId: monitoring.outputs.workspaceId
     email: alertEmail
+    actionGroupIds: alertActionGroupIds
     toleratedFailedRuns: toleratedFailedRuns
+  }
+}
+
+module availability 'modules/availability.bicep' = if (availabilityTest) {
+  name: 'availability'
+  params: {
+    location: location
+    tags: allTags
+    name: 'availability-${shortName}-${token}'
+    url: 'https://${functionApp.outputs.hostName}/api/health'
+    // With Entra the platform asks for a token in front of the app: that it says so is all that can be seen.
+    expectedStatus: usesEntra ? 401 : 200
+    applicationInsightsId: monitoring.outputs.applicationInsightsId
+    actionGroupIds: alerts.outputs.actionGroupIds
   }
 }
 
@@ -424,4 +518,4 @@ output identityClientId string = identity.outputs.clientId
 output identityPrincipalId string = identity.outputs.principalId
 
 @description('Endpoint of the Foundry project that the app calls.')
-output foundryProjectEndpoint string = empty(foundryProjectEndpoint) ? foundryAccess!.outputs.projectEndpoint : foundryProjectEndpoint
+output foundryProjectEndpoint string = projectEndpoint

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from infra.checks.bicep import Expression, Value
-from infra.checks.facts import LOCAL_ONLY_SETTINGS, LOG_EVENTS
+from infra.checks.facts import CODES_OF_CALLERS, LOCAL_ONLY_SETTINGS, LOG_EVENTS
 from infra.checks.policy import at_path
 from infra.checks.project import Project, check
 
@@ -37,6 +37,24 @@ DURABLE = {
     "versionMatchStrategy": "CurrentOrOlder",
     "versionFailureStrategy": "Reject",
 }
+
+ALERTS = (
+    "failed-runs",
+    "timed-out-runs",
+    "foundry-access",
+    "orphaned-runs",
+    "server-errors",
+    "purge-failures",
+    "log-cap",
+    "heartbeat",
+)
+SILENCE: dict[str, Value] = {
+    "operator": "LessThan",
+    "windowSize": "PT10M",
+    "frequency": "PT10M",
+    "periods": 2,
+}
+"""Twenty minutes without a line that comes every five."""
 
 AZD = ">= 1.24.1"
 """`azd down` of an older one deletes every resource group of a deployment (azure-dev #2916, mended by #7698)."""
@@ -280,15 +298,34 @@ def query_used(project: Project) -> Found:
 
 @check("alert")
 def alert(project: Project) -> Found:
-    """The four alerts exist: failed runs, timed-out runs, Foundry 401 and 403, orphaned runs."""
+    """Every alert exists; the one on silence fires where there is too little, not too much."""
     file = "infra/modules/alerts.bicep"
     template = project.templates.get(file)
     rules = template.of_kind("var").get("rules") if template else None
     found = rules.value if rules and isinstance(rules.value, list) else []
-    queries = {q.text for r in found if isinstance(q := at_path(r, "query"), Expression)}
-    for name in ("failed-runs", "timed-out-runs", "foundry-access", "orphaned-runs"):
-        if f"loadTextContent('../queries/{name}.kql')" not in queries:
+    by_query = {q.text: rule for rule in found if isinstance(q := at_path(rule, "query"), Expression)}
+    for name in ALERTS:
+        if f"loadTextContent('../queries/{name}.kql')" not in by_query:
             yield file, 1, f"there is no alert on {name}.kql"
+    heartbeat = by_query.get("loadTextContent('../queries/heartbeat.kql')")
+    silence = template.of_kind("var").get("twentyMinutesOfSilence") if template else None
+    if (at_path(heartbeat, "when"), at_path(heartbeat, "threshold")) != (Expression("twentyMinutesOfSilence"), 1):
+        yield file, 1, "the alert on heartbeat.kql does not fire on silence"
+    if (silence.value if silence else None) != SILENCE:
+        yield file, silence.line if silence else 1, f"twentyMinutesOfSilence is not {SILENCE}"
+
+
+@check("alert-codes")
+def alert_codes(project: Project) -> Found:
+    """The alert on failed runs leaves out the codes that callers mend, and no others; all of them are documented."""
+    file, errors = "infra/queries/failed-runs.kql", project.text("docs/errors.md")
+    listed = re.search(r"let of_callers = dynamic\(\[(.*?)\]\)", project.text(file), re.DOTALL)
+    codes = set(re.findall(r'"(\w+)"', listed[1])) if listed else set()
+    for code in sorted(codes ^ CODES_OF_CALLERS):
+        yield file, 1, f"{code} {'wakes nobody' if code in codes else 'is left to its caller'} in one place only"
+    for code in sorted(codes):
+        if f"`{code}`" not in errors:
+            yield file, 1, f"docs/errors.md does not know {code}"
 
 
 @check("checkov-skip")

@@ -105,11 +105,11 @@ def module_default(project: Project) -> Found:
 
 @check("required-parameter")
 def required_parameter(project: Project) -> Found:
-    """Only what names the Foundry project is required."""
-    for file in (_MAIN, _RESOURCES):
+    """Only what names the Foundry project is required, and the region where azd asks for it."""
+    for file, wanted in ((_MAIN, _REQUIRED | {"location"}), (_RESOURCES, _REQUIRED)):
         template = project.templates.get(file)
         required = {p.name for p in template.of_kind("param").values() if not p.has_value} if template else set()
-        for name in sorted(required ^ _REQUIRED):
+        for name in sorted(required ^ wanted):
             yield file, 1, f"{name} {'must not' if name in required else 'must'} be required"
 
 
@@ -120,6 +120,56 @@ def parameter_limits(project: Project) -> Found:
         for parameter in template.of_kind("param").values():
             if parameter.has_value and (problem := _outside_limits(parameter.value, parameter)):
                 yield file, parameter.line, f"the default of {parameter.name} {problem}"
+
+
+REFUSED = (
+    "isTaskHubName ? ''",
+    "usesEntra && contains(areClientIds, false) ? '",
+    "max(alwaysReadyInstances, alwaysReadyHttpInstances) > maximumInstanceCount ? '",
+    "usesScheduler && (historyRetentionDays == 0 || historyRetentionDays > schedulerKeepsDays) ? '",
+    "schedulerPublicNetworkAccess == 'Disabled' && !privateNetworking ? '",
+    "zoneRedundant && !contains(['Standard_ZRS', 'Standard_GZRS'], storageSku) ? '",
+    "runTimeoutSeconds > runMaxTimeoutSeconds ? '",
+)
+"""Conditions of `problems` in resources.bicep: what a compiler cannot see, and Azure only halfway through."""
+
+_NAMES = {"name", "namePrefix", "planName", "workspaceName", "applicationInsightsName"}
+
+DERIVED = {
+    "shortName": "empty(problems) ? take(namable, 24) : fail(problems)",
+    "namable": "replace(replace(replace(replace(environmentName, '_', '-'), '.', '-'), '(', '-'), ')', '-')",
+    "isTaskHubName": "contains(letters, toLower(take(taskHubName, 1))) && !contains(fitsHubName, false)",
+}
+
+
+@check("refused-values")
+def refused_values(project: Project) -> Found:
+    """Values that would fail halfway are refused with every name, before anything is created, or made to fit."""
+    template = project.templates.get(_RESOURCES)
+    variables = template.of_kind("var") if template else {}
+    text = {name: v.value.text for name, v in variables.items() if isinstance(v.value, Expression)}
+    for condition in REFUSED:
+        if condition not in text.get("problems", ""):
+            yield _RESOURCES, 1, f"problems does not ask for {condition.partition(' ?')[0]}"
+    for name, expression in DERIVED.items():
+        if text.get(name) != expression:
+            yield _RESOURCES, 1, f"{name} is not {expression}"
+    for module in template.of_kind("module").values() if template else ():
+        for name, value in _params(module).items():
+            if isinstance(value, Expression) and name in _NAMES and "${environmentName}" in value.text:
+                yield _RESOURCES, module.line, f"{module.name}: {name} is made of environmentName, not of shortName"
+            if name.endswith("SubnetPrefix") and "cidrSubnet(virtualNetworkAddressPrefix," not in str(value):
+                yield _RESOURCES, module.line, f"{module.name}: {name} may lie outside of the network"
+
+
+@check("azd-location")
+def azd_location(project: Project) -> Found:
+    """azd asks for a region where Flex Consumption is offered."""
+    main = project.templates.get(_MAIN)
+    location = main.of_kind("param").get("location") if main else None
+    decorators = location.decorators if location else {}
+    if decorators.get("metadata") != [{"azd": {"type": "location"}}] or not decorators.get("allowed"):
+        yield _MAIN, location.line if location else 1, "location has no list of regions, or no metadata for azd"
 
 
 @check("parameters-file")

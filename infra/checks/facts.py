@@ -8,9 +8,10 @@ API_VERSIONS = {
     "Microsoft.OperationalInsights/workspaces": "2025-07-01",
     "Microsoft.Insights/components": "2020-02-02",
     "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",  # there is no other one
-    "Microsoft.Insights/scheduledQueryRules": "2023-12-01",
+    "Microsoft.Insights/scheduledQueryRules": "2026-03-01",
     "Microsoft.Insights/actionGroups": "2023-01-01",
     "Microsoft.Insights/workbooks": "2023-06-01",
+    "Microsoft.Insights/webtests": "2022-06-15",
     "Microsoft.Authorization/roleAssignments": "2022-04-01",
     "Microsoft.Storage/storageAccounts": "2025-06-01",
     "Microsoft.Storage/storageAccounts/blobServices": "2025-06-01",
@@ -38,12 +39,19 @@ EXISTING_ONLY = {"Microsoft.CognitiveServices/accounts", "Microsoft.CognitiveSer
 """Types that the templates read and never create."""
 
 FUNCTIONS = {
+    "cidrSubnet",
     "concat",
-    "deployment",
+    "contains",
     "empty",
     "environment",
+    "fail",
     "guid",
+    "join",
+    "length",
     "loadTextContent",
+    "max",
+    "min",
+    "range",
     "replace",
     "resourceGroup",
     "resourceId",
@@ -51,10 +59,13 @@ FUNCTIONS = {
     "string",
     "subscription",
     "subscriptionResourceId",
+    "substring",
+    "take",
     "tenant",
+    "toLower",
     "union",
     "uniqueString",
-} | {"allowed", "description", "maxLength", "maxValue", "minLength", "minValue", "secure"}
+} | {"allowed", "description", "maxLength", "maxValue", "metadata", "minLength", "minValue", "secure"}
 """Functions and decorators of Bicep that the templates use; checkov's parser knows them all."""
 
 ROLES = {
@@ -98,9 +109,24 @@ LOG_EVENTS = {
     "agent_run.rewound": "instance_id",
     "agent_run.not_rewound": "instance_id error",
     "agent_run.purged": "deleted failed threads waiting left kept error",
+    "agent_run.purge_failed": "before error",
+    "agent_run.orphan_not_cancelled": "instance_id thread_id error",
     "agent_run.thread_not_deleted": "instance_id kept error",
 }
 """What the app logs for queries: name of the event, and the fields of its JSON object."""
+
+CODES_OF_CALLERS = {
+    "thread_busy",
+    "not_found",
+    "invalid_request",
+    "invalid_prompt",
+    "content_filter",
+    "max_completion_tokens",
+    "max_prompt_tokens",
+    "response_too_large",
+    "too_many_tool_calls",
+}
+"""Codes of failed runs that wake nobody: the caller, or the author of the agent, mends them (docs/errors.md)."""
 
 SDK_MODELS = {
     "Microsoft.ManagedIdentity/userAssignedIdentities": ("azure.mgmt.msi.v2024_11_30.models", "Identity"),
@@ -110,6 +136,7 @@ SDK_MODELS = {
         "ApplicationInsightsComponent",
     ),
     "Microsoft.Insights/workbooks": ("azure.mgmt.applicationinsights.v2023_06_01.models", "Workbook"),
+    "Microsoft.Insights/webtests": ("azure.mgmt.applicationinsights.v2022_06_15.models", "WebTest"),
     "Microsoft.Insights/scheduledQueryRules": ("azure.mgmt.monitor.models", "ScheduledQueryRuleResource"),
     "Microsoft.Insights/actionGroups": ("azure.mgmt.monitor.models", "ActionGroupResource"),
     "Microsoft.Authorization/roleAssignments": (

@@ -66,6 +66,13 @@ RULES: tuple[tuple[str, str, str, Value, str], ...] = (
     ("ftp-credentials", f"{_CREDENTIALS}#ftpCredentials", "allow", False, "passwords are a second way in"),
     ("scm-credentials", f"{_CREDENTIALS}#scmCredentials", "allow", False, "passwords are a second way in"),
     ("scheduler-firewall", _SCHEDULER, "ipAllowlist", Expression("allowedIpRanges"), "an empty list blocks everyone"),
+    (
+        "scheduler-public-access",
+        _SCHEDULER,
+        "publicNetworkAccess",
+        Expression("publicNetworkAccess"),
+        "private networking may be meant for it too",
+    ),
 )
 """Name of the check; type of a resource, after `#` the symbolic name of one; path under `properties`; value; reason."""
 
@@ -111,8 +118,7 @@ def auth_required(project: Project) -> Found:
             Expression("clientId"),
         ],
         "identityProviders.azureActiveDirectory.validation.defaultAuthorizationPolicy.allowedApplications": Expression(
-            "empty(allowedClientIds) ? [clientId] : split(replace(allowedClientIds, ' ', ''), ',')",
-            ([Expression("clientId")], Expression("split(replace(allowedClientIds, ' ', ''), ',')")),
+            "allowedClientIds"
         ),
         "login.tokenStore.enabled": False,
     }
@@ -156,7 +162,7 @@ def flex_app_setting(project: Project) -> Found:
 
 @check("flex-scale")
 def flex_scale(project: Project) -> Found:
-    """The plan is FC1, and the always-ready instances are those of the group `durable`."""
+    """The plan is FC1, and the always-ready instances are those of the groups `durable` and `http`."""
     for file, plan in _of_type(project, "Microsoft.Web/serverfarms"):
         if (at(plan, "sku.name"), at(plan, "sku.tier"), at(plan, "properties.reserved")) != (
             "FC1",
@@ -165,10 +171,14 @@ def flex_scale(project: Project) -> Found:
         ):
             yield file, plan.line, f"{plan.name} is no Flex Consumption plan on Linux"
     for file, site in _of_type(project, _SITE):
+        variables = project.templates[file].of_kind("var")
+        groups = {name: variables[name].value for name in ("readyForRuns", "readyForRequests") if name in variables}
+        names = [value for group in groups.values() for key, value in _entries(group) if key == "name"]
+        if names != ["durable", "http"]:
+            yield file, site.line, f"{site.name}: alwaysReady names the groups {names}, not 'durable' and 'http'"
         ready = at(site, "properties.functionAppConfig.scaleAndConcurrency.alwaysReady")
-        names = [value for key, value in _entries(ready) if key == "name"]
-        if names != ["durable"]:
-            yield file, site.line, f"{site.name}: alwaysReady names {names}, not the group 'durable'"
+        if ready != Expression(f"concat({', '.join(groups)})", tuple(Expression(name) for name in groups)):
+            yield file, site.line, f"{site.name}: alwaysReady is not made of {', '.join(groups)}"
 
 
 @check("subnet-nsg")
@@ -181,13 +191,14 @@ def subnet_nsg(project: Project) -> Found:
 
 @check("nsg-inbound")
 def nsg_inbound(project: Project) -> Found:
-    """Every network security group ends in a rule that denies what is left, and none lets in the internet."""
+    """No network security group lets in the internet; that of the endpoints denies what no rule allows."""
     for file, group in _of_type(project, "Microsoft.Network/networkSecurityGroups"):
         rules = at(group, "properties.securityRules")
         properties = [at_path(rule, "properties") for rule in (rules if isinstance(rules, list) else [])]
         inbound = [p for p in properties if isinstance(p, dict) and p.get("direction") == "Inbound"]
         shut = {"access": "Deny", "protocol": "*", "sourceAddressPrefix": "*", "destinationPortRange": "*"}
-        if not any(all(rule.get(k) == v for k, v in shut.items()) for rule in inbound):
+        shuts = any(all(rule.get(k) == v for k, v in shut.items()) for rule in inbound)
+        if group.name == "endpointNsg" and not shuts:
             yield file, group.line, f"{group.name} does not deny inbound traffic that no rule allows"
         for rule in inbound:
             if rule.get("access") == "Allow" and rule.get("sourceAddressPrefix") in {"*", "Internet", "0.0.0.0/0"}:
@@ -215,11 +226,20 @@ def private_endpoint_services(project: Project) -> Found:
     file = "infra/resources.bicep"
     template = project.templates.get(file)
     module = template.of_kind("module").get("privateEndpoints") if template else None
-    services = at_path(module.body, "params.services") if module else None
-    if services != Expression(
+    services = template.of_kind("var").get("storageServices") if template else None
+    if (services.value if services else None) != Expression(
         "usesScheduler ? ['blob'] : ['blob', 'queue', 'table']", (["blob"], ["blob", "queue", "table"])
-    ):
+    ) or at_path(module.body if module else None, "params.services") != Expression("storageServices"):
         yield file, module.line if module else 1, "azureStorage needs blob, queue and table, the scheduler blob"
+    zones = template.of_kind("var").get("storageZones") if template else None
+    if (zones.value if zones else None) != [
+        Expression("'privatelink.${service}.${environment().suffixes.storage}'")
+    ] or at_path(module.body if module else None, "params.zoneNames") != Expression("storageZones"):
+        yield file, zones.line if zones else 1, "the DNS zones are not those of Private Link for storage"
+    scheduler = template.of_kind("module").get("schedulerEndpoint") if template else None
+    params = at_path(scheduler.body if scheduler else None, "params")
+    if [at_path(params, name) for name in ("services", "zoneNames")] != [["scheduler"], ["privatelink.durabletask.io"]]:
+        yield file, scheduler.line if scheduler else 1, "the scheduler is reached by another service or DNS zone"
 
 
 @check("diagnostics")

@@ -8,8 +8,9 @@ param functionAppName string
 @maxLength(36)
 param clientId string
 
-@description('Client ids whose tokens are let in, separated by commas. Empty: only the app registration itself.')
-param allowedClientIds string
+@description('Client ids whose tokens are let in.')
+@minLength(1)
+param allowedClientIds array
 
 @description('Tenant that issues the tokens.')
 @minLength(36)
@@ -48,7 +49,7 @@ resource authSettings 'Microsoft.Web/sites/config@2025-03-01' = {
             clientId
           ]
           defaultAuthorizationPolicy: {
-            allowedApplications: empty(allowedClientIds) ? [clientId] : split(replace(allowedClientIds, ' ', ''), ',')
+            allowedApplications: allowedClientIds
           }
         }
       }

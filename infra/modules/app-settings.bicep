@@ -75,6 +75,9 @@ param deleteThread string
 @description('Days that ended instances are kept. 0: for ever.')
 param historyRetentionDays int
 
+@description('Days that the key of a start is remembered.')
+param idempotencyDays int
+
 @description('What callers put before /api where a gateway stands in front of the app. Empty: the name of the app itself.')
 param publicBaseUrl string
 
@@ -123,6 +126,7 @@ var ownSettings = {
   ORPHAN_SCAN_SCHEDULE: orphanScanSchedule
   DELETE_THREAD: deleteThread
   HISTORY_RETENTION_DAYS: string(historyRetentionDays)
+  IDEMPOTENCY_DAYS: string(idempotencyDays)
   PUBLIC_BASE_URL: publicBaseUrl
   TRUSTED_FORWARDED_HOSTS: trustedForwardedHosts
   HTTP_AUTH_LEVEL: httpAuthLevel

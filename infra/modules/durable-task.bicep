@@ -19,11 +19,26 @@ param taskHubName string
 ])
 param sku string
 
+@description('Dedicated: capacity units. 1 has no high availability, 3 has.')
+@minValue(1)
+@maxValue(3)
+param capacity int
+
+@description('Disabled: only the private endpoint leads to it.')
+@allowed([
+  'Enabled'
+  'Disabled'
+])
+param publicNetworkAccess string
+
+@description('Most days that the scheduler keeps ended instances.')
+param longestRetentionDays int
+
 @description('Address ranges that may open a connection; an Entra token with the role is needed besides. An empty list blocks everyone.')
 @minLength(1)
 param allowedIpRanges array
 
-@description('Days after which the app purges ended instances; the scheduler does two weeks later. 0 keeps them.')
+@description('Days after which the app purges ended instances; the scheduler does two weeks later, or when it must.')
 @minValue(0)
 param historyRetentionDays int
 
@@ -38,8 +53,8 @@ resource scheduler 'Microsoft.DurableTask/schedulers@2026-02-01' = {
   tags: tags
   properties: {
     ipAllowlist: allowedIpRanges
-    publicNetworkAccess: 'Enabled'
-    sku: sku == 'Dedicated' ? { name: sku, capacity: 1 } : { name: sku }
+    publicNetworkAccess: publicNetworkAccess
+    sku: sku == 'Dedicated' ? { name: sku, capacity: capacity } : { name: sku }
   }
 }
 
@@ -53,7 +68,7 @@ resource retention 'Microsoft.DurableTask/schedulers/retentionPolicies@2026-02-0
   name: 'default'
   properties: {
     // The app itself comes first: it deletes the threads that go with the history, and may have to try that again.
-    retentionPolicies: historyRetentionDays == 0 ? [] : [{ retentionPeriodInDays: historyRetentionDays + 14 }]
+    retentionPolicies: [{ retentionPeriodInDays: min(historyRetentionDays + 14, longestRetentionDays) }]
   }
 }
 
@@ -66,6 +81,12 @@ resource taskHubWorker 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', durableTaskDataContributor)
   }
 }
+
+@description('Resource id of the scheduler.')
+output id string = scheduler.id
+
+@description('Name of the scheduler.')
+output name string = scheduler.name
 
 @description('Endpoint of the scheduler.')
 output endpoint string = scheduler.properties.endpoint

@@ -1,13 +1,10 @@
-metadata description = 'The Foundry project that already exists: its endpoint, and the role that lets the app run its agents. Deployed into the resource group of the Foundry account.'
+metadata description = 'The role that lets the app run the agents of the Foundry project, which already exists. Deployed into the resource group of the Foundry account.'
 
 @description('Name of the Foundry account.')
 param accountName string
 
 @description('Name of the Foundry project.')
 param projectName string
-
-@description('True: assign the role. False: somebody does it by hand.')
-param assignRole bool
 
 @description('Where the role is assigned: on the project, or on the account with all its projects.')
 @allowed([
@@ -30,7 +27,7 @@ resource project 'Microsoft.CognitiveServices/accounts/projects@2025-06-01' exis
   name: projectName
 }
 
-resource projectRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRole && roleScope == 'project') {
+resource projectRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (roleScope == 'project') {
   name: guid(project.id, principalId, foundryUser)
   scope: project
   properties: {
@@ -40,7 +37,7 @@ resource projectRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (
   }
 }
 
-resource accountRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRole && roleScope == 'account') {
+resource accountRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (roleScope == 'account') {
   name: guid(account.id, principalId, foundryUser)
   scope: account
   properties: {
@@ -49,6 +46,3 @@ resource accountRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', foundryUser)
   }
 }
-
-@description('Endpoint of the project.')
-output projectEndpoint string = project.properties.endpoints['AI Foundry API']

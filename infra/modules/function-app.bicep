@@ -37,8 +37,8 @@ param pythonVersion string
 ])
 param instanceMemoryMB int
 
-@description('Most instances that may run at once.')
-@minValue(40)
+@description('Most instances on demand of each group that scales by itself.')
+@minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int
 
@@ -46,6 +46,14 @@ param maximumInstanceCount int
 @minValue(0)
 @maxValue(100)
 param alwaysReadyInstances int
+
+@description('Instances that always run for HTTP requests.')
+@minValue(0)
+@maxValue(100)
+param alwaysReadyHttpInstances int
+
+@description('True: instances are spread over zones.')
+param zoneRedundant bool
 
 @description('HTTP requests that one instance takes at once.')
 @minValue(1)
@@ -61,8 +69,11 @@ param resourceLogs bool
 @description('Resource id of the workspace that takes metrics and logs.')
 param workspaceId string
 
+var readyForRuns = alwaysReadyInstances == 0 ? [] : [{ name: 'durable', instanceCount: alwaysReadyInstances }]
+var readyForRequests = alwaysReadyHttpInstances == 0 ? [] : [{ name: 'http', instanceCount: alwaysReadyHttpInstances }]
+
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_225:the state of the runs is in storage, not in instances; the loss of a zone costs minutes, see docs/operations.md
+  // checkov:skip=CKV_AZURE_225:the parameter zoneRedundant says so; the state of the runs is in storage, so the loss of a zone costs minutes
   name: planName
   location: location
   tags: tags
@@ -73,6 +84,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   }
   properties: {
     reserved: true
+    zoneRedundant: zoneRedundant
   }
 }
 
@@ -122,7 +134,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
-        alwaysReady: alwaysReadyInstances == 0 ? [] : [{ name: 'durable', instanceCount: alwaysReadyInstances }]
+        alwaysReady: concat(readyForRuns, readyForRequests)
         triggers: {
           http: {
             perInstanceConcurrency: httpConcurrency

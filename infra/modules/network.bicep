@@ -12,10 +12,10 @@ param name string
 @description('Address space of the virtual network.')
 param addressPrefix string
 
-@description('Address range of the subnet of the app, /27 or larger.')
+@description('Address range of the subnet of the app.')
 param appSubnetPrefix string
 
-@description('Address range of the subnet of the private endpoints, /28 or larger.')
+@description('Address range of the subnet of the private endpoints.')
 param endpointSubnetPrefix string
 
 resource appNsg 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
@@ -23,22 +23,9 @@ resource appNsg 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
   location: location
   tags: tags
   properties: {
-    securityRules: [
-      {
-        name: 'deny-all-inbound'
-        properties: {
-          description: 'The subnet is for outbound calls; requests to the app come in through the platform front end.'
-          priority: 4000
-          direction: 'Inbound'
-          access: 'Deny'
-          protocol: '*'
-          sourceAddressPrefix: '*'
-          sourcePortRange: '*'
-          destinationAddressPrefix: '*'
-          destinationPortRange: '*'
-        }
-      }
-    ]
+    // The subnet is for outbound calls. The default rules keep the internet out; what the platform itself sends to its
+    // instances there is not documented, so nothing more is denied.
+    securityRules: []
   }
 }
 
@@ -51,7 +38,7 @@ resource endpointNsg 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
       {
         name: 'allow-https-from-app'
         properties: {
-          description: 'The app reaches storage over HTTPS.'
+          description: 'The app reaches storage, and the scheduler, over HTTPS.'
           priority: 100
           direction: 'Inbound'
           access: 'Allow'

@@ -1,4 +1,4 @@
-metadata description = 'Private endpoints of the storage account, with the DNS zones that lead the app to them.'
+metadata description = 'Private endpoints of one resource, with the DNS zones that lead the app to them.'
 
 @description('Azure region.')
 param location string
@@ -6,14 +6,17 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Resource id of the storage account.')
-param storageAccountId string
+@description('Resource id of what is to be reached privately.')
+param targetId string
 
-@description('Name of the storage account.')
-param storageAccountName string
+@description('Name of it.')
+param targetName string
 
-@description('Services of the account to reach privately: blob, queue, table.')
+@description('Its services, as Private Link names them: blob, queue, table of a storage account; scheduler.')
 param services array
+
+@description('DNS zone of each of them.')
+param zoneNames array
 
 @description('Resource id of the virtual network that resolves the private names.')
 param virtualNetworkId string
@@ -21,8 +24,8 @@ param virtualNetworkId string
 @description('Resource id of the subnet that takes the endpoints.')
 param subnetId string
 
-resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [for service in services: {
-  name: 'privatelink.${service}.${environment().suffixes.storage}'
+resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [for zone in zoneNames: {
+  name: zone
   location: 'global'
   tags: tags
 }]
@@ -41,7 +44,7 @@ resource zoneLinks 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-0
 }]
 
 resource endpoints 'Microsoft.Network/privateEndpoints@2025-05-01' = [for service in services: {
-  name: 'pe-${storageAccountName}-${service}'
+  name: 'pe-${targetName}-${service}'
   location: location
   tags: tags
   properties: {
@@ -52,7 +55,7 @@ resource endpoints 'Microsoft.Network/privateEndpoints@2025-05-01' = [for servic
       {
         name: service
         properties: {
-          privateLinkServiceId: storageAccountId
+          privateLinkServiceId: targetId
           groupIds: [
             service
           ]

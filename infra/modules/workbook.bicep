@@ -58,6 +58,17 @@ var timeRange = {
         value: {
           durationMs: 86400000
         }
+        typeSettings: {
+          selectableValues: [
+            { durationMs: 3600000 }
+            { durationMs: 14400000 }
+            { durationMs: 86400000 }
+            { durationMs: 259200000 }
+            { durationMs: 604800000 }
+            { durationMs: 2592000000 }
+          ]
+          allowCustom: true
+        }
       }
     ]
   }

@@ -17,6 +17,7 @@ CHECKED = (
     "local.settings.example.json",
     ".checkov.yaml",
     "docs/operations.md",
+    "docs/errors.md",
 )
 
 collect_ignore: list[str] = []

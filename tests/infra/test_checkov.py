@@ -14,7 +14,7 @@ FAULTS = {
     "CKV_AZURE_145": ("modules/function-app.bicep", "minTlsVersion: '1.2'", "minTlsVersion: '1.0'"),
     "CKV_AZURE_44": ("modules/storage.bicep", "'TLS1_2'", "'TLS1_0'"),
     "CKV_AZURE_34": ("modules/storage.bicep", "publicAccess: 'None'", "publicAccess: 'Blob'"),
-    "checkov-unreadable": ("modules/network.bicep", "param location string", "param location string?"),
+    "checkov-unreadable": ("modules/network.bicep", "param location string", "param location ="),
 }
 
 
