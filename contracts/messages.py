@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from contracts.ids import FileId
 from contracts.metadata import Metadata
+from contracts.tool_resources import DataSource
 from contracts.wire import Wire
 
 MAX_MESSAGE_CHARACTERS = 256_000
@@ -31,7 +32,7 @@ TextBesideParts = Annotated[
 with a segmentation fault where a text with a pattern shares a union with a list or a dict (msgspec 0.22).
 """
 
-IMAGE_URL_PATTERN = r"\A(https?://[^\s]+|data:image/(png|jpe?g|gif|webp);base64,[A-Za-z0-9+/]+={0,2})\Z"
+IMAGE_URL_PATTERN = r"\A(https?://[^\s/?#]+[^\s]*|data:image/(png|jpe?g|gif|webp);base64,[A-Za-z0-9+/]+={0,2})\Z"
 
 Detail = Literal["auto", "low", "high"]
 
@@ -87,16 +88,20 @@ class AttachmentTool(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True
     type: Literal["file_search", "code_interpreter"]
 
 
-class MessageAttachment(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file that was uploaded to Foundry, for tools of the agent."""
+class MessageAttachment(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A file for tools of the agent: either one that was uploaded to Foundry, or an asset of Azure."""
 
-    file_id: FileId
+    file_id: FileId | UnsetType = UNSET
+    data_source: DataSource | UnsetType = UNSET
     tools: Annotated[list[AttachmentTool], Meta(min_length=1, max_length=2)]
 
 
 Content = Annotated[list[ContentPart], Meta(min_length=1, max_length=MAX_CONTENT_PARTS)]
 
-Attachments = Annotated[list[MessageAttachment], Meta(max_length=MAX_ATTACHMENTS)]
+_OneFile = Annotated[MessageAttachment, Meta(extra_json_schema={"minProperties": 2, "maxProperties": 2})]
+"""With its tools and one of the other two: `validation.message_limits` sees to it."""
+
+Attachments = Annotated[list[_OneFile], Meta(max_length=MAX_ATTACHMENTS)]
 
 
 class AdditionalMessage(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -104,8 +109,8 @@ class AdditionalMessage(Wire, frozen=True, kw_only=True, omit_defaults=True, for
 
     role: Literal["user", "assistant"]
     content: TextBesideParts | Content
-    attachments: Attachments = []
-    metadata: Metadata = {}
+    attachments: Attachments | None = None
+    metadata: Metadata | None = None
 
 
 class UserMessage(Wire, frozen=True, kw_only=True):

@@ -22,12 +22,32 @@ def reserved_keys(metadata: Any, target: str) -> list[FieldError]:
     ]
 
 
+def unfit_attachments(attachments: Any, target: str) -> list[FieldError]:
+    """Return the attachments that name no file, or two."""
+    errors: list[FieldError] = []
+    for number, each in enumerate(attachments if isinstance(attachments, list) else []):
+        if not isinstance(each, Mapping):
+            continue
+        given = [name for name in ("file_id", "data_source") if name in each]
+        where = f"{target}[{number}]"
+        if not given:
+            message = "is required, or data_source is: the id of a file that was uploaded to Foundry"
+            errors.append(FieldError(code=ErrorCode.REQUIRED, message=message, target=f"{where}.file_id"))
+        elif len(given) > 1:
+            message = "excludes file_id: give one of the two"
+            errors.append(FieldError(code=ErrorCode.CONFLICT, message=message, target=f"{where}.data_source"))
+    return errors
+
+
 def unfit_messages(messages: Any, target: str) -> list[FieldError]:
-    """Return the texts of messages that are blank, and the keys of their metadata that are the app's own stamp."""
+    """Return the texts of messages that are blank, the keys of their metadata that are the app's own stamp, and
+    attachments that name no one file.
+    """
     errors: list[FieldError] = []
     for number, message in enumerate(messages if isinstance(messages, list) else []):
         if isinstance(message, Mapping):
             errors += reserved_keys(message.get("metadata"), f"{target}[{number}].metadata")
+            errors += unfit_attachments(message.get("attachments"), f"{target}[{number}].attachments")
             content = message.get("content")
             if isinstance(content, str) and content and not content.strip():
                 where = f"{target}[{number}].content"

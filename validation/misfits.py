@@ -20,6 +20,7 @@ from validation.field_errors import MOST_NAMED, FieldError, shown_name
 from validation.near_names import no_field
 
 _UNIONS = (typing.Union, types.UnionType)
+_NOTHING = (types.NoneType, msgspec.UnsetType)
 
 
 def misfits(kind: Any, value: Any, path: str) -> list[FieldError]:
@@ -121,10 +122,10 @@ def _fits(kind: Any, value: Any) -> bool:
 
 
 def _plain(kind: Any) -> Any:
-    """Return the type without its limits, and without null beside it."""
+    """Return the type without its limits, and without null, or nothing at all, beside it."""
     if typing.get_origin(kind) is typing.Annotated:
         return _plain(typing.get_args(kind)[0])
     if typing.get_origin(kind) in _UNIONS:
-        others = [each for each in typing.get_args(kind) if each is not types.NoneType]
+        others = [each for each in typing.get_args(kind) if each not in _NOTHING]
         return _plain(others[0]) if len(others) == 1 else kind
     return kind

@@ -14,13 +14,17 @@ from contracts.wire import Wire, from_wire
 from validation.expected import expected
 from validation.field_errors import MOST_NAMED, FieldError, InvalidRequestError, shown_name
 from validation.fitness import unfit
-from validation.message_limits import reserved_keys, too_much, unfit_messages
+from validation.message_limits import reserved_keys, too_much, unfit_attachments, unfit_messages
 from validation.misfits import misfits
 from validation.near_names import no_field
 
 _OPTIONS = "run_options."
 
-_INTEGERS = ("timeout_seconds", "max_prompt_tokens", "max_completion_tokens")
+_INTEGERS = ("timeout_seconds", "max_prompt_tokens", "max_completion_tokens", "last_messages", "top_k")
+
+_OPTIONS_WITH_NUMBERS = ("truncation_strategy", "tool_resources")
+_DEEPEST_NUMBER = 4
+"""Objects and lists down to the numbers in these: `tool_resources.azure_ai_search.indexes[0].top_k`."""
 
 EMPTY_MEANS_ABSENT = ("agent_id", "thread_id", "idempotency_key")
 """Polysync sends a parameter that is not set as an empty string."""
@@ -43,7 +47,7 @@ def parse_request(given: Any) -> AgentRunRequest:
     errors = _unknown_fields(given, AgentRunRequest, "")
     fields = {name: value for name, value in with_whole_numbers(given).items() if value is not None}
     if isinstance(fields.get("run_options"), Mapping):
-        fields["run_options"] = with_whole_numbers(fields["run_options"])
+        fields["run_options"] = _options_with_whole_numbers(fields["run_options"])
     for name in EMPTY_MEANS_ABSENT:
         if fields.get(name) == "":
             del fields[name]
@@ -80,7 +84,7 @@ def _without_a_message(fields: Mapping[str, Any], types: Mapping[str, Any]) -> l
 def _field_errors(name: str, value: Any, kind: Any) -> list[FieldError]:
     if name == "metadata" and (reserved := reserved_keys(value, name)):
         return reserved
-    return _misfit(name, value, kind)
+    return _misfit(name, value, kind) + (unfit_attachments(value, name) if name == "attachments" else [])
 
 
 def _misfit(target: str, value: Any, kind: Any) -> list[FieldError]:
@@ -98,6 +102,21 @@ def with_whole_numbers(fields: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return the fields, integers without their fraction of 0: 5.0 is an integer in JSON."""
     whole = {n: int(v) for n, v in fields.items() if n in _INTEGERS and isinstance(v, float) and v.is_integer()}
     return {**fields, **whole}
+
+
+def _options_with_whole_numbers(options: Mapping[Any, Any]) -> dict[Any, Any]:
+    within = {n: _whole_within(v, _DEEPEST_NUMBER) for n, v in options.items() if n in _OPTIONS_WITH_NUMBERS}
+    return {**with_whole_numbers(options), **within}
+
+
+def _whole_within(value: Any, depth: int) -> Any:
+    match value:
+        case Mapping() if depth:
+            return {name: _whole_within(part, depth - 1) for name, part in with_whole_numbers(value).items()}
+        case list() if depth:
+            return [_whole_within(part, depth - 1) for part in value]
+        case _:
+            return value
 
 
 def _option_errors(options: Mapping[Any, Any]) -> list[FieldError]:

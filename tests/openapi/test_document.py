@@ -168,7 +168,12 @@ def some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def contents() -> st.SearchStrategy[Any]:
-    url = st.sampled_from(["https://a/b", "ftp://a", "data:image/png;base64,AA==", "data:image/bmp;base64,AA=="]) | ODD
+    url = (
+        st.sampled_from(
+            ["https://a/b", "https:///b", "ftp://a", "data:image/png;base64,AA==", "data:image/bmp;base64,AA=="]
+        )
+        | ODD
+    )
     detail = st.sampled_from(["auto", "low", "high", "max"]) | st.none()
     parts = (
         some(type=st.just("text"), text=st.sampled_from(["hi", " ", ""]) | ODD)
@@ -181,15 +186,21 @@ def contents() -> st.SearchStrategy[Any]:
 
 def attachments() -> st.SearchStrategy[Any]:
     tools = st.lists(some(type=st.sampled_from(["file_search", "code_interpreter", "bing"])) | ODD, max_size=3)
-    return st.lists(some(file_id=FILES, tools=tools | ODD), max_size=2)
+    source = some(uri=st.just("azureml://a"), type=st.sampled_from(["uri_asset", "file"]))
+    return st.lists(
+        some(file_id=FILES, tools=tools | ODD)
+        | some(data_source=source | ODD, tools=tools)
+        | some(file_id=FILES, data_source=source, tools=tools),
+        max_size=2,
+    )
 
 
 def messages() -> st.SearchStrategy[Any]:
     return some(
         role=st.sampled_from(["user", "assistant", "system"]),
         content=st.sampled_from(["hi", " ", ""]) | contents() | ODD,
-        attachments=attachments(),
-        metadata=st.dictionaries(st.sampled_from(["a", *RESERVED_KEYS]), st.text(max_size=2), max_size=2),
+        attachments=attachments() | st.none(),
+        metadata=st.dictionaries(st.sampled_from(["a", *RESERVED_KEYS]), st.text(max_size=2), max_size=2) | st.none(),
     )
 
 

@@ -27,8 +27,10 @@ TEXT = {"type": "text", "text": "What is on it?"}
 FILE = {"type": "image_file", "image_file": {"file_id": "assistant-Abc123", "detail": "low"}}
 URL = {"type": "image_url", "image_url": {"url": "https://example.org/a.png?x=1", "detail": "auto"}}
 INLINE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+ASSET = {"data_source": {"uri": "azureml://a", "type": "uri_asset"}, "tools": [{"type": "file_search"}]}
 SEARCHED = {"file_id": "assistant-1", "tools": [{"type": "file_search"}, {"type": "code_interpreter"}]}
 A_TEXT = "a text that is not blank, of at most 256,000 characters"
+NO_FILE = "is required, or data_source is: the id of a file that was uploaded to Foundry"
 KNOWN = "'text' or 'image_file' or 'image_url'"
 
 
@@ -47,7 +49,7 @@ def said_of_part(part: Any) -> dict[str, str]:
 
 
 def test_parts_and_attachments_are_taken_as_they_are():
-    given = {"user_message": "hi", "content": [TEXT, FILE, URL, INLINE], "attachments": [SEARCHED]}
+    given = {"user_message": "hi", "content": [TEXT, FILE, URL, INLINE], "attachments": [SEARCHED, ASSET]}
     request = parse_request(given)
     assert to_wire(request) == given
     assert request.message == UserMessage(text="hi", content=request.content, attachments=request.attachments)
@@ -99,8 +101,8 @@ def test_a_part_that_does_not_fit_is_named_with_its_path(part, said):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "ftp://x/a.png", "file:///etc/passwd", "https://", "http://a b", "data:image/svg+xml;base64,AAAA",
-     "data:image/png,AAAA", "data:image/png;base64,", "data:image/png;base64,AA\n", "data:text/html;base64,AAAA", 5],
+    ["", "ftp://x/a.png", "file:///etc/passwd", "https://", "https:///a.png", "http://a b",
+     "data:image/svg+xml;base64,AAAA", "data:image/png,AAAA", "data:image/png;base64,", "data:image/png;base64,AA\n", "data:text/html;base64,AAAA", 5],
 )  # fmt: skip
 def test_a_url_that_is_no_image_is_refused(url):
     assert list(said_of_part({"type": "image_url", "image_url": {"url": url}})) == ["content[1].image_url.url"]
@@ -146,8 +148,20 @@ def test_there_is_a_most_of_parts_attachments_and_texts():
         (
             {"tools": [{"type": "bing_grounding"}]},
             {
-                "attachments[0].file_id": "is required: the id of a file, of at most 128 letters, digits, _ and -",
+                "attachments[0].file_id": NO_FILE,
                 "attachments[0].tools[0].type": "must be 'code_interpreter' or 'file_search'",
+            },
+        ),
+        ({**SEARCHED, **ASSET}, {"attachments[0].data_source": "excludes file_id: give one of the two"}),
+        (
+            {**ASSET, "data_source": {"uri": "a"}},
+            {"attachments[0].data_source.type": "is required: 'id_asset' or 'uri_asset'"},
+        ),
+        (
+            {**SEARCHED, "file_id": "run_1"},
+            {
+                "attachments[0].file_id": "must be the id of a file, of at most 128 letters, digits, _ and - (the id "
+                "of a run was given: its status document has thread_id and agent_id)"
             },
         ),
     ],
@@ -269,10 +283,47 @@ def test_attachments_want_a_message():
             },
         ),
         ({"additional_messages": []}, {"additional_messages": "must be a list of 1 to 32 items"}),
+        (
+            {"additional_messages": [{"role": "user", "content": "x", "attachments": [{"tools": SEARCHED["tools"]}]}]},
+            {
+                "additional_messages[0].attachments[0].file_id": NO_FILE,
+            },
+        ),
     ],
 )  # fmt: skip
 def test_an_option_that_does_not_fit_is_named_with_its_path(options, said):
     assert said_of(user_message="hi", run_options=options) == {f"run_options.{k}": v for k, v in said.items()}
+
+
+def test_null_is_no_attachment_and_no_metadata_of_an_additional_message():
+    message = {"role": "user", "content": "x"}
+    request = parse_request(
+        {
+            "user_message": "hi",
+            "run_options": {"additional_messages": [{**message, "attachments": None, "metadata": None}]},
+        }
+    )
+    assert to_wire(request)["run_options"] == {"additional_messages": [message]}
+
+
+def test_a_whole_number_may_have_a_fraction_of_zero_wherever_it_stands():
+    index = {"index_name": "i", "top_k": 5.0}
+    options = {
+        "max_prompt_tokens": 256.0,
+        "truncation_strategy": {"type": "last_messages", "last_messages": 3.0},
+        "tool_resources": {"azure_ai_search": {"indexes": [index]}},
+    }
+    taken = to_wire(parse_request({"user_message": "hi", "run_options": options}))["run_options"]
+    found = (
+        taken["max_prompt_tokens"],
+        taken["truncation_strategy"]["last_messages"],
+        taken["tool_resources"]["azure_ai_search"]["indexes"][0]["top_k"],
+    )
+    assert [(type(number), number) for number in found] == [(int, 256), (int, 3), (int, 5)]
+    index["top_k"] = 5.5
+    assert list(said_of(user_message="hi", run_options=options)) == [
+        "run_options.tool_resources.azure_ai_search.indexes[0].top_k"
+    ]
 
 
 def test_additional_messages_have_bounds():
