@@ -101,8 +101,9 @@ def test_a_part_that_does_not_fit_is_named_with_its_path(part, said):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "ftp://x/a.png", "file:///etc/passwd", "https://", "https:///a.png", "http://a b",
-     "data:image/svg+xml;base64,AAAA", "data:image/png,AAAA", "data:image/png;base64,", "data:image/png;base64,AA\n", "data:text/html;base64,AAAA", 5],
+    ["", "ftp://x/a.png", "file:///etc/passwd", "https://", "https:///a.png", "http://a b", 5,
+     "data:image/svg+xml;base64,AAAA", "data:image/png,AAAA", "data:image/png;base64,", "data:image/png;base64,AA\n",
+     "data:text/html;base64,AAAA"],
 )  # fmt: skip
 def test_a_url_that_is_no_image_is_refused(url):
     assert list(said_of_part({"type": "image_url", "image_url": {"url": url}})) == ["content[1].image_url.url"]
