@@ -19,7 +19,8 @@ from typing import Any
 _SCHEMA = """
 CREATE TABLE instances (
     id TEXT PRIMARY KEY, thread TEXT, message TEXT, state TEXT DEFAULT 'active', step TEXT DEFAULT 'create_message',
-    run TEXT, answer TEXT, due REAL, held_by TEXT, tries INTEGER DEFAULT 0
+    run TEXT, answer TEXT, due REAL, held_by TEXT, tries INTEGER DEFAULT 0, replaces INTEGER DEFAULT 0,
+    cancelled INTEGER DEFAULT 0
 );
 CREATE INDEX due ON instances (state, held_by, due);
 CREATE TABLE owners (thread TEXT PRIMARY KEY, instance TEXT);
@@ -40,6 +41,8 @@ class Work:
     message: str
     step: str
     run: str | None
+    replaces: bool
+    cancelled: bool
 
 
 class Platform:
@@ -72,11 +75,11 @@ class Platform:
             raise
         db.execute("COMMIT")
 
-    def add(self, instance: str, thread: str, message: str, due: float) -> None:
+    def add(self, instance: str, thread: str, message: str, due: float, *, replaces: bool = False) -> None:
         """Start an instance."""
         with self._transaction() as db:
-            row = (instance, thread, message, due)
-            db.execute("INSERT INTO instances (id, thread, message, due) VALUES (?, ?, ?, ?)", row)
+            row = (instance, thread, message, due, replaces)
+            db.execute("INSERT INTO instances (id, thread, message, due, replaces) VALUES (?, ?, ?, ?, ?)", row)
 
     def take(self, process: str) -> Work | None:
         """Return a step that is due, for this process to do."""
@@ -84,18 +87,30 @@ class Platform:
             row = db.execute(
                 "UPDATE instances SET held_by = ?, tries = tries + 1 WHERE id = (SELECT id FROM instances WHERE "
                 "state = 'active' AND held_by IS NULL AND due <= ? ORDER BY due LIMIT 1) "
-                "RETURNING id, thread, message, step, run",
+                "RETURNING id, thread, message, step, run, replaces, cancelled",
                 (process, time.time()),
             ).fetchone()
-        return Work(*row) if row else None
+        return Work(*row[:5], bool(row[5]), bool(row[6])) if row else None
+
+    def cancel(self, instance: str) -> None:
+        """Let a cancel be the instance's next step, once the present one is done. An event that comes twice counts
+        once, and one that comes before the end is too late.
+        """
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE instances SET cancelled = 1, due = ?, step = CASE WHEN held_by IS NULL THEN 'cancel_run' "
+                "ELSE step END WHERE id = ? AND state = 'active' AND NOT cancelled AND step <> 'get_response'",
+                (time.time(), instance),
+            )
 
     def go_on(self, work: Work, step: str, *, run: str | None = None, seconds: float = 0.0) -> None:
         """Note what the step came to; the next one is due in so many seconds. What was repeated counts once."""
         with self._transaction() as db:
             db.execute(
-                "UPDATE instances SET held_by = NULL, step = ?, run = ?, due = ? WHERE id = ? AND step = ? "
-                "AND state = 'active'",
-                (step, run or work.run, time.time() + seconds, work.instance, work.step),
+                "UPDATE instances SET held_by = NULL, run = ?, due = ?, "
+                "step = CASE WHEN cancelled AND NOT ? THEN 'cancel_run' ELSE ? END "
+                "WHERE id = ? AND step = ? AND state = 'active'",
+                (run or work.run, time.time() + seconds, work.cancelled, step, work.instance, work.step),
             )
 
     def end(self, instance: str, state: str, answer: str | None = None) -> None:
@@ -129,13 +144,18 @@ class Platform:
                 for table in ("instances", "keyed")
             )
 
-    def runtime_status(self, instance: str) -> str | None:
-        """Return what Durable says of an instance; None: it knows none."""
+    def shown(self, instance: str) -> tuple[str, str | None, str | None, bool] | None:
+        """Return what Durable and the custom status say of an instance: its runtime status, thread and run, and whether
+        it is being cancelled. None: nobody knows it.
+        """
         with self._transaction() as db:
-            row = db.execute("SELECT state FROM instances WHERE id = ?", (instance,)).fetchone()
+            row = db.execute("SELECT state, thread, run, cancelled FROM instances WHERE id = ?", (instance,)).fetchone()
+            if row is None and db.execute("SELECT 1 FROM started WHERE instance = ?", (instance,)).fetchone():
+                row = ("active", None, None, False)
         if row is None or row[0] == "purged":
             return None
-        return {"active": "Running", "completed": "Completed", "failed": "Failed"}.get(row[0], "Terminated")
+        runtime_status = {"active": "Running", "completed": "Completed", "failed": "Failed"}.get(row[0], "Terminated")
+        return runtime_status, row[1], row[2], bool(row[3])
 
     def owns(self, thread: str, instance: str) -> None:
         """Note that the instance was told that it owns the thread, and whether somebody else owns it still."""
@@ -180,11 +200,6 @@ class Platform:
         """Start an instance by its id, as `start_new` does."""
         with self._transaction() as db:
             db.execute("INSERT INTO started VALUES (?, ?)", (instance, key))
-
-    def is_started(self, instance: str) -> bool:
-        """Say whether the instance exists."""
-        with self._transaction() as db:
-            return db.execute("SELECT 1 FROM started WHERE instance = ?", (instance,)).fetchone() is not None
 
     def find(self, text: str) -> None:
         """Note that something is wrong."""

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,9 +30,10 @@ from ownership.threads import document_of
 from store.connection import StorageAccount, open_store
 from tests.faults.caller import post_thread
 from tests.faults.checks import doubled, messages_of, runs_of
+from tests.ownership.arrivals import arrived, in_order, served
 from tests.ownership.platform import Platform
 from tests.store.azurite import ROOT, azurite
-from tests.store.troubled import Trouble, TroubledStorage, Written
+from tests.store.troubled import Trouble, TroubledStorage
 
 PROCESSES = ("first", "second")
 HUB = "race"
@@ -59,6 +60,8 @@ class Race:
     kills: int = 2
     silent: float = 0.05
     """So many of the instances are terminated, or purged, between two of their steps."""
+    replacing: float = 0.05
+    """So many want to replace whoever owns their thread."""
     patience: float = 600
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -101,7 +104,9 @@ class Race:
             thread = post_thread(self.emulator.endpoint)
             for i in range(self.starts):
                 name = f"race-{self.seed}-{n}-{i}"
-                self.platform.add(name, thread, f"message {name}", at + n * 0.02 + chance.random() * 0.01)
+                replaces = chance.random() < self.replacing
+                due = at + n * 0.02 + chance.random() * 0.01
+                self.platform.add(name, thread, f"message {name}", due, replaces=replaces)
         for n in range(self.keys):
             for caller in range(CALLERS):
                 self.platform.add_keyed(f"key-{self.seed}-{n}", caller, at + n * 0.02)
@@ -180,22 +185,23 @@ class Race:
 
     def _findings(self) -> list[str]:
         ledger = self.emulator.ledger()
-        instances = self.platform.rows("SELECT id, thread, message, state, step, answer FROM instances")
+        instances = self.platform.rows("SELECT id, thread, message, state, step, answer, replaces FROM instances")
         found = [text for (text,) in self.platform.rows("SELECT text FROM findings")]
         found += doubled(ledger.threads)
-        by_thread: defaultdict[str, list[str]] = defaultdict(list)
-        for instance, thread, message, state, step, answer in instances:
-            by_thread[thread].append(instance)
+        patient: defaultdict[str, set[str]] = defaultdict(set)
+        for instance, thread, message, state, step, answer, replaces in instances:
+            if not replaces:
+                patient[thread].add(instance)
             found += one_ended(ledger.threads, instance, message, state, step, answer)
         arrivals = arrived(self.storage.written)
-        for thread, its in by_thread.items():
+        for thread, its in patient.items():
             came = [i for i in arrivals.get(document_of(thread).path, []) if i in its]
-            found += in_order(thread, came, served(ledger.threads[thread]))
+            found += in_order(thread, came, [i for i in served(ledger.threads[thread]) if i in its])
         found += self._left_behind()
         found += self._keys()
         refused = [e for e in ledger.of("create_message") if e.service_status == 400]
         self.figures |= {
-            "ends": dict(Counter(state for _, _, _, state, _, _ in instances)),
+            "ends": dict(Counter(state for _, _, _, state, *_ in instances)),
             "refused by Foundry as busy": len(refused),
             "storage": dict(self.storage.happened),
             "steps": self.platform.rows("SELECT sum(tries) FROM instances")[0][0],
@@ -228,7 +234,7 @@ def one_ended(threads: Threads, instance: str, message: str, state: str, step: s
     posted, made = len(messages_of(threads, instance)), len(runs_of(threads, instance))
     if state == "active":
         return [f"{instance} is stuck at {step}"]
-    if state in ("terminated", "purged"):
+    if state in ("terminated", "purged", "cancelled") and posted <= 1 and made <= 1:
         return []
     if state != "completed":
         return [f"{instance} ended as {state}"]
@@ -236,42 +242,6 @@ def one_ended(threads: Threads, instance: str, message: str, state: str, step: s
     if f'You wrote: "{message}"' not in (answer or ""):
         found.append(f"{instance}: answer_mismatch: {answer!r} to {message!r}")
     return found
-
-
-def arrived(written: Sequence[Written]) -> dict[str, list[str]]:
-    """Return who came to each document, in the order in which the storage took their first write.
-
-    Answers may overtake each other on their way, versions do not: each write names the one that it replaced.
-    """
-    order: defaultdict[str, list[str]] = defaultdict(list)
-    following: dict[tuple[str, str | None], list[Written]] = defaultdict(list)
-    for one in written:
-        following[name_of(one.path), one.replaced].append(one)
-    for (path, replaced), firsts in list(following.items()):
-        if replaced is not None:
-            continue
-        for first in firsts:
-            now: Written | None = first
-            while now is not None:
-                order[path] += [i for i in now.value.get("line", []) if i not in order[path]]
-                now = next(iter(following.get((path, now.made), [])), None) if now.made else None
-    return dict(order)
-
-
-def name_of(path: str) -> str:
-    """Return which document a request was about: kind and hash."""
-    return "/".join(path.rsplit("/", 2)[1:])
-
-
-def served(thread: Mapping[str, Any]) -> list[str]:
-    """Return the instances whose messages are on the thread, oldest first."""
-    return [m["metadata"]["durable_instance_id"] for m in thread["messages"] if m["role"] == "user"]
-
-
-def in_order(thread: str, came: list[str], was_served: list[str]) -> list[str]:
-    """Find those who were served before somebody who had come before them."""
-    wanted = [i for i in came if i in was_served]
-    return [] if wanted == was_served else [f"{thread}: came {wanted}, served {was_served}"]
 
 
 def main() -> int:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from contracts.runs import METADATA_INSTANCE
+from tests.ownership.arrivals import arrived, in_order, served
 from tests.ownership.platform import Platform
-from tests.ownership.race import Race, arrived, in_order, one_ended, served
+from tests.ownership.race import Race, one_ended
 from tests.store.azurite import required
 from tests.store.troubled import Written
 
@@ -20,7 +21,7 @@ def test_a_small_race() -> None:
     with Race(seed=7, threads=20, keys=30, kills=2) as race:
         assert race.run() == []
     assert race.figures["kills"] == 2
-    assert race.figures["ends"]["completed"] > 90
+    assert race.figures["ends"]["completed"] > 50
     assert race.figures["storage"]["unheard"] > 0
 
 
