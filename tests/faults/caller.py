@@ -63,7 +63,16 @@ class Caller:
             answer = self.post(path, request)
             assert answer.status in (202, 409), answer.text  # 409: an earlier try has got through
             return instance_id
-        answer = self.post("/api/run_agent", request, {"Idempotency-Key": message})
+        started = self.start_unless_busy(name, message, **fields)
+        assert started is not None, "its thread was busy"
+        return started
+
+    def start_unless_busy(self, name: str, message: str, **fields: Any) -> str | None:
+        """Start a run with an idempotency key; None where it is refused at once, since its thread is busy."""
+        request = {"agent_id": agent(name), "user_message": message, **fields}
+        answer = self.insist("POST", "/api/run_agent", request, {"Idempotency-Key": message})
+        if answer.status == 409 and answer.json["error"]["code"] == "thread_busy":
+            return None
         assert answer.status == 202, answer.text
         return str(answer.json["id"])
 

@@ -1,28 +1,31 @@
 """Chaos: `python -m tests.faults.chaos [--seed N] [--runs 600]`, or `--hostile-seeds N`. Exits 1 with what it found.
 
-Hundreds of concurrent runs meet random faults of Foundry, kills of the host, cancels, terminations from outside and
-busy threads and tool calls, from a printed seed. In the end the ledger must be right: every start has one end, no
-message or run is doubled, nothing is active, no cancel and no tool's output was lost, and every answer belongs to its
-message. With `--hostile-seeds` the behaviours of `behaviours.py` run on a hostile host instead, once for each seed.
+Hundreds of concurrent runs, most of them on threads that they share, many started by several callers at once with one
+key, meet random faults of Foundry and of the storage, kills of the host, cancels, terminations from outside and tool
+calls, from a printed seed. In the end the ledger must be right: every key has one run, every start one end, no message
+or run is doubled, nothing is active, no cancel and no tool's output was lost, every answer belongs to its message, and
+on each thread those who waited were served in the order of their arrival. With `--hostile-seeds` the behaviours of
+`behaviours.py` run on a hostile host instead, once for each seed.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import re
 import sys
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
+from local.blob_storage.endpoint import BlobEndpoint
 from tests.e2e.world import World
 from tests.faults.behaviours import SCAN, SPEED, all_at_once
 from tests.faults.caller import Caller, new_thread
-from tests.faults.checks import Started, all_findings
+from tests.faults.checks import Started, all_findings, out_of_order
+from tests.store.troubled import Away, Trouble, TroubledStorage
 
 STORM_SPEED = 8.0
 """Hundreds of runs at once take a while, and Foundry's runs must not expire meanwhile."""
@@ -68,13 +71,35 @@ FAULTY = [
     "submit_tool_outputs",
 ]
 HOST = {**SCAN, "PYTHON_THREADPOOL_THREAD_COUNT": "24"}
+STORAGE = Trouble(lost=0.01, unheard=0.03, busy=0.01, latency=0.02)
+SHARED = 0.7
+"""So many of the starts are on a thread that others use."""
+
+TURNS = ("wait", "wait", "wait", "wait", "fail")
+ROUGH_TURNS = ("wait", "wait", "replace", "replace", "fail")
+"""On every third of the shared threads: nobody there is safe."""
+
+CALLERS = (1, 1, 2, 3)
+"""How many start one run with its key, at the same moment."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of one start, as the seed wants it."""
+
+    number: int
+    seed: int
+    thread: str | None
+    turn: str
+    """What it wants where its thread is busy."""
 
 
 @dataclass
 class Chaos:
-    """One storm over one world."""
+    """One storm over one world, whose storage can be disturbed."""
 
     world: World
+    storage: TroubledStorage
     seed: int
     runs: int
     kills: int
@@ -98,33 +123,47 @@ class Chaos:
             self.world.emulator.faults.add(
                 operation=operation, times=None, probability=0.02, seed=index + self.seed, **rule
             )
-        plans = [(n, chance.randrange(2**32), chance.choice(shared)) for n in range(self.runs)]
+        plans = [self._plan(n, chance, shared) for n in range(self.runs)]
+        self._replaced = {plan.thread for plan in plans if plan.turn == "replace"}
         disturber = threading.Thread(target=self._disturb, args=(chance.randrange(2**32),))
         watcher = threading.Thread(target=self._show)
         disturber.start()
         watcher.start()
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda plan: self._one(*plan), plans))
+            list(pool.map(self._one, plans))
         self._over.set()
         disturber.join()
         watcher.join()
         self.world.emulator.faults.clear()
         self._wait_for_the_orphans()
-        found = [*self.findings, *all_findings(self.world.emulator.ledger().threads, self.starts)]
+        threads = self.world.emulator.ledger().threads
+        found = [
+            *self.findings,
+            *all_findings(threads, self.starts),
+            *out_of_order(threads, self.starts, self.storage.written),
+        ]
         return [finding + self._log_about(finding) for finding in found]
+
+    def _plan(self, number: int, chance: random.Random, shared: list[str]) -> Plan:
+        thread = chance.choice(shared) if chance.random() < SHARED else None
+        turns = ROUGH_TURNS if thread in shared[::3] else TURNS
+        return Plan(number, chance.randrange(2**32), thread, chance.choice(turns) if thread else "wait")
 
     def _log_about(self, finding: str) -> str:
         """Return the last lines of the host's log on the instance that a finding names."""
-        named = re.search(r"idem-[0-9a-f]{32}", finding)
-        lines = [line for line in self.world.host.log.splitlines() if named and named[0] in line and "GET" not in line]
+        named = next((s.instance_id for s in self.starts if s.instance_id in finding), None)
+        lines = [line for line in self.world.host.log.splitlines() if named and named in line and "GET" not in line]
         return "".join(f"\n    {line}" for line in lines[-25:])
 
-    def _one(self, number: int, seed: int, shared: str) -> None:
-        chance = random.Random(seed)
-        name, message = chance.choice(AGENTS), f"chaos-{self.seed}-{number}"
-        fields = {"thread_id": shared} if chance.random() < 0.25 and name not in ENDS_ONLY_BY_FORCE else {}
+    def _one(self, plan: Plan) -> None:
+        chance = random.Random(plan.seed)
+        name, message = chance.choice(AGENTS), f"chaos-{self.seed}-{plan.number}"
         try:
-            instance_id = self._caller.start(name, message, timeout_seconds=3600, **fields)
+            instance_id = self._start(name, message, plan, chance)
+            if instance_id is None:
+                with self._lock:
+                    self.ended["refused at once"] += 1
+                return
             fate = "cancel" if name in ENDS_ONLY_BY_FORCE or chance.random() < 0.15 else ""
             fate = "terminate" if chance.random() < 0.05 else fate
             self._count(+1)
@@ -134,7 +173,7 @@ class Chaos:
                 accepted = self._act(fate, instance_id)
             document = self._caller.answer_until_ended(instance_id)
         except AssertionError as error:
-            thread = self.world.emulator.ledger().threads.get(shared) if fields else None
+            thread = self.world.emulator.ledger().threads.get(plan.thread or "")
             self.findings.append(f"{message} ({name}): {error}; its thread: {thread}")
             return
         self._count(-1)
@@ -149,8 +188,25 @@ class Chaos:
                     # A cancel that is sent again, because its first answer was lost, may find the run cancelled: 409.
                     cancel_accepted=fate == "cancel" and (accepted or document["status"] == "Cancelled"),
                     terminated=fate == "terminate",
+                    turn=plan.turn,
+                    replaceable=plan.thread in self._replaced,
                 )
             )
+
+    def _start(self, name: str, message: str, plan: Plan, chance: random.Random) -> str | None:
+        """Start a run, by as many callers at once as chance wants; return what they all were told. None: all were
+        refused, since the thread was busy.
+        """
+        fields = {"thread_id": plan.thread, "if_thread_busy": plan.turn} if plan.thread else {}
+        callers = 1 if plan.turn == "fail" else chance.choice(CALLERS)
+
+        def start(_: int) -> str | None:
+            return self._caller.start_unless_busy(name, message, timeout_seconds=3600, **fields)
+
+        with ThreadPoolExecutor(callers) as pool:
+            told = set(pool.map(start, range(callers)))
+        assert len(told) == 1, f"one key, {callers} callers, told {told}"
+        return told.pop()
 
     def _count(self, change: int) -> None:
         with self._lock:
@@ -163,10 +219,15 @@ class Chaos:
         return self._caller.terminate(instance_id).status == 202
 
     def _disturb(self, seed: int) -> None:
-        """Kill the host now and then, and start it again."""
+        """Kill the host now and then, and start it again; let the storage be away for moments."""
         chance = random.Random(seed)
         for _ in range(self.kills):
-            if self._over.wait(2 + 3 * chance.random()):
+            if self._over.wait(1 + 2 * chance.random()):
+                return
+            self.storage.go_away(chance.choice(get_args(Away)))
+            self._over.wait(0.5 + 2 * chance.random())
+            self.storage.come_back()
+            if self._over.wait(1 + 2 * chance.random()):
                 return
             self.world.host.kill()
             self.world.host.restart()
@@ -188,13 +249,16 @@ class Chaos:
 
 
 def storm(seed: int, runs: int, kills: int, speed: float = STORM_SPEED) -> list[str]:
-    """Run one storm; return what it found."""
-    with World(speed=speed, env=HOST) as world:
-        chaos = Chaos(world, seed, runs, kills)
-        found = chaos.run()
-        happened = f"{runs} runs, at most {chaos.most_at_once} at once, {kills} kills, ends {dict(chaos.ended)}"
-        print(f"seed {seed}: {happened}, {len(found)} findings", flush=True)
-        return found
+    """Run one storm; return what it found. The storage outlives the host, as Azure's does."""
+    with BlobEndpoint(account="chaos") as account, TroubledStorage(account.connection_string, STORAGE, seed) as storage:
+        env = {**HOST, "AzureWebJobsStorage": storage.connection_string}
+        with World(speed=speed, env=env) as world:
+            chaos = Chaos(world, storage, seed, runs, kills)
+            found = chaos.run()
+            happened = f"{runs} runs, at most {chaos.most_at_once} at once, {kills} kills, ends {dict(chaos.ended)}"
+            print(f"seed {seed}: {happened}, {len(found)} findings", flush=True)
+            print(f"  storage: {dict(storage.happened)}", flush=True)
+            return found
 
 
 def hostile(seeds: range) -> list[str]:

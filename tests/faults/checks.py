@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
+from ownership.threads import document_of
+from tests.ownership.arrivals import arrived, in_order, served
+from tests.store.troubled import Written
 
 Threads = Mapping[str, Mapping[str, Any]]
 TERMINAL = {"completed", "failed", "cancelled", "expired", "incomplete"}
@@ -25,6 +28,16 @@ class Started:
     terminated: bool = False
     deadline: bool = False
     """It was given so little time that it may end for that."""
+    turn: str = "wait"
+    """What it wanted where its thread was busy."""
+    replaceable: bool = False
+    """Somebody on its thread wanted to replace whoever owned it."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether it ended because it would not wait for its thread."""
+        code = (self.document["error"] or {}).get("code")
+        return self.turn == "fail" and self.document["status"] == "Failed" and code == "thread_busy"
 
 
 def messages_of(threads: Threads, instance_id: str) -> list[Mapping[str, Any]]:
@@ -97,10 +110,11 @@ def right_end(threads: Threads, start: Started) -> Iterator[str]:
             elif answer_to(start) not in (document["response"] or ""):
                 yield f"{name} has somebody else's answer: {document['response']!r} to {start.message!r}"
         case ("Cancelled", "Terminated"):
-            if not (start.cancel_accepted or start.terminated):
+            replaced = start.replaceable and "replaced by instance" in (document["output"] or "")
+            if not (start.cancel_accepted or start.terminated or replaced):
                 yield f"{name} was cancelled by nobody: {document['output']}"
         case ("Failed", "Failed"):
-            if not (_fails_by_itself(start) or start.deadline):
+            if not (_fails_by_itself(start) or start.deadline or start.refused):
                 yield f"{name} failed: {document['error']}"
         case _:
             yield f"{name} has no end: {status}, {runtime}"
@@ -138,7 +152,7 @@ def _fails_by_itself(start: Started) -> bool:
     if start.document["run_status"] != "failed":
         return False
     if start.agent == "rateLimitedOnce":
-        return code == "rate_limit_exceeded" and start.cancel_accepted
+        return code == "rate_limit_exceeded" and (start.cancel_accepted or start.replaceable)
     return start.agent == "fails" and code == "server_error"
 
 
@@ -150,8 +164,13 @@ def _by_itself(document: Mapping[str, Any]) -> bool:
 def right_work(threads: Threads, start: Started) -> Iterator[str]:
     """Find what one start has done in Foundry too often, not at all, or in the wrong place."""
     yield from one_used_thread(threads, start.instance_id)
+    if start.refused:
+        posted, made = (len(of(threads, start.instance_id)) for of in (messages_of, runs_of))
+        if posted or made:
+            yield f"{start.instance_id} was refused, but left {posted} messages and {made} runs"
+        return
     wanted = 1 + rate_limited_runs(threads, start)
-    status, interrupted = start.document["status"], start.deadline or start.cancel_accepted
+    status, interrupted = start.document["status"], start.deadline or start.cancel_accepted or start.replaceable
     complete = status == "Success" or (status == "Failed" and not interrupted)
     too_much = len(messages_of(threads, start.instance_id)) > 1 or len(runs_of(threads, start.instance_id)) > wanted
     if complete or too_much:
@@ -179,6 +198,18 @@ def _first_of_its_agent(thread: Mapping[str, Any], instance_id: str) -> bool:
             return True
         seen.add(run["agent_id"])
     return False
+
+
+def out_of_order(threads: Threads, starts: Iterable[Started], written: Sequence[Written]) -> Iterator[str]:
+    """Find threads on which somebody who waited was served before another one who had come before him.
+
+    Those who replaced others came to be next, and those who were terminated may have been about to post.
+    """
+    patient = {s.instance_id for s in starts if s.turn == "wait" and not s.terminated}
+    arrivals = arrived(written)
+    for thread_id, thread in threads.items():
+        came = [i for i in arrivals.get(document_of(thread_id).path, []) if i in patient]
+        yield from in_order(thread_id, came, [i for i in served(thread) if i in patient])
 
 
 def orphaned_messages(threads: Threads, starts: Iterable[Started]) -> Iterator[str]:

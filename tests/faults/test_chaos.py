@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION
+from ownership.threads import document_of
 from tests.e2e.world import World, agent
 from tests.faults.caller import Caller
 from tests.faults.chaos import storm
-from tests.faults.checks import Started, all_findings
+from tests.faults.checks import Started, all_findings, out_of_order
+from tests.store.troubled import Written
 
 Ledger = dict[str, dict[str, Any]]
 
@@ -73,6 +75,7 @@ def start(name: str, *, run_status: str = "completed", code: str | None = None, 
 
 FAILED = {"status": "Failed", "runtimeStatus": "Failed", "response": None}
 CANCELLED = {"status": "Cancelled", "runtimeStatus": "Terminated", "response": None}
+REPLACED = {**CANCELLED, "output": "replaced by instance j"}
 TOOLS = {"response": "The tools said: get_weather; get_time; book_table"}
 
 GOOD: dict[str, tuple[Ledger, Started]] = {
@@ -114,6 +117,14 @@ GOOD: dict[str, tuple[Ledger, Started]] = {
             document=FAILED,
             cancel_accepted=True,
         ),
+    ),
+    "refused, since its thread was busy": (
+        {},
+        start("history", run_status="", code="thread_busy", document=FAILED, turn="fail"),
+    ),
+    "replaced by another one": (
+        ledger(run(0, "history", "cancelled")),
+        start("history", run_status="cancelled", code="cancelled", document=REPLACED, replaceable=True),
     ),
     "out of time": (
         ledger(run(0, "forever", "cancelled")),
@@ -171,6 +182,12 @@ def ended_as(status: str) -> Callable[[Ledger], None]:
         ("success", ended_as("failed"), "succeeded, but its runs are ['failed']"),
         ("failed", ended_as("completed"), "its run completed, but it ended as Failed"),
         ("repeated", lambda t: t["thread_1"]["runs"].pop(), "1 runs instead of 2"),
+        (
+            "refused, since its thread was busy",
+            lambda t: t.update(ledger(run(0, "history", "completed"))),
+            "was refused, but left 1 messages and 1 runs",
+        ),
+        ("replaced by another one", of_another_operation("runs"), "2 runs instead of 1"),
         ("tools", lambda t: t["thread_1"]["runs"][0].update(tool_rounds_answered=1), "1 tool rounds"),
         ("tools", lambda t: t["thread_1"]["runs"][0].update(tool_rounds_answered=3), "3 tool rounds"),
     ],
@@ -213,7 +230,10 @@ LACKED_QUOTA = ledger(run(0, "rateLimitedOnce", "failed"))
         ),
         (ledger(run(0, "forever", "completed")), start("forever"), "which its agent never does"),
         (COMPLETED, start("history", code="cancelled", document=CANCELLED), "cancelled by nobody"),
+        (COMPLETED, start("history", code="cancelled", document=REPLACED), "cancelled by nobody"),
+        (COMPLETED, start("history", code="cancelled", document=CANCELLED, replaceable=True), "cancelled by nobody"),
         (COMPLETED, start("history", code="server_error", document=FAILED), "failed: {'code': 'server_error'"),
+        ({}, start("history", run_status="", code="thread_busy", document=FAILED), "failed: {'code': 'thread_busy'"),
         (COMPLETED, start("history", code="server_error", document=FAILED, cancel_accepted=True), "failed: "),
         (
             ledger(run(0, "history", "failed")),
@@ -241,6 +261,28 @@ LACKED_QUOTA = ledger(run(0, "rateLimitedOnce", "failed"))
 def test_each_check_of_an_end_fails_where_it_should(threads: Ledger, started: Started, finding: str) -> None:
     found = all_findings(threads, [started])
     assert any(finding in f for f in found), found
+
+
+def came(*instances: str) -> list[Written]:
+    """What the storage took where these came to the thread, one after the other."""
+    path = f"/chaos/agent-runs/hub/{document_of('thread_1').path}"
+    versions = [None, *(str(n) for n in range(len(instances)))]
+    return [
+        Written(path, versions[n], versions[n + 1], {"line": list(instances[: n + 1])}) for n in range(len(instances))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"), [({}, 1), ({"turn": "replace"}, 0), ({"terminated": True}, 0), ({"cancel_accepted": True}, 1)]
+)
+def test_whoever_was_served_before_those_who_had_come_before_is_found(fields: dict[str, Any], found: int) -> None:
+    messages = [{"role": "user", "metadata": {METADATA_INSTANCE: instance}} for instance in ("a", "c", "b")]
+    threads = {"thread_1": {"metadata": {}, "messages": messages, "runs": []}}
+    document = GOOD["success"][1].document
+    others = [Started(instance, "history", "hello", document) for instance in ("a", "b")]
+    last = Started("c", "history", "hello", document, **fields)
+    assert list(out_of_order(threads, [*others, last], came("a", "c", "b"))) == []
+    assert len(list(out_of_order(threads, [*others, last], came("a", "b", "c")))) == found
 
 
 def test_a_used_thread_has_had_its_run_without_quota() -> None:
