@@ -35,6 +35,7 @@ class StartedRun(Wire, frozen=True, kw_only=True, rename="camel"):
     run_uri: Annotated[Uri, Meta(description="GET answers with the status document.")]
     cancel_post_uri: Annotated[Uri, Meta(description="POST cancels the run, and waits for Foundry.")]
     tool_outputs_post_uri: Annotated[Uri, Meta(description="POST answers a `required_action`.")]
+    retry_post_uri: Annotated[Uri, Meta(description="POST repeats the run, once it has not succeeded.")]
 
 
 class AgentList(Wire, frozen=True, kw_only=True):

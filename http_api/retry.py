@@ -22,6 +22,8 @@ from http_api.answers import ApiError, answering, invalid_request
 from http_api.foundry_reads import read_from_foundry
 from http_api.instances import read_document
 from http_api.keyed_starts import OtherRequestError, PurgedRunError, StartKey, started_by_key
+from http_api.links import FAILURE_IS_500
+from http_api.query_parameters import refuse_others
 from http_api.repeated_request import Asked, asked_of, is_posted, repeated, thread_of
 from http_api.request_body import body_of
 from http_api.run_control import ASK_WHEN_RECOVERED_SECONDS
@@ -44,6 +46,7 @@ _looks = ThreadPoolExecutor(2, thread_name_prefix="retry")
 async def retry_agent_run(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """Repeat the run: answers as a start does. 409 where it goes on or has succeeded."""
     settings = load_settings()
+    refuse_others(req.params, FAILURE_IS_500)
     wanted = parse_retry(body_of(req).optional_json_object())
     if errors := timeout_errors(settings, wanted.timeout_seconds):
         raise invalid_request(errors)

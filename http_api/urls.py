@@ -44,8 +44,9 @@ def public_base(request_url: str, headers: Mapping[str, str], public: PublicAddr
 
 
 def own_urls(request_url: str, instance_id: str, *, base: str | None = None, query: str = "") -> dict[str, str]:
-    """Return `runUri`, `cancelPostUri` and `toolOutputsPostUri` of the instance, below `base` (the request's own origin
-    where it is not given) and the route prefix of the request; `query` goes to the run. Raises `BadHostError`.
+    """Return `runUri`, `cancelPostUri`, `toolOutputsPostUri` and `retryPostUri` of the instance, below `base` (the
+    request's own origin where it is not given) and the route prefix of the request; `query` goes to the run. Raises
+    `BadHostError`.
     """
     prefix = _ROUTES.sub("", path_of(request_url))
     run = f"{base or _own_origin(request_url)}{prefix}/runs/{quote(instance_id, safe='')}"
@@ -53,6 +54,7 @@ def own_urls(request_url: str, instance_id: str, *, base: str | None = None, que
         "runUri": f"{run}?{query}" if query else run,
         "cancelPostUri": f"{run}/cancel",
         "toolOutputsPostUri": f"{run}/tool_outputs",
+        "retryPostUri": f"{run}/retry",
     }
 
 

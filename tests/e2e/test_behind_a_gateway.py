@@ -54,7 +54,7 @@ def test_who_follows_location_gets_there(world: World, in_the_url: bool, name: s
     assert started.status == 202
     urls = {n: v for n, v in started.json.items() if n != "id"}
     assert {n for n, v in urls.items() if not v.startswith(f"{PUBLIC}/")} == set()
-    assert len(urls) == 11
+    assert len(urls) == 12
     assert (key in started.headers["Location"]) is False
     ended = followed(world, started, **headers)
     assert (ended.status, ended.json["instanceId"]) == (status, started.json["id"])

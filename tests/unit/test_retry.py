@@ -326,6 +326,14 @@ def test_a_repetition_that_waits_answers_with_the_end(client, service):
     assert again(client, headers={"prefer": "wait=5"}, query=query)[0] == 500
 
 
+@pytest.mark.parametrize("name", ["timeout_seconds", "returnInternalServerErrorOnFailures", "user_message"])
+def test_a_query_parameter_that_a_repetition_does_not_know_is_refused(client, service, name):
+    client.instances["i1"] = ended(started(), "Failed", **ON_THREAD)
+    code, body, _ = again(client, query={name: "1"})
+    assert (code, body["error"]["target"]) == (400, name)
+    assert client.started == []
+
+
 def test_no_log_line_of_a_repetition_has_the_prompt(client, service, caplog):
     with caplog.at_level(logging.DEBUG):
         repetition(client, started(), thread_id="thread_1")

@@ -32,6 +32,7 @@ def test_our_routes_are_below_the_same_origin_and_prefix_without_the_key(url):
         "runUri": run,
         "cancelPostUri": f"{run}/cancel",
         "toolOutputsPostUri": f"{run}/tool_outputs",
+        "retryPostUri": f"{run}/retry",
     }
 
 
