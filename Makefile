@@ -17,7 +17,7 @@ INFRA_READY := $(VENV)-infra/.ready
 # Microsoft's runtime wants 3.13 or later, whatever PYTHON is.
 WORKER_PYTHON ?= $(shell $(BIN)/python tests/worker/interpreters.py --at-least 3.13)
 
-.PHONY: help install demo start test test-lowest azurite worker lint format conformance soak load races chaos bench bench-quick bench-readme infra-check clean
+.PHONY: help install demo start test test-lowest azurite worker lint format conformance soak load races chaos bench bench-quick bench-readme infra-check lock lock-check clean
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
@@ -76,6 +76,17 @@ test-lowest: .venv-lowest/.ready ## units and contracts with the oldest packages
 infra-check: $(INFRA_READY) ## the Bicep templates: our checks, checkov, and the seeded faults that both must find
 	@$(INFRA)/python -m infra.checks
 	@$(INFRA)/python -m pytest tests/infra --confcutdir=tests/infra -n 4 --dist worksteal
+
+LOCKED := $(INFRA)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command 'make lock' requirements.txt
+
+lock: $(INFRA_READY) ## pin what is deployed: requirements.txt into infra/requirements.lock (newer versions: UPGRADE=1)
+	@$(LOCKED) $(if $(UPGRADE),--upgrade) --output-file infra/requirements.lock
+
+lock-check: $(INFRA_READY) ## say whether infra/requirements.lock is that of requirements.txt
+	@mkdir -p .local && cp infra/requirements.lock .local/requirements.lock
+	@$(LOCKED) --output-file .local/requirements.lock
+	@cmp -s infra/requirements.lock .local/requirements.lock || { echo "infra/requirements.lock is not that of requirements.txt: make lock"; exit 1; }
 
 # checkov and the management SDKs pin what the app does not, so they live in an environment of their own.
 $(INFRA_READY): infra/requirements-checks.txt infra/requirements-parser.txt
