@@ -58,8 +58,8 @@ def files_of(step: dict[str, Any]) -> Iterator[str]:
 def _files_of_call(call: dict[str, Any]) -> Iterator[str]:
     for output in objects(obj(call.get("code_interpreter")).get("outputs")):
         for holder in (output, *map(obj, output.values())):
-            file_id = holder.get("file_id")
-            if is_id(file_id):
+            file_id = optional(holder, "file_id")
+            if file_id and is_id(file_id):
                 yield file_id
 
 
