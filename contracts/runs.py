@@ -110,6 +110,10 @@ class Attachment(Wire, frozen=True, kw_only=True):
     id: str
 
 
+UNFINISHED = "in_progress"
+"""Of a message that is not all there yet."""
+
+
 class AnswerMessage(Wire, frozen=True, kw_only=True):
     """A message that the run's agent wrote. `annotations` refer to positions in `text`, in characters."""
 
@@ -122,6 +126,14 @@ class AnswerMessage(Wire, frozen=True, kw_only=True):
     attachments: list[Attachment] = []
     not_understood: list[str] = []
     """Types of parts that this app does not know, and in which it found neither text nor id."""
+    incomplete: str | None = None
+    """Why the service did not write all of it, in its word, such as `content_filter`; null where it is whole."""
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether the service seems to be still at it: the message is listed before it is all there."""
+        says_nothing = self.text == "" and not (self.refusal or self.attachments or self.not_understood)
+        return self.incomplete == UNFINISHED or (says_nothing and self.incomplete is None)
 
 
 class Answer(Wire, frozen=True, kw_only=True):
@@ -135,8 +147,8 @@ class Answer(Wire, frozen=True, kw_only=True):
 
     @property
     def found(self) -> bool:
-        """Whether there is a message."""
-        return bool(self.messages)
+        """Whether there is a message, and all of it."""
+        return self.newest is not None and not self.newest.may_grow
 
     @property
     def newest(self) -> AnswerMessage | None:

@@ -442,6 +442,31 @@ def test_the_answer_is_asked_for_again_where_the_list_lags() -> None:
     assert never.output["message_id"] is None
 
 
+@pytest.mark.parametrize(
+    "half",
+    [
+        {"id": "msg_a", "text": ""},
+        {"id": "msg_a", "text": "The sky is", "incomplete": "in_progress"},
+    ],
+)
+def test_a_message_that_is_not_all_there_yet_is_asked_for_again(half: dict[str, Any]) -> None:
+    listed = ok({"messages": [half]})
+    foundry = ScriptedFoundry(get_response=[listed, listed])
+    foundry.list_lags = True
+    assert foundry.run().output["response"] == "answer of run_1"
+    output = ScriptedFoundry(get_response=[listed] * 9).run().output
+    assert (output["response"], output["incomplete"]) == (half["text"], half.get("incomplete"))
+
+
+def test_what_is_cut_short_for_good_is_told_and_not_waited_for() -> None:
+    foundry = ScriptedFoundry(
+        get_response=[ok({"messages": [{"id": "m", "text": "", "incomplete": "content_filter"}]})]
+    )
+    output = foundry.run().output
+    assert (output["status"], output["response"], output["incomplete"]) == ("Success", "", "content_filter")
+    assert len(foundry.called("get_response")) == 1
+
+
 def test_a_look_that_finds_no_answer_yet_counts_as_the_first_question() -> None:
     foundry = ScriptedFoundry()
     foundry.list_lags = True
