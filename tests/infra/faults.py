@@ -279,6 +279,8 @@ FAULTS: tuple[tuple[str, str, str, str], ...] = (
     ("azure-yaml", "azure.yaml", "  api:\n", "  web:\n"),
     ("azure-yaml", "azure.yaml", "dist: .local/package", "dist: ."),
     ("azure-yaml", "azure.yaml", "run: python3 infra/package.py", "run: 'true'"),
+    ("azure-yaml", "azure.yaml", "run: python3 -m infra.preflight", "run: 'true'"),
+    ("azure-yaml", "azure.yaml", "  postdeploy:", "  postup:"),
     ("azure-yaml", "azure.yaml", 'azd: ">= 1.24.1"', 'azd: ">= 1.18.0"'),
     ("azure-yaml", "azure.yaml", "requiredVersions:", "wantedVersions:"),
     ("query", "infra/queries/failed-runs.kql", "event.status", "event.runtimeStatus"),
