@@ -216,7 +216,7 @@ def test_a_list_that_is_none_is_no_empty_one() -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(
