@@ -106,6 +106,7 @@ _IMAGE = (
 )
 _NO_IMAGES = "The agent's model takes no images: use one that does, or leave them out"
 _FILE_TYPE = "The tool does not read files of this type: see what it takes, or attach the file for the other tool"
+_NO_DOWNLOAD = "Foundry hands over files that runs have made, and keeps those that were uploaded for tools"
 _LARGE_FILE = "A file is larger than Foundry takes (512 MB): split it"
 _TOKENS = (
     "The text has more tokens than the model takes: make user_message or instructions shorter, set truncation_strategy "
@@ -223,9 +224,10 @@ _TABLE = (
     _row(
         _WRONG,
         r"invalid_image|image_(parse|too|content)|invalid_base64|(unsupported|invalid|could not process) image"
-        r"|download\w*.{0,20}(image|file|url|https?:)|(fetch|download)\w* (the )?(image|url)",
+        r"|download\w*.{0,20}(image|url|https?:)|(fetch|download)\w* (the )?(image|url)",
         _IMAGE,
     ),
+    _row((*_WRONG, 403), r"not allowed to download|download files? of purpose", _NO_DOWNLOAD),
     _row(
         _WRONG, r"unsupported_file|files? with extension|file (type|format|extension).{0,40}not supported", _FILE_TYPE
     ),

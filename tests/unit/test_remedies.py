@@ -222,6 +222,12 @@ ROWS = [
         errors.InvalidInputError,
         "of this type",
     ),
+    (
+        400,
+        said("Not allowed to download files of purpose: assistants"),
+        errors.InvalidInputError,
+        "that runs have made",
+    ),
     (400, said("Vector store vs_x is expired."), errors.InvalidInputError, "it has expired"),
     (
         400,
