@@ -111,6 +111,22 @@ def test_another_word_for_it_is_refused_with_those_that_are_known(value):
     assert "never, on_success or with_history" in message
 
 
+@pytest.mark.parametrize("name", ["FOUNDRY_DEFAULT_AGENT_ID", "FOUNDRY_ALLOWED_AGENT_IDS"])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("thread_abc123", "the id of a thread"), ("run_abc123", "the id of a run"), ("null", "an empty variable")],
+)
+def test_the_id_of_something_else_is_no_agent(name, given, said):
+    [(problem, message)] = problems(**{name: given}).items()
+    assert problem == name
+    assert said in message
+    assert "abc123" not in message
+
+
+def test_what_may_be_the_name_of_an_agent_may_be_the_default():
+    assert load(FOUNDRY_DEFAULT_AGENT_ID="run_report").default_agent_id == "run_report"
+
+
 def test_without_a_resource_id_there_is_no_monitor_url():
     assert load().monitor_url is None
 
