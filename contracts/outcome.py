@@ -32,7 +32,7 @@ class Outcome(Wire, frozen=True, kw_only=True):
     """`response` is, or holds, the model's refusal."""
     not_understood: list[str] = []
     """Types of parts of the answer that this app does not know: look into the messages in Foundry."""
-    incomplete: str | None = None
-    """Why the service did not write all of `response`, in its word, such as `content_filter`; null if it did."""
+    incomplete: str = ""
+    """Why the service did not write all of `response`, in its word, such as `content_filter`; empty if it did."""
     thread_deleted: bool = False
     """The thread is gone, as `delete_thread` asked."""

@@ -126,14 +126,14 @@ class AnswerMessage(Wire, frozen=True, kw_only=True):
     attachments: list[Attachment] = []
     not_understood: list[str] = []
     """Types of parts that this app does not know, and in which it found neither text nor id."""
-    incomplete: str | None = None
-    """Why the service did not write all of it, in its word, such as `content_filter`; null where it is whole."""
+    incomplete: str = ""
+    """Why the service did not write all of it, in its word, such as `content_filter`; empty where it is whole."""
 
     @property
     def may_grow(self) -> bool:
         """Whether the service seems to be still at it: the message is listed before it is all there."""
         says_nothing = self.text == "" and not (self.refusal or self.attachments or self.not_understood)
-        return self.incomplete == UNFINISHED or (says_nothing and self.incomplete is None)
+        return self.incomplete == UNFINISHED or (says_nothing and not self.incomplete)
 
 
 class Answer(Wire, frozen=True, kw_only=True):

@@ -61,11 +61,11 @@ def message_of(message: dict[str, Any]) -> AnswerMessage:
     )
 
 
-def _why_incomplete(message: dict[str, Any]) -> str | None:
-    """Return why the message is not whole; None where nothing says so: the service seldom tells."""
+def _why_incomplete(message: dict[str, Any]) -> str:
+    """Return why the message is not whole; empty where nothing says so: the service seldom tells."""
     reason = word(obj(message.get("incomplete_details")).get("reason"))
     status = message.get("status")
-    return reason or (status if status in {UNFINISHED, "incomplete"} else None)
+    return reason or (str(status) if status in (UNFINISHED, "incomplete") else "")
 
 
 @dataclass(frozen=True)

@@ -455,7 +455,7 @@ def test_a_message_that_is_not_all_there_yet_is_asked_for_again(half: dict[str, 
     foundry.list_lags = True
     assert foundry.run().output["response"] == "answer of run_1"
     output = ScriptedFoundry(get_response=[listed] * 9).run().output
-    assert (output["response"], output["incomplete"]) == (half["text"], half.get("incomplete"))
+    assert (output["response"], output["incomplete"]) == (half["text"], half.get("incomplete", ""))
 
 
 def test_what_is_cut_short_for_good_is_told_and_not_waited_for() -> None:

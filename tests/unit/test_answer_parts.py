@@ -188,10 +188,11 @@ def test_an_attachment_without_an_id_is_named(attached):
         ({"incomplete_details": {"reason": "max_tokens"}}, "max_tokens"),
         ({"status": "incomplete", "incomplete_details": None}, "incomplete"),
         ({"status": "in_progress"}, "in_progress"),
-        ({"status": "completed", "incomplete_details": None}, None),
-        ({"status": 5, "incomplete_details": {"reason": "two words"}}, None),
-        ({"incomplete_details": "x"}, None),
-        ({}, None),
+        ({"status": "completed", "incomplete_details": None}, ""),
+        ({"status": 5, "incomplete_details": {"reason": "two words"}}, ""),
+        ({"incomplete_details": "x"}, ""),
+        ({"status": {}}, ""),
+        ({}, ""),
     ],
 )
 def test_a_message_that_is_not_whole_says_why(fields, why):
