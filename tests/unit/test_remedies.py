@@ -422,11 +422,20 @@ def test_headers_for_approvals_are_as_private_as_prompts():
         "at https://x/y?sig=plantedplanted&a=b",
         "token eyJplantedplanted.eyJplanted.planted",
         '{"api-key": "plantedplanted"}',
+        '{"api_key": "plantedplanted"}',
+        "x-functions-key: plantedplanted",
+        "Authorization: Basic plantedplanted",
+        "Incorrect API key provided: sk-plantedplanted",
     ],
 )
 def test_what_looks_like_a_credential_is_masked(words):
     assert "planted" not in of(422, said(words)).message
     assert "planted" not in of(422, words.encode()).message
+
+
+@pytest.mark.parametrize("words", ["Authorization: missing required header", "a risk-of-plantedplanted", "an api key"])
+def test_what_is_no_credential_stays(words):
+    assert words in of(422, said(words)).message
 
 
 # --- 404: is it the thing itself? -------------------------------------------------------------------------------------
