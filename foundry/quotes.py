@@ -24,7 +24,7 @@ _CREDENTIALS = (
         re.compile(r"(\bauthorization\"?: ?\"?(?:basic|digest|apikey|token) )[^\s\"',;]{8,}", re.IGNORECASE),
         r"\1<secret>",
     ),
-    (re.compile(r"\bsk-[\w-]{16,}"), "<secret>"),
+    (re.compile(r"\bsk-[\w-]{12,}"), "<secret>"),
     (re.compile(r"(?<=://)[^\s/@]{1,200}@"), ""),
     (re.compile(r"(\b[\w-]*(?:key|sig|secret|password|token|code)=)[^\s&\"',;]{8,}", re.IGNORECASE), r"\1<secret>"),
     (
