@@ -181,6 +181,8 @@ class RunSnapshot(Wire, frozen=True, kw_only=True):
     """Why the run failed, in the service's words, which may quote the request."""
     error_summary: str | None = None
     """The same in our own words, where we have some."""
+    error_advice: str | None = None
+    """What to do about it, where the service's words tell more than the code."""
     rate_limited: bool = False
     """The run failed for lack of quota: it did not answer, and nothing of it happened."""
     retry_after_seconds: float | None = None

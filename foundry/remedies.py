@@ -1,8 +1,8 @@
 """What to do about a refusal: it hangs on what was said, the number of the status only narrows it down. Pure.
 
 One table, of which the first row that fits counts. A row may also say that a refusal is of another kind than its
-status says: Foundry reports a lacking role as 401, a gateway a used-up quota as 403. What ends a run that was accepted
-is none of this: see `orchestrators/run_outcome`.
+status says: Foundry reports a lacking role as 401, a gateway a used-up quota as 403. Some rows also tell what ended a
+run that was accepted, where its code does not: `orchestrators/remedies` has the advice by code.
 """
 
 from __future__ import annotations
@@ -118,6 +118,10 @@ _LARGE_OUTPUT = "The tool outputs are larger than Foundry takes (512 KB for all 
 _ENDED = "The run has ended, or is ending: read the status document"
 _PARAMETER = "Foundry does not take this field or value: look at run_options, and at FOUNDRY_API_VERSION"
 _REGION = "The model, or a tool of the agent, is not offered in the account's region: use another one"
+_KEPT_OUT = (
+    "Something that a tool of the agent, or Foundry itself, uses keeps it out, by its network rules or for lack of a "
+    "role: look at the run's steps, then let the project's identity and network in there"
+)
 _FORBIDDEN = (
     "That does not tell which it is: the app's identity lacks the role 'Foundry User' on the project (a new assignment "
     "takes some minutes), or the account's network rules, or a gateway or firewall before it, keep the app out"
@@ -283,6 +287,27 @@ def remedy_for(status: int, said: Said) -> Remedy:
             counts_as = row.counts_as or status
             return Remedy(_with_categories(row.advice, said), counts_as)
     return Remedy(_BY_STATUS.get(status, ""), status)
+
+
+_OF_RUNS = {
+    _NETWORK: _KEPT_OUT,
+    _ROLE: _KEPT_OUT,
+    **{each: each for each in (_SUBSCRIPTION, _FILTER, _DEPLOYMENT, _MODEL, _NO_IMAGES, _IMAGE, _FILE_TYPE, _REGION)},
+    **{each: each for each in (_LONG_TEXT, _LARGE_FILE, _TOKENS, _CONNECTION, _FILE)},
+}
+"""Advice of the table that fits a run as well, and what it is there."""
+
+_CODES_THAT_TELL = frozenset({"rate_limit_exceeded", "invalid_prompt", "content_filter"})
+"""Of runs: what stands beside these may quote a prompt."""
+
+
+def advice_on_run(code: str | None, words: str) -> str | None:
+    """Return what to do about a run that has failed with these words, where they tell more than the code does."""
+    if code in _CODES_THAT_TELL:
+        return None
+    told = f"{code} {words}"
+    rows = (row for row in _TABLE if row.advice in _OF_RUNS and re.search(row.says, told, re.IGNORECASE))
+    return next((_OF_RUNS[row.advice] for row in rows), None)
 
 
 def _with_categories(advice: str, said: Said) -> str:

@@ -30,6 +30,8 @@ OF_CODES = {
 
 def of_run(run: RunSnapshot, progress: Progress) -> str | None:
     """Return what to do about a run that ended without success, if anything is known."""
+    if run.error_advice is not None:
+        return run.error_advice
     if run.error_code in OF_CODES:
         return OF_CODES[run.error_code]
     return OF_CODES["rate_limit_exceeded"] if run.rate_limited else _of_expiry(run, progress)
