@@ -21,7 +21,7 @@ from contracts.activities import (
 )
 from contracts.codes import ErrorCode
 from contracts.request import AgentRunRequest, RunPolicy
-from contracts.runs import Answer, RunSnapshot
+from contracts.runs import Answer, RunSnapshot, RunState
 from contracts.status import Status
 from orchestrators.progress import Progress
 from orchestrators.retry_policy import is_to_be_asked_again
@@ -150,7 +150,8 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         progress.attempts.settled()  # it is the caller who tries again
         question.refused(shortened(signal.failure.message, _LONGEST_REFUSAL))
         return run
-    question.taken()
+    if run.state is not RunState.EXPIRED:  # which it has found instead of calls that wait
+        question.taken()
     progress.saw(run, steps.now)
     return run
 

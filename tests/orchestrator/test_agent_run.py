@@ -683,19 +683,53 @@ def test_very_long_words_of_a_refusal_leave_room_for_the_calls() -> None:
     assert [c["id"] for c in shown["calls"]] == ["c1", "c2"]
 
 
-@pytest.mark.parametrize("code", ["forbidden", "invalid_request", "unreadable_refusal", "not_found", "worker_died"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("forbidden", "invalid_request", "not_found", "unreadable_refusal", "worker_died"),
+        *("refused_for_now", "service_unavailable", "bad_response"),
+    ],
+)
 def test_an_answer_that_cannot_be_passed_on_for_minutes_is_asked_for_again(code: str) -> None:
-    refused = failure(code, message="not now", retryable=code in {"unreadable_refusal", "worker_died"})
+    refused = failure(code, message="not now", retryable=code not in {"forbidden", "invalid_request", "not_found"})
     foundry = ScriptedFoundry({0: asks("c1")}, submit_tool_outputs=[refused] * 10)
     ended = foundry.run(
-        events=[(8, "tool_outputs_1", outputs("c1")), (500, "tool_outputs_2", outputs("c1"))], timeout=1200
+        events=[(8, "tool_outputs_1", outputs("c1")), (700, "tool_outputs_2", outputs("c1"))], timeout=1200
     )
     assert ended.status == "Completed"
     assert ended.generations > 1, "a new generation goes on counting, although it looks at the run first"
     assert len(foundry.called("submit_tool_outputs")) == 11
-    assert [c.at for c in foundry.simulation.calls if c.name == "submit_tool_outputs"][9] < 300
+    assert [c.at for c in foundry.simulation.calls if c.name == "submit_tool_outputs"][9] < 600
     assert any((s["required_action"] or {}).get("error") == "not now" for s in ended.custom_statuses)
     assert ended.custom_status["answered"] == 2
+
+
+def test_an_answer_is_waited_out_as_long_as_the_network_is_down() -> None:
+    lost = failure("connection_failed", retryable=True)
+    foundry = ScriptedFoundry({0: asks("c1")}, submit_tool_outputs=[lost] * 15)
+    ended = foundry.run(events=[(8, "tool_outputs_1", outputs("c1"))], timeout=3600)
+    assert (ended.status, ended.custom_status["answered"]) == ("Completed", 1)
+
+
+@pytest.mark.parametrize(
+    "refused", [failure("refused_for_now", retryable=True), failure("connection_failed", retryable=True)]
+)
+def test_an_answer_that_a_run_expires_over_is_told_from_none(refused: dict[str, Any]) -> None:
+    foundry = ScriptedFoundry({0: asks("c1"), 100: "expired"}, submit_tool_outputs=[refused] * 99)
+    ended = foundry.run(events=[(8, "tool_outputs_1", outputs("c1"))], timeout=3600)
+    error = ended.custom_status["error"]
+    assert error["code"] == "expired"
+    assert "An answer was given, but was not taken in time" in error["message"]
+    assert "Nobody answered" not in error["message"]
+    assert ended.custom_status["answered"] == 0
+
+
+def test_an_answer_that_finds_the_run_expired_was_not_taken() -> None:
+    foundry = ScriptedFoundry({0: asks("c1")})
+    foundry.after_answer = {0: "expired"}
+    ended = foundry.run(events=[(8, "tool_outputs_1", outputs("c1"))])
+    assert "it waited for the answer to tool call get_weather (c1)" in ended.custom_status["error"]["message"]
+    assert ended.custom_status["answered"] == 0
 
 
 def test_an_answer_to_a_run_that_is_gone_ends_it() -> None:
