@@ -29,6 +29,7 @@ if importlib.util.find_spec("tree_sitter_bicep") is None:
         "test_faults.py",
         "test_operations.py",
         "test_settings.py",
+        "test_workflows.py",
     ]
 
 
