@@ -21,7 +21,7 @@ OURS = {*DEPLOYED_PACKAGES, *SHARED, "function_app"}
 MAY_IMPORT = {
     # who -> which of our own packages, besides itself
     "function_app": {"activities", "http_api", "maintenance", "orchestrators", "settings"},  # the level of the app
-    "activities": {"contracts", "validation", "settings", "policy", "app_log", "foundry", "recovery"},
+    "activities": {"contracts", "validation", "settings", "policy", "app_log", "foundry", "ownership", "store"},
     "http_api": {
         "contracts",
         "validation",

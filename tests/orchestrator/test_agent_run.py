@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from contracts.instance_input import continued_input
+from contracts.request import RunPolicy
+from contracts.wire import from_wire
+from orchestrators.progress import begin
 from orchestrators.steps import TIMERS_PER_GENERATION
 from tests.orchestrator.scripted_foundry import (
     DEAD_WORKER,
@@ -20,7 +24,8 @@ from tests.orchestrator.scripted_foundry import (
     ok,
     said,
 )
-from tests.orchestrator.simulation import Ended
+from tests.orchestrator.simulation import START, Ended
+from validation.start_request import parse_request
 from validation.tool_answers import answer_digest
 
 both_backends = pytest.mark.parametrize("exact", [False, True], ids=["azure-storage", "exact"])
@@ -1038,62 +1043,98 @@ def test_a_busy_thread_is_waited_for_or_not() -> None:
     assert "thread_busy: a run run_other is active" in ended.output
 
 
-def test_a_message_that_waits_for_a_run_that_never_comes_is_ignored_after_a_while() -> None:
-    gone = failure("thread_busy", waiting_instance="i-gone")
-    foundry = ScriptedFoundry(create_message=[gone] * 99)
+def in_line(position: int, owner: str = "i-other") -> dict[str, Any]:
+    return failure("thread_busy", message=f"instance {owner} uses it", waiting_instance=owner, position=position)
 
-    def unless_ignored(payload: Any, seconds: float) -> Any:
-        return foundry.create_message(payload, seconds) if payload["ignore_instance"] == "i-gone" else gone
 
-    foundry.overrides["create_message"] = [unless_ignored] * 99
+def test_a_place_in_the_line_is_waited_out_and_shown() -> None:
+    foundry = ScriptedFoundry(create_message=[in_line(3), in_line(2), in_line(1)])
     ended = foundry.run({"thread_id": "thread_x"})
     assert ended.status == "Completed"
-    assert 30 < ended.seconds < 120
+    shown = [s["waiting_for"] for s in ended.custom_statuses if s["waiting_for"]]
+    assert shown == [{"instance": "i-other", "position": n} for n in (3, 2, 1)]
+    assert ended.custom_status["waiting_for"] is None
+    assert [delay for _, delay in ended.timers[:3]] == [3.5, 2.5, 1.5]
 
 
-@pytest.mark.parametrize("mode", ["wait", "fail"])
-def test_the_message_of_an_instance_that_has_ended_holds_nobody_up(mode: str) -> None:
+def test_a_thread_that_is_owned_is_waited_for_however_long_it_takes() -> None:
     foundry = ScriptedFoundry()
-    foundry.instances["i-ended"] = "ended"
 
-    def unless_ignored(payload: Any, seconds: float) -> Any:
-        if payload["ignore_instance"] == "i-ended":
-            return foundry.create_message(payload, seconds)
-        return failure("thread_busy", waiting_instance="i-ended")
+    def act(payload: Any, seconds: float) -> Any:
+        return in_line(9) if seconds < 500 else foundry.create_message(payload, seconds)
 
-    foundry.overrides["create_message"] = [unless_ignored] * 9
-    ended = foundry.run({"thread_id": "thread_x", "if_thread_busy": mode})
-    assert ended.status == "Completed"
-    assert ended.seconds < 10
-    assert len(foundry.called("create_message")) == 2
-
-
-def test_an_instance_that_goes_on_is_waited_for_however_long_it_takes() -> None:
-    """It may wait for quota: its run, started after our message, would answer ours instead of its own."""
-    foundry = ScriptedFoundry()
-    foundry.instances["i-waits"] = "active"
-
-    def unless_ignored(payload: Any, seconds: float) -> Any:
-        foundry.instances["i-waits"] = "ended" if seconds > 500 else "active"
-        assert payload["ignore_instance"] is None or seconds > 500
-        if payload["ignore_instance"]:
-            return foundry.create_message(payload, seconds)
-        return failure("thread_busy", waiting_instance="i-waits")
-
-    foundry.overrides["create_message"] = [unless_ignored] * 999
+    foundry.overrides["create_message"] = [act] * 999
     ended = foundry.run({"thread_id": "thread_x"}, timeout=3000)
     assert ended.status == "Completed"
     assert ended.seconds > 500
-    assert len(foundry.called("look_at_instance")) < len(foundry.called("create_message")) / 4
-    impatient = ScriptedFoundry(create_message=[failure("thread_busy", waiting_instance="i-waits")])
-    impatient.instances["i-waits"] = "active"
-    assert "thread_busy" in impatient.run({"thread_id": "thread_x", "if_thread_busy": "fail"}).output
+    assert max(delay for _, delay in ended.timers) == 4.5
 
 
-@pytest.mark.parametrize("mode", ["wait", "fail"])
-def test_a_thread_on_which_another_message_is_being_posted_is_tried_again(mode: str) -> None:
-    foundry = ScriptedFoundry(create_message=[failure("thread_in_use", retryable=True)] * 3)
-    assert foundry.run({"thread_id": "thread_x", "if_thread_busy": mode}).status == "Completed"
+def test_who_does_not_want_to_wait_fails_with_the_owner() -> None:
+    ended = ScriptedFoundry(create_message=[in_line(1)]).run({"thread_id": "thread_x", "if_thread_busy": "fail"})
+    assert ended.custom_status["error"] == {"code": "thread_busy", "message": "instance i-other uses it"}
+    assert ended.custom_status["waiting_for"] is None
+
+
+def test_who_replaces_goes_on_naming_the_first_owner_that_it_met() -> None:
+    foundry = ScriptedFoundry(create_message=[in_line(1, "i-first"), in_line(1, "i-second")])
+    assert foundry.run({"thread_id": "thread_x", "if_thread_busy": "replace"}).status == "Completed"
+    assert [m["turn"] for m in foundry.called("create_message")] == [
+        {"if_busy": "replace", "replaces": None},
+        {"if_busy": "replace", "replaces": "i-first"},
+        {"if_busy": "replace", "replaces": "i-first"},
+    ]
+
+
+@pytest.mark.parametrize("message", ["hello", None])
+def test_the_turn_is_taken_by_the_message_or_else_by_the_run(message: str | None) -> None:
+    foundry = ScriptedFoundry()
+    foundry.run({"thread_id": "thread_x", "user_message": message})
+    [run] = foundry.called("create_run")
+    assert run["turn"] == (None if message else {"if_busy": "wait", "replaces": None})
+
+
+def test_another_run_for_lack_of_quota_needs_no_other_turn() -> None:
+    limited = {"state": "failed", "error_code": "rate_limit_exceeded", "rate_limited": True, "retry_after_seconds": 2}
+    foundry = ScriptedFoundry({0: limited}, get_run=[])
+    ended = foundry.run({"thread_id": "thread_x", "user_message": None}, policy={"rate_limit_retries": 1})
+    assert ended.status == "Failed"
+    assert [run["turn"] is None for run in foundry.called("create_run")] == [False, True]
+
+
+def test_a_restarted_copy_takes_a_turn_of_its_own() -> None:
+    """The message stands there; the instance that owned the thread has ended."""
+    foundry = ScriptedFoundry()
+    given = foundry.given({"thread_id": "thread_x"})
+    progress = begin(
+        parse_request(given["request"]),
+        from_wire(RunPolicy, given["policy"]),
+        instance_id="first",
+        operation_id="op",
+        now=START,
+    )
+    progress.message, progress.owns_thread = None, True
+    foundry.simulate(instance_id="copy").run(continued_input(progress))
+    [run] = foundry.called("create_run")
+    assert (run["runs_as"], run["turn"]) == ("copy", {"if_busy": "wait", "replaces": None})
+    again = ScriptedFoundry()
+    again.simulate(instance_id="first").run(continued_input(progress))
+    assert again.called("create_run")[0]["turn"] is None
+
+
+def test_every_activity_on_the_thread_is_told_who_stands_in_its_line() -> None:
+    foundry = ScriptedFoundry({0: "active"})
+    foundry.run(events=[(5, "cancel")])
+    calls = [c for c in foundry.simulation.calls if c.name != "terminate_instance"]
+    assert {c.payload["runs_as"] for c in calls} == {"i1"}
+
+
+def test_a_store_that_is_away_is_waited_for() -> None:
+    away = failure("store_unavailable", retryable=True)
+    foundry = ScriptedFoundry(create_thread=[away] * 3, create_message=[away] * 20)
+    ended = foundry.run()
+    assert ended.status == "Completed"
+    assert "store_unavailable" in {s["retrying"] for s in ended.custom_statuses}
 
 
 def test_a_cancel_while_waiting_for_a_busy_thread() -> None:
