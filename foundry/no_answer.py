@@ -53,8 +53,8 @@ _OTHER_HOST = (
     "does not mend that"
 )
 _DEFECTIVE = (
-    "Who issued it must issue another one: it breaks a rule for certificates, of which Python 3.13 and later check more "
-    "than 3.12; REQUESTS_CA_BUNDLE does not mend that"
+    "Who issued it must issue another one: it breaks a rule for certificates, of which Python 3.13 and later check "
+    "more than 3.12; REQUESTS_CA_BUNDLE does not mend that"
 )
 _BUNDLE = "REQUESTS_CA_BUNDLE must name a PEM file that is there, with the certificates of the authorities to trust"
 _PROXY_SETTING = "HTTPS_PROXY must be http://host:port, with user:password@ before the host where the proxy wants that"
