@@ -68,7 +68,8 @@ class State:
         ours = {agent.id: _assistant(agent, journal.began) for agent in self._initial.values()}
         self.assistants = ours | {key: one for key, one in found.assistants.items() if key not in ours}
         self.conversations, self.responses = found.conversations, found.responses
-        self.named = found.named | named(self._initial_named, journal.began)
+        given = named(self._initial_named, journal.began)
+        self.named = given | {key: one for key, one in found.named.items() if key not in given}
 
     def now(self) -> float:
         """Return the service's time, or the moment at which a request takes effect that was lost."""

@@ -102,9 +102,9 @@ def test_a_disabled_agent_is_refused_until_it_is_enabled(talk):
     assert talk("GET", "/agents/disabled")["state"] == "disabled"
     refused = talk.respond("disabled", expect=403)["error"]
     assert refused["code"] == "AgentDisabled"
-    talk("POST", "/agents/disabled:enable")
+    talk("POST", "/agents/disabled:enable", expect=204)
     talk.respond("disabled")
-    talk("POST", "/agents/disabled:disable")
+    talk("POST", "/agents/disabled:disable", expect=204)
     talk.respond("disabled", expect=403)
 
 

@@ -107,4 +107,4 @@ class AgentOperations:
         agent = self.agent(call.ids["agent"])
         agent.enabled = enabled
         self._state.keep(agent)
-        return Reply(200, wire.agent_json(agent))
+        return Reply(204, {})
