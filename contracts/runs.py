@@ -126,6 +126,8 @@ class AnswerMessage(Wire, frozen=True, kw_only=True):
     attachments: list[Attachment] = []
     not_understood: list[str] = []
     """Types of parts that this app does not know, and in which it found neither text nor id."""
+    left_out: list[str] = []
+    """What was left out for its size, beside the text: `attachments`, `annotations`. Foundry's message has it."""
     incomplete: str = ""
     """Why the service did not write all of it, in its word, such as `content_filter`; empty where it is whole."""
 
