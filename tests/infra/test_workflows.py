@@ -1,4 +1,4 @@
-"""The workflows run what a developer runs here, on every supported Python; `make workflows-check` reads their syntax."""
+"""The workflows run what a developer runs here, on every supported Python; `make workflows-check` reads them."""
 
 from __future__ import annotations
 
