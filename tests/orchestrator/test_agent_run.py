@@ -1131,7 +1131,7 @@ def test_every_activity_on_the_thread_is_told_who_stands_in_its_line() -> None:
 
 def test_a_store_that_is_away_is_waited_for() -> None:
     away = failure("store_unavailable", retryable=True)
-    foundry = ScriptedFoundry(create_thread=[away] * 3, create_message=[away] * 20)
+    foundry = ScriptedFoundry(create_thread=[away] * 3, create_message=[away] * 5)
     ended = foundry.run()
     assert ended.status == "Completed"
     assert "store_unavailable" in {s["retrying"] for s in ended.custom_statuses}
