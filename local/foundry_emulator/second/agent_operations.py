@@ -8,7 +8,7 @@ from local.foundry_emulator.second import errors, wire
 from local.foundry_emulator.second.objects import AgentVersion, Json, NamedAgent
 from local.foundry_emulator.state import State
 
-SCRIPT_KEY = "emulator_script"  # metadata of a version that a client creates: whose script it follows
+SCRIPT_KEY = "emulator_script"  # metadata of a version that a client creates: whose script it follows, if not its last
 
 
 class AgentOperations:
@@ -43,12 +43,11 @@ class AgentOperations:
         return Reply(200, wire.version_json(self.agent(call.ids["agent"]), version))
 
     def _new_version(self, name: str, body: Json) -> AgentVersion:
-        script = Script()
         wanted = body.get("metadata", {}).get(SCRIPT_KEY)
-        if wanted is not None:
-            if wanted not in self._state.named:
-                raise invalid(f"No emulated agent is called {wanted!r}.", param=f"metadata.{SCRIPT_KEY}")
-            script = self._state.named[wanted].versions[-1].script
+        if wanted is not None and wanted not in self._state.named:
+            raise invalid(f"No emulated agent is called {wanted!r}.", param=f"metadata.{SCRIPT_KEY}")
+        model = self._state.named.get(name if wanted is None else wanted)
+        script = Script() if model is None else model.versions[-1].script
         agent = self._state.named.setdefault(name, NamedAgent(name, [], does="Made by a client."))
         agent.made += 1
         version = AgentVersion(
