@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from local.blob_storage.endpoint import BlobEndpoint
 from local.foundry_emulator import FoundryEmulator
 from local.foundry_emulator.clock import ManualClock
 from tests.worker.durable_endpoint import BASE_URL, DurableEndpoint
@@ -80,10 +81,12 @@ class Player:
         self.clock = ManualClock()
         self.foundry = FoundryEmulator(clock=self.clock).start()
         self.durable = DurableEndpoint().__enter__()
+        self.storage = BlobEndpoint(account="worker").__enter__()
         self.notes: list[Json] = []
         settings = {
             "FOUNDRY_PROJECT_ENDPOINT": self.foundry.endpoint,
             "FOUNDRY_ACCESS_TOKEN": TOKEN,
+            "AzureWebJobsStorage": self.storage.connection_string,
             "ORPHAN_SCAN_SCHEDULE": NEVER,
             "TICK_SCHEDULE": NEVER,
         }
@@ -93,6 +96,7 @@ class Player:
     def close(self) -> None:
         self._process.close()
         self.durable.__exit__(None, None, None)
+        self.storage.__exit__(None, None, None)
         self.foundry.stop()
 
     def begin(self) -> None:
