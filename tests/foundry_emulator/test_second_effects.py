@@ -254,6 +254,10 @@ def test_somebody_else_cancels_ends_and_breaks(still):
     assert second.control("POST", f"/responses/{response['id']}/end", end).json()["error"]["message"] == "gone"
     assert second.control("POST", f"/responses/{response['id']}/end", {"status": "lost"}).status_code == 400
     assert second.control("POST", "/responses/resp_x/cancel").status_code == 404
+    response = second.respond(conversation_id, "forever").json()
+    assert (
+        second.control("POST", f"/responses/{response['id']}/end", {"status": "expired"}).json()["status"] == "failed"
+    )
     assert second.control("POST", f"/conversations/{conversation_id}/break").status_code == 200
     assert second.control("POST", "/conversations/conv_x/break").status_code == 404
     assert second.respond(conversation_id).json()["status"] == "failed"

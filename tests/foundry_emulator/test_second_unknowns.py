@@ -6,7 +6,8 @@ from typing import Literal, get_args, get_origin
 import msgspec
 import pytest
 
-from local.foundry_emulator import FoundryEmulator
+from local.foundry_emulator import Agent, FoundryEmulator
+from local.foundry_emulator.scripts import Call, Phase, Script
 from local.foundry_emulator.second.unknowns import Unknowns, parse
 from tests.foundry_emulator.conftest import Talk, output, text_in
 
@@ -147,6 +148,14 @@ def test_p5_broken_is_for_good():
         assert again["error"]["message"] == f"No tool output found for function call {call['call_id']}."
     talk.turn(p5="refused")  # that does not mend it
     assert talk.respond("history", input="hi")["status"] == "failed"
+
+
+def test_hosted_agents_break_a_conversation_and_keep_what_failed():
+    talk = Talk(Agent(name="mine", kind="hosted", script=Script(phases=(Phase(calls=(Call(name="f"),)),))))
+    [call] = talk.asked("mine")
+    assert talk.respond("mine", input="never mind")["status"] == "failed"
+    assert talk.kinds() == ["message", "function_call", "message"]
+    assert talk.respond("mine", input=[output(call)])["status"] == "failed"
 
 
 def test_p5_ignored_answers_as_if_there_were_no_call():

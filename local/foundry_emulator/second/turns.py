@@ -114,26 +114,26 @@ class Turns:
             self._state.keep(asking)
             raise refused_with(refuses.status, refuses.message, param=refuses.param, code=refuses.code)
 
-    def turn(self, history: History, name: str, sent: list[Json]) -> Turn:
+    def turn(self, history: History, name: str, sent: list[Json], *, p5: str) -> Turn:
         """Decide what a response of the agent `name` with this input is. Raises `ServiceError`."""
         inputs = self.wanted(history, sent)
         conversation = history.conversation
         if conversation is not None and conversation.broken is not None:
             return Turn(inputs, poisoned_by=conversation.broken)
         still_open = open_calls([*(one.body for one in history.known), *inputs])
-        if still_open and self._switches.unknowns.p5 != "ignored":
-            return self._turn_with_open_call(history, inputs, still_open[0])
+        if still_open and p5 != "ignored":
+            return self._turn_with_open_call(history, inputs, still_open[0], p5)
         self.refuse_answer(history, inputs)
         asking = self._asking(history)
         if asking is None or asking.agent_name != name or still_open:
             return Turn(inputs)
         return Turn(inputs, continues=asking)
 
-    def _turn_with_open_call(self, history: History, inputs: list[Json], call: Json) -> Turn:
-        if self._switches.unknowns.p5 == "refused":
+    def _turn_with_open_call(self, history: History, inputs: list[Json], call: Json, p5: str) -> Turn:
+        if p5 == "refused":
             raise errors.no_output(call)
         words = errors.no_output_text(call)
-        if self._switches.unknowns.p5 == "broken" and history.conversation is not None:
+        if p5 == "broken" and history.conversation is not None:
             history.conversation.broken = words
             self._state.keep(history.conversation)
         return Turn(inputs, poisoned_by=words)
