@@ -8,6 +8,7 @@ import pytest
 
 from local.foundry_emulator import Agent, FoundryEmulator
 from local.foundry_emulator.scripts import Call, Phase, Script
+from local.foundry_emulator.second.summary import responses_summary
 from local.foundry_emulator.second.unknowns import Unknowns, parse
 from tests.foundry_emulator.conftest import Talk, output, text_in
 
@@ -161,6 +162,8 @@ def test_hosted_agents_break_a_conversation_and_keep_what_failed():
 def test_p5_ignored_answers_as_if_there_were_no_call():
     talk = Talk(p5="ignored")
     talk.asked()
+    [call] = talk.after(5, talk.respond("tool"))["output"]  # it begins anew
+    talk("DELETE", f"/openai/v1/conversations/{talk.id}/items/{call['id']}")
     assert text_in(talk.respond("instant", input="never mind"))
     assert talk.kinds() == ["message", "function_call", "message", "message"]
 
@@ -202,6 +205,31 @@ def test_p12_a_second_answer(value, outputs, as_items):
     else:
         assert "error" not in answer or answer["error"] is None
     assert talk.kinds().count("function_call_output") == outputs
+
+
+def test_an_answer_that_a_running_response_was_given_counts_before_it_is_among_the_items():
+    talk = Talk(p3="allowed", p8="at_end")
+    [call] = talk.asked()
+    talk.respond("tool", input=[output(call)])
+    assert "function_call_output" not in talk.kinds()
+    refused = talk.respond("tool", input=[output(call, "snow")], expect=400)
+    assert "No tool call found" in refused["error"]["message"]
+    assert "No tool call found" in talk.add(output(call, "snow"), expect=400)["error"]["message"]
+
+
+def test_of_two_answers_the_first_counts():
+    talk = Talk(p12="appended")
+    [call] = talk.asked()
+    talk.add(output(call, "first"), output(call, "second"))
+    assert text_in(talk.after(5, talk.respond("tool"))) == "The tools said: first"
+
+
+@pytest.mark.parametrize(("value", "kept"), [("refused", 0), ("ignored", 1), ("appended", 2)])
+def test_p12_holds_for_two_answers_that_come_together(value, kept):
+    talk = Talk(p12=value)
+    [call] = talk.asked()
+    talk.add(output(call), output(call), expect=200 if kept else 400)
+    assert talk.kinds().count("function_call_output") == kept
 
 
 def test_an_answer_to_no_call_is_refused_whatever_p12_says():
@@ -300,6 +328,29 @@ def test_p15_a_synchronous_response_is_cut_after_120_seconds(value):
         assert talk.get({"id": reply.response_id}, expect=404)
         assert talk.listed() == []
         talk.respond("instant")
+
+
+def test_p15_ends_asks_for_nothing_later():
+    consent = Phase(calls=(Call(type="oauth_consent_request"),))
+    talk = Talk(Agent(name="mine", script=Script(phases=(Phase(seconds=200), consent))), p15="ends")
+    held(talk, "mine", input="hello")
+    talk.clock.advance(500)
+    assert talk.respond("mine", input="hi")["status"] == "in_progress"  # it begins anew
+
+
+def test_p15_ends_leaves_no_items_behind():
+    talk = Talk(Agent(name="mine", script=Script(phases=(Phase(seconds=200),))), p15="ends", p8="at_once")
+    reply = held(talk, "mine", input="hello")
+    talk.clock.advance(119)
+    assert talk.kinds() == ["message"]
+    talk.clock.advance(1)
+    assert reply.held().status == 408
+    assert talk.kinds() == []
+    talk.clock.advance(100)
+    assert talk.kinds() == []
+    assert [one["status"] for one in responses_summary(talk.service.state.responses.values(), talk.clock.now())] == [
+        "cut"
+    ]
 
 
 def test_p15_ends_leaves_what_was_quick_enough_alone():

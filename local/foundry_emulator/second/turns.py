@@ -9,6 +9,7 @@ from local.foundry_emulator.errors import refused as refused_with
 from local.foundry_emulator.second import errors, talk
 from local.foundry_emulator.second.calls import answers_in, calls_in, key_of_answer, open_calls
 from local.foundry_emulator.second.ids import is_conversation_id
+from local.foundry_emulator.second.items import output_of
 from local.foundry_emulator.second.life import is_forgotten, see, was_cut
 from local.foundry_emulator.second.objects import Conversation, Json, Response
 from local.foundry_emulator.second.unknowns import Switches
@@ -125,9 +126,14 @@ class Turns:
             return self._turn_with_open_call(history, inputs, still_open[0], p5)
         self.refuse_answer(history, inputs)
         asking = self._asking(history)
-        if asking is None or asking.agent_name != name or still_open:
+        if asking is None or asking.agent_name != name or not self._is_answered(asking, history, inputs):
             return Turn(inputs)
         return Turn(inputs, continues=asking)
+
+    def _is_answered(self, asking: Response, history: History, inputs: list[Json]) -> bool:
+        """Whether all that a response asks for has an answer: a call that somebody has deleted has none."""
+        said = [one.body for one in output_of(asking, see(asking, self._state.now()))]
+        return not open_calls([*said, *(one.body for one in history.known), *inputs])
 
     def _turn_with_open_call(self, history: History, inputs: list[Json], call: Json, p5: str) -> Turn:
         if p5 == "refused":
