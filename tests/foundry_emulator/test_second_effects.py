@@ -235,6 +235,15 @@ def test_the_ledger_tells_items_open_calls_and_responses(still):
     assert second.emulator.ledger().user_messages == 1
 
 
+def test_the_ledger_can_be_narrowed_down_to_one_conversation(second):
+    first, _ = second.conversation(MESSAGE), second.conversation(MESSAGE)
+    second.respond(first)
+    ledger = second.control("GET", f"/ledger?thread_id={first}").json()
+    assert list(ledger["conversations"]) == [first]
+    assert [one["operation"] for one in ledger["requests"]] == ["create_conversation", "create_response"]
+    assert len(second.control("GET", "/ledger?operation=create_conversation").json()["requests"]) == 2
+
+
 def test_the_ledger_masks_secrets_here_too(second):
     body = {"name": "mine", "definition": {"kind": "prompt", "tools": [{"type": "mcp", "headers": {"key": "planted"}}]}}
     made = second.ok("POST", "/agents", body)
@@ -327,6 +336,7 @@ def test_all_of_it_is_there_after_a_restart(tmp_path):
         second.ok("POST", "/agents/mine/versions", {"definition": {"kind": "prompt"}})
         second.ok("POST", "/agents/gone/versions", {"definition": {"kind": "prompt"}})
         second.ok("DELETE", "/agents/gone")
+        assert second("POST", "/agents/mine:disable").status_code == 204
         talk = second.conversation(MESSAGE, {**MESSAGE, "content": "two"}, metadata={"a": "b"})
         second.ok("POST", f"/openai/v1/conversations/{talk}", {"metadata": {"a": "c"}})
         removed = second.ok("GET", f"/openai/v1/conversations/{talk}/items")["first_id"]

@@ -1,6 +1,8 @@
 """Each switch of the second generation in each of its values: what no source says about the service."""
 
 import itertools
+import re
+from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import msgspec
@@ -437,6 +439,19 @@ def answered(talk, agent, *, background, **fields):
     reply = held(talk, agent, **fields)
     talk.clock.advance(5)
     return reply.held().body
+
+
+def test_the_page_tells_every_switch_with_its_values_and_its_default_first():
+    page = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text("utf-8")
+    section = page.split("### What no source says")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    told = {name: row[1] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    assert list(told) == list(Unknowns.__struct_fields__)
+    for name, values in CHOICES.items():
+        shown = [one for one in re.findall(r"`(\w+)`", told[name]) if one in values]
+        assert list(dict.fromkeys(shown)) == list(values), name
+        assert getattr(Unknowns(), name) == values[0]
+    assert all(told[name].endswith(": 0 |") for name in set(told) - set(CHOICES))
 
 
 def test_switches_of_an_emulator():
