@@ -1,6 +1,8 @@
 """Second generation over HTTP: faults before and after the effect, late effects, ledger, control API, file."""
 
+import asyncio
 import threading
+import time
 
 import pytest
 import requests
@@ -183,9 +185,10 @@ def test_its_answer_can_be_spoiled_too(still, kind, effect):
     assert answer.text.endswith("}") is (kind == "delay")
 
 
-def test_a_client_that_goes_leaves_its_response_running(still):
+def test_a_client_that_goes_leaves_its_response_running_and_nobody_waiting(still):
     second, clock = still
     conversation_id = second.conversation(MESSAGE)
+    served = len(asyncio.all_tasks(second.emulator._loop))
     with pytest.raises(requests.ReadTimeout), requests.Session() as session:
         session.post(
             second.emulator.endpoint + "/openai/v1/responses",
@@ -193,6 +196,9 @@ def test_a_client_that_goes_leaves_its_response_running(still):
             headers={"Authorization": "Bearer t"},
             timeout=0.3,
         )
+    until = time.monotonic() + 10
+    while len(asyncio.all_tasks(second.emulator._loop)) > served:
+        assert time.monotonic() < until
     clock.advance(20)
     assert [one["status"] for one in second.emulator.ledger().responses] == ["completed"]
 
@@ -336,7 +342,8 @@ def test_all_of_it_is_there_after_a_restart(tmp_path):
         second.ok("POST", "/agents/mine/versions", {"definition": {"kind": "prompt"}})
         second.ok("POST", "/agents/gone/versions", {"definition": {"kind": "prompt"}})
         second.ok("DELETE", "/agents/gone")
-        assert second("POST", "/agents/mine:disable").status_code == 204
+        switched = second("POST", "/agents/mine:disable")
+        assert (switched.status_code, switched.content) == (204, b"")
         talk = second.conversation(MESSAGE, {**MESSAGE, "content": "two"}, metadata={"a": "b"})
         second.ok("POST", f"/openai/v1/conversations/{talk}", {"metadata": {"a": "c"}})
         removed = second.ok("GET", f"/openai/v1/conversations/{talk}/items")["first_id"]
@@ -390,6 +397,7 @@ def test_an_answer_that_changes_nothing_writes_nothing(tmp_path):
         second = Second(emulator, session)
         conversation_id = second.conversation(MESSAGE)
         second.respond(conversation_id, "instant")
+        second("POST", "/agents/history:disable")  # the agents of the start are what they are at each start
         kinds = [row.kind for row in emulator._journal.rows()]
         second.ok("GET", f"/openai/v1/conversations/{conversation_id}/items")
         assert [row.kind for row in emulator._journal.rows()] == kinds == ["conversation", "item", "response"]

@@ -186,6 +186,11 @@ def test_items_are_stored_with_ids_and_parts(talk):
     assert talk.items() == [first]
 
 
+def test_ids_are_the_services_to_give(talk):
+    [stored] = talk.add({**MESSAGE, "id": "msg_mine"})["data"]
+    assert stored["id"] != "msg_mine"
+
+
 @pytest.mark.parametrize(
     "item",
     [

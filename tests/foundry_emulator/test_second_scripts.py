@@ -202,6 +202,15 @@ def test_a_cancel_is_immediate_whatever_a_script_says():
         assert talk("POST", f"/openai/v1/responses/{response['id']}/cancel")["status"] == "cancelled"
 
 
+def test_a_cancelled_response_has_said_nothing():
+    talk = Talk(scripted(Phase(seconds=1, says="Let me think."), Phase(seconds=None)))
+    talk.say()
+    response = talk.respond("mine")
+    talk.clock.advance(5)
+    assert talk("POST", f"/openai/v1/responses/{response['id']}/cancel")["output"] == []
+    assert talk.kinds() == ["message"]
+
+
 def test_the_answer_can_lag_behind_its_response():
     talk = Talk(scripted(answer_lag_seconds=3))
     talk.say()
