@@ -66,7 +66,10 @@ _DNS = (
 _TLS = "Look at what stands between, such as a proxy that inspects or a firewall that cuts, and at HTTPS_PROXY"
 
 _PROXY_BEFORE = re.compile(r"ProxyError|(cannot|unable to) connect to proxy|Tunnel connection failed", re.IGNORECASE)
-_MALFORMED_PROXY = re.compile(r"InvalidProxyURL|proxy URL|SOCKS|is not a valid host or port", re.IGNORECASE)
+_MALFORMED_PROXY = re.compile(
+    r"InvalidProxyURL|proxy URL|SOCKS|is not a valid host or port|InvalidURL: Failed to parse", re.IGNORECASE
+)
+"""An endpoint that cannot be parsed is refused before anything is sent: it is the proxy that older libraries mean."""
 _NO_BUNDLE = re.compile(
     r"suitable TLS CA certificate bundle|NO_CERTIFICATE_OR_CRL_FOUND|\[X509|PEM lib|no start line|NO_START_LINE"
     r"|SSLError\((FileNotFound|Permission|IsADirectory)Error",
