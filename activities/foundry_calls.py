@@ -15,6 +15,7 @@ import azure.durable_functions as df
 import msgspec
 
 from activities.agent_calls import AgentCalls, log_foundry_error, log_store_error
+from activities.next_in_turn import TurnSeen, stays_of_worker
 from activities.others import in_a_thread
 from activities.turns import NotItsTurnError, OtherInstances
 from contracts.activities import (
@@ -72,12 +73,16 @@ def create_thread(payload: dict) -> dict[str, Any]:
 @blueprint.activity_trigger(input_name="payload")
 @blueprint.durable_client_input(client_name="client")
 async def create_message(payload: dict, client: df.DurableOrchestrationClient) -> dict[str, Any]:
-    """Post the user's message (`CreateMessage` to `MessageRef`)."""
+    """Post the user's message, once it is the instance's turn (`CreateMessage` to `MessageRef`)."""
+    seen = TurnSeen()
 
     def work(others: OtherInstances) -> dict[str, Any]:
-        return perform("create_message", CreateMessage, payload, _at_foundry(AgentCalls.create_message, others))
+        action = seen.noting(_at_foundry(AgentCalls.create_message, others))
+        return perform("create_message", CreateMessage, payload, action)
 
-    return await in_a_thread(client, work)
+    return await stays_of_worker.until_its_turn(
+        lambda: in_a_thread(client, work), seen, lambda: in_a_thread(client, lambda _: seen.has_moved(document_store))
+    )
 
 
 @blueprint.activity_trigger(input_name="payload")

@@ -18,6 +18,7 @@ from contracts.status import read_custom_status
 from foundry.errors import FoundryError
 from foundry.service import AgentService
 from ownership.instances import goes_on
+from ownership.line import Place
 from ownership.threads import take_place
 from store.documents import DocumentStore
 
@@ -45,10 +46,15 @@ class OtherInstances(Protocol):
 class NotItsTurnError(Exception):
     """Another instance owns the thread."""
 
-    def __init__(self, thread_id: str, owner: str, position: int) -> None:
-        super().__init__(f"instance {owner} uses thread {thread_id}, and {position} come before this run")
-        self.owner = owner
-        self.position = position
+    def __init__(self, thread_id: str, place: Place, owner_has_worked: float = 0.0) -> None:
+        super().__init__(f"instance {place.owner} uses thread {thread_id}, and {place.position} come before this run")
+        self.thread_id = thread_id
+        self.owner = place.owner
+        self.position = place.position
+        self.has_just_come = place.has_just_come
+        """It took its place in this very attempt."""
+        self.owner_has_worked = owner_has_worked
+        """For how many seconds, as far as a look at its run has told."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class Turns:
     others: OtherInstances
     _seen: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _done: dict[str, bool] = field(default_factory=dict)
+    _worked: dict[str, float] = field(default_factory=dict)
 
     def take(self, thread_id: str, instance: str, turn: Turn) -> None:
         """Return once the instance owns the thread; raise `NotItsTurnError` where another one does, or `StoreError`."""
@@ -77,7 +84,7 @@ class Turns:
             return
         if turn.if_busy == "replace" and turn.replaces in {None, place.owner}:
             self._replace(place.owner, instance)
-        raise NotItsTurnError(thread_id, place.owner, place.position)
+        raise NotItsTurnError(thread_id, place, self._worked.get(place.owner, 0.0))
 
     def _has_ended(self, other: str) -> bool:
         payload = self.others.status_of(other)
@@ -90,14 +97,16 @@ class Turns:
         if owner not in self._done:
             shown = read_custom_status(self._seen.get(owner, {}).get("customStatus"))
             run_id = shown.run_id if shown is not None and shown.thread_id == thread_id else None
-            self._done[owner] = run_id is not None and self._run_has_ended(thread_id, run_id)
+            self._done[owner] = run_id is not None and self._run_has_ended(owner, thread_id, run_id)
         return self._done[owner]
 
-    def _run_has_ended(self, thread_id: str, run_id: str) -> bool:
+    def _run_has_ended(self, owner: str, thread_id: str, run_id: str) -> bool:
         try:
             run = self.service.get_run(thread_id, run_id)
         except FoundryError:
             return False  # the look is a favour: the owner will see it
+        if run.created_at is not None:
+            self._worked[owner] = datetime.now(UTC).timestamp() - run.created_at
         return is_done(run)
 
     def _replace(self, owner: str, instance: str) -> None:

@@ -20,6 +20,7 @@ from orchestrators.poll_schedule import whole_and_half
 FIRST_DELAY_SECONDS = 1.5
 LONGEST_BACKOFF_SECONDS = 60.5
 LONGEST_BUSY_DELAY_SECONDS = 4.5
+LONGEST_DELAY_IN_LINE_SECONDS = 15.5
 
 LONGEST_HINT_AT_A_RUN_SECONDS = 300.0
 """A hint counts as no longer where a run exists: it ends within minutes, and whoever sleeps a day misses that."""
@@ -105,11 +106,13 @@ def retry_delay(activity: str, failure: Failure, attempts: int, situation: Situa
     use.
 
     A busy thread is waited for, if the caller wants that: in the app's own line the next in turn looks most often,
-    since it alone may go on; behind somebody else's run with steps that hardly grow.
+    since it alone may go on, and who stands far back has time; behind somebody else's run with steps that hardly grow.
     """
     if failure.code == ErrorCode.THREAD_BUSY and situation.waits_for_thread:
-        steps = attempts // 4 if failure.position is None else failure.position - 1
-        return min(FIRST_DELAY_SECONDS + steps, LONGEST_BUSY_DELAY_SECONDS)
+        if failure.position is None:
+            return min(FIRST_DELAY_SECONDS + attempts // 4, LONGEST_BUSY_DELAY_SECONDS)
+        near, far = min(failure.position, 4) - 1, max(failure.position - 4, 0) // 2
+        return min(FIRST_DELAY_SECONDS + near + far, LONGEST_DELAY_IN_LINE_SECONDS)
     if attempts >= most_attempts(activity, failure, situation):
         return None
     if failure.retry_after_seconds is not None:

@@ -15,6 +15,7 @@ class Place:
 
     position: int
     owner: str
+    has_just_come: bool = False
 
     @property
     def is_owner(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from app_log import log_event
@@ -66,7 +67,7 @@ def take_place(
         if len(wanted) > MOST_IN_LINE:
             raise LineIsFullError(f"{MOST_IN_LINE:,} runs wait for thread {thread_id} already", retryable=False)
         if wanted == line or store.write(name, _value_of(wanted), found.etag if found else None) is not None:
-            return place_of(wanted, instance)
+            return replace(place_of(wanted, instance), has_just_come=instance not in line)
     raise StoreError(f"{MOST_TRIES} others were faster at thread {thread_id}")
 
 
@@ -97,6 +98,12 @@ def owner_of(store: DocumentStore, thread_id: str, has_ended: Callable[[str], bo
     """Return the instance that owns the thread now, if one does. Raises `StoreError`."""
     found = store.read(document_of(thread_id))
     return next((other for other in _line_of(found.value) if not has_ended(other)), None) if found else None
+
+
+def front_of(store: DocumentStore, thread_id: str) -> str | None:
+    """Return who stands first in the thread's line, going on or not. Raises `StoreError`."""
+    found = store.read(document_of(thread_id))
+    return next(iter(_line_of(found.value)), None) if found else None
 
 
 def is_unused(store: DocumentStore, document: Listed, *, has_ended: Callable[[str], bool]) -> bool:

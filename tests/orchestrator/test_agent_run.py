@@ -1067,7 +1067,14 @@ def test_a_thread_that_is_owned_is_waited_for_however_long_it_takes() -> None:
     ended = foundry.run({"thread_id": "thread_x"}, timeout=3000)
     assert ended.status == "Completed"
     assert ended.seconds > 500
-    assert max(delay for _, delay in ended.timers) == 4.5
+    assert max(delay for _, delay in ended.timers) == 6.5
+
+
+def test_who_stands_far_back_asks_more_rarely_up_to_a_bound() -> None:
+    def delay(position: int) -> Any:
+        return ScriptedFoundry(create_message=[in_line(position)]).run({"thread_id": "thread_x"}).timers[0][1]
+
+    assert [delay(n) for n in (1, 4, 5, 6, 26, 80)] == [1.5, 4.5, 4.5, 5.5, 15.5, 15.5]
 
 
 def test_who_does_not_want_to_wait_fails_with_the_owner() -> None:

@@ -1,0 +1,229 @@
+"""Who stays near its turn: for how long, how often it looks, and who does not."""
+
+# ruff: noqa: F811 - fixtures
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from activities import foundry_calls, next_in_turn
+from activities.next_in_turn import MOST_STAYS, NEAR, STAY_SECONDS, Stays, TurnSeen
+from activities.others import MOST_AT_ONCE
+from activities.slots import Slots
+from contracts.activities import ActivityResult, MessageRef
+from contracts.wire import from_wire, to_wire
+from ownership.line import Place
+from ownership.threads import leave, take_place
+from store.documents import StoreError
+from tests.unit.test_activities import (  # noqa: F401 - fixtures count
+    ME,
+    MESSAGE,
+    RUN,
+    _given,
+    environment,
+    function,
+    others,
+    service,
+    store,
+)
+from tests.unit.test_turns import line, owned_by
+
+
+@dataclass
+class Passing:
+    """Time that passes only where somebody sleeps; `happenings` are what happens at a moment."""
+
+    now: float = 0.0
+    happenings: dict[float, object] = field(default_factory=dict)
+    slots: Slots = field(default_factory=lambda: Slots(1))
+
+    async def sleep(self, seconds):
+        assert seconds > 0
+        self.now += seconds
+        for moment in [m for m in self.happenings if m <= self.now]:
+            self.happenings.pop(moment)()
+
+    def stays(self):
+        return Stays(self.slots, clock=lambda: self.now, sleep=self.sleep)
+
+
+@pytest.fixture
+def time():
+    return Passing()
+
+
+@pytest.fixture
+def post(time, service, others, environment):
+    """Run the activity as the worker calls it."""
+    for name, value in (
+        ("stays_of_worker", time.stays()),
+        ("document_store", lambda: _given["open_store"]() if _given["open_store"] else _given["store"]),
+        ("agent_service", lambda _: service),
+    ):
+        environment.setattr(foundry_calls, name, value)
+    service.within = lambda _: service
+
+    async def in_a_thread(_, work):
+        return work(others)
+
+    environment.setattr(foundry_calls, "in_a_thread", in_a_thread)
+
+    def run(message=MESSAGE):
+        payload = json.loads(json.dumps(to_wire(message)))
+        wire = asyncio.run(function("create_message").client_function(payload=payload, client=None))
+        return from_wire(ActivityResult[MessageRef], json.loads(json.dumps(wire)))
+
+    return run
+
+
+def in_line(store, others, *before):
+    owned_by(store, *before, ME)
+    for instance in before:
+        others.add(instance)
+
+
+def test_the_next_in_turn_stays_and_posts_as_soon_as_the_owner_has_left(time, store, others, post):
+    in_line(store, others, "first")
+    time.happenings[1.0] = lambda: leave(store, "thread_1", "first")
+    assert post().value is not None
+    assert time.now == pytest.approx(1.0, abs=next_in_turn.LONGEST_LOOK_SECONDS)
+    assert line(store) == [ME]
+
+
+def test_the_next_in_turn_sees_that_the_owner_has_ended_without_a_word(time, store, others, post):
+    in_line(store, others, "first")
+    time.happenings[1.0] = lambda: others.add("first", "Terminated")
+    assert post().value is not None
+    assert time.now < 2.0
+
+
+def test_who_has_just_come_says_first_what_it_waits_for(time, store, others, post):
+    owned_by(store, "first")
+    others.add("first")
+    assert post().failure.waiting_instance == "first"
+    assert time.now == 0.0
+    post()
+    assert time.now > 0.0
+
+
+def test_a_stay_is_short_and_looks_at_the_line_more_often_than_at_the_owner(time, service, store, others, post):
+    in_line(store, others, "first")
+    others.add("first", thread_id="thread_1", run_id="run_x")
+    service.run = msgspec.structs.replace(RUN, created_at=int(datetime.now(UTC).timestamp()) - 60)
+    store.requests = 0
+    failure = post().failure
+    assert (failure.code, failure.position) == ("thread_busy", 1)
+    assert STAY_SECONDS - next_in_turn.LONGEST_LOOK_SECONDS <= time.now <= STAY_SECONDS
+    assert [c[0] for c in service.calls] == ["get_run"] * 2
+    assert store.requests > 30
+
+
+@pytest.mark.parametrize(
+    ("position", "worked", "seen_for", "pause"),
+    [(1, 0, 0, 0.1), (1, 5, 0, 0.5), (1, 0, 5, 0.5), (1, -50, 0, 0.1), (1, 600, 1, 2.0), (2, 0, 0, 2.0)],
+)
+def test_the_younger_the_owners_run_the_more_often_the_next_in_turn_looks_at_it(position, worked, seen_for, pause):
+    seen = TurnSeen()
+    seen.turn = next_in_turn.NotItsTurnError("thread_1", Place(position, "first"), worked)
+    assert seen.pause_after(seen_for) == pytest.approx(pause)
+
+
+@pytest.mark.parametrize("before", range(1, NEAR + 3))
+def test_who_stands_far_from_the_front_does_not_stay(time, store, others, post, before):
+    in_line(store, others, *(f"before-{n}" for n in range(before)))
+    assert post().failure.position == before
+    assert (time.now > 0) is (before <= NEAR)
+
+
+def test_who_comes_nearer_waits_on_for_the_next_owner(time, store, others, post):
+    in_line(store, others, "first", "second")
+    time.happenings[0.5] = lambda: leave(store, "thread_1", "first")
+    time.happenings[1.0] = lambda: leave(store, "thread_1", "second")
+    assert post().value is not None
+    assert time.now < 1.5
+
+
+def test_the_deadline_ends_a_stay(time, store, others, post):
+    in_line(store, others, "first")
+    until = datetime.now(UTC) + timedelta(seconds=2)
+    assert post(msgspec.structs.replace(MESSAGE, until=until)).failure.code == "thread_busy"
+    assert 1.0 < time.now <= 2.0
+
+
+def test_a_store_that_goes_away_ends_a_stay_and_says_so(time, store, others, post):
+    in_line(store, others, "first")
+
+    def away():
+        raise StoreError("the storage is away")
+
+    time.happenings[1.0] = lambda: _given.update(open_store=away)
+    assert post().failure.code == "store_unavailable"
+    assert time.now < 1.5
+
+
+def test_only_a_few_stay_at_once_and_each_gives_its_place_back(time, store, others, post):
+    in_line(store, others, "first")
+    assert time.slots.take()
+    assert post().failure.code == "thread_busy"
+    assert time.now == 0.0
+    time.slots.give_back()
+    post()
+    assert time.now > 0.0
+    assert time.slots.take(), "whoever has stayed gives its place back"
+
+
+def test_a_place_is_given_back_where_an_attempt_breaks(time):
+    seen = TurnSeen()
+
+    async def attempt():
+        return None
+
+    async def breaks():
+        raise ZeroDivisionError
+
+    class Near(TurnSeen):
+        is_near = True
+
+    seen = Near()
+    seen.seconds_left = 1.0
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(time.stays().until_its_turn(attempt, seen, breaks))
+    assert time.slots.take()
+
+
+def test_those_who_stay_leave_most_activities_to_others():
+    assert 0 < MOST_STAYS <= MOST_AT_ONCE // 4
+
+
+def test_who_wants_to_fail_does_not_stay(time, store, others, post):
+    owned_by(store, "first")
+    others.add("first")
+    turn = msgspec.structs.replace(MESSAGE.turn, if_busy="fail")
+    for _ in range(2):
+        assert post(msgspec.structs.replace(MESSAGE, turn=turn)).failure.code == "thread_busy"
+    assert time.now == 0.0
+
+
+def test_a_line_that_moved_is_told_by_its_front(store, others):
+    seen = TurnSeen()
+    in_line(store, others, "first")
+    with pytest.raises(next_in_turn.NotItsTurnError):
+        seen.noting(lambda *_: raise_turn(store))(None, MESSAGE)
+    assert not seen.has_moved(lambda: store)
+    take_place(store, "thread_1", "last", lambda _: False)
+    assert not seen.has_moved(lambda: store)
+    leave(store, "thread_1", "first")
+    assert seen.has_moved(lambda: store)
+    leave(store, "thread_1", ME)
+    leave(store, "thread_1", "last")
+    assert seen.has_moved(lambda: store)
+
+
+def raise_turn(store):
+    raise next_in_turn.NotItsTurnError("thread_1", take_place(store, "thread_1", ME, lambda _: False))
