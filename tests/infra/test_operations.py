@@ -85,7 +85,7 @@ def test_the_cost_of_a_month_is_worked_out_right(runs: int, column: int) -> None
 
 
 def test_the_polls_that_the_costs_rest_on_are_those_of_the_schedule() -> None:
-    from orchestrators.poll_schedule import next_poll_delay
+    from look_schedule import next_poll_delay
 
     for seconds, polls in ((30, 22), (60, 30), (300, 49), (600, 57)):
         age, count = 0.0, 0

@@ -53,7 +53,8 @@ class Ended:
     generations: int
     episodes: int
     timers: list[tuple[float, float]] = field(default_factory=list)
-    """When each timer was made, and its delay."""
+    """When each timer was made, and its delay; those that were cancelled are left out."""
+    cancelled_timers: int = 0
     custom_statuses: list[Any] = field(default_factory=list)
     histories: list[dict[str, Any]] = field(default_factory=list)
     """The last orchestrator input of every generation."""
@@ -125,6 +126,7 @@ class Simulation:
         history: list[dict[str, Any]] = []
         queue: list[tuple[datetime, int, dict[str, Any]]] = []
         open_ids: set[int] = set()
+        timers: dict[int, tuple[float, float]] = {}
         answer: dict[str, Any] = {"actions": [[]]}
         sequence = 0
         new: list[dict[str, Any]] = [
@@ -143,10 +145,15 @@ class Simulation:
                 if action["actionType"] == 5 and action.get("isCanceled") and index in open_ids:
                     open_ids.discard(index)
                     queue = [q for q in queue if q[2].get("TimerId") != index]
+                    ended.timers.remove(timers.pop(index))
+                    ended.cancelled_timers += 1
                 if index >= sequence:
                     sequence = index + 1
                     open_ids.add(index)
-                    history.append(self._event({**self._schedule(index, action, queue, ended), "EventId": index}))
+                    history.append(self._event({**self._schedule(index, action, queue), "EventId": index}))
+                    if action["actionType"] == 5:
+                        timers[index] = (self.seconds(), self._delay(action))
+                        ended.timers.append(timers[index])
             if "customStatus" in answer and answer["customStatus"] is not None:
                 status_size = len(json.dumps(answer["customStatus"]).encode("utf-16-le")) // 2
                 assert status_size < 2048, f"custom status of {status_size} UTF-16 units"
@@ -215,11 +222,12 @@ class Simulation:
         stamp = self.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return {"EventId": -1, "IsPlayed": False, "Timestamp": stamp, **event}
 
-    def _schedule(self, index: int, action: dict[str, Any], queue: list[Any], ended: Ended) -> dict[str, Any]:
+    def _delay(self, timer: dict[str, Any]) -> float:
+        return (datetime.fromisoformat(timer["fireAt"]) - self.now).total_seconds()
+
+    def _schedule(self, index: int, action: dict[str, Any], queue: list[Any]) -> dict[str, Any]:
         if action["actionType"] == 5:
-            fire_at = datetime.fromisoformat(action["fireAt"])
-            delay = (fire_at - self.now).total_seconds()
-            ended.timers.append((self.seconds(), delay))
+            delay = self._delay(action)
             really = delay if self.exact_timers else int(delay) + 0.1
             queue.append(
                 (

@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrators.poll_schedule import whole_and_half
+from look_schedule import whole_and_half
 from orchestrators.retry_policy import LONGEST_PART_SECONDS, quota_delay, share_of
 from tests.orchestrator.crowd import Quota, crowd
 
