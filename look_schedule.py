@@ -9,7 +9,7 @@ shortest timer that every backend keeps (1.5 s), from the twentieth second on th
 watch would be over before its second look, from the first minute on, a look is one look, and the timers alone pace.
 
 So a run is looked at no more than 1.3 times as often as by a loop of one look a second, whole looks counted, whatever
-it takes from 2 s to 10 min (tests/property/test_look_schedule.py; the plots are in benchmarks/README.md). Half of what
+it takes from 2 s to 10 min (tests/unit/test_look_schedule.py; the plots are in benchmarks/README.md). Half of what
 lies between two looks is the mean lag: 0.4 s while young, 5 % of the duration beyond. What is older than eleven minutes
 waits for somebody's answer to a tool call, and that comes as an event: once a minute is enough.
 
