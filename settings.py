@@ -12,13 +12,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from contracts.formats import HOST_NAME_PATTERN, ID_PATTERN, LOOPBACK_HOSTS, PATH_PREFIX_PATTERN
+from contracts.ids import AGENT_REFERENCE_PATTERN
 from contracts.request import LONGEST_TIMEOUT_SECONDS, DeleteThreadWhen
 from validation.endpoint import what_is_given
+from validation.given_ids import of_another_kind
 
 DEFAULTS: dict[str, str] = {
     "FOUNDRY_PROJECT_ENDPOINT": "",
@@ -143,8 +145,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         project_endpoint=reader.endpoint("FOUNDRY_PROJECT_ENDPOINT"),
         api_version=reader.matching("FOUNDRY_API_VERSION", r"[A-Za-z0-9.-]{1,40}", "v1 or a date such as 2025-05-01")
         or "v1",
-        default_agent_id=reader.matching("FOUNDRY_DEFAULT_AGENT_ID", ID_PATTERN, "an agent's id such as asst_abc123"),
-        allowed_agent_ids=reader.ids("FOUNDRY_ALLOWED_AGENT_IDS"),
+        default_agent_id=reader.agent_id("FOUNDRY_DEFAULT_AGENT_ID"),
+        allowed_agent_ids=reader.agent_ids("FOUNDRY_ALLOWED_AGENT_IDS"),
         resource_id=reader.matching(
             "FOUNDRY_RESOURCE_ID",
             r"/subscriptions/[^/?#\s]+/resourceGroups/[^/?#\s]+/providers/[^?#\s]+",
@@ -298,11 +300,24 @@ class _Reader:
             self.problem(name, f"is malformed: set it to {expected}")
         return value
 
-    def ids(self, name: str) -> frozenset[str] | None:
+    def agent_id(self, name: str) -> str | None:
+        value = self.matching(name, ID_PATTERN, "an agent's id such as asst_abc123")
+        self._refuse_ids_of_others(name, [value] if value else [])
+        return value
+
+    def _refuse_ids_of_others(self, name: str, ids: Iterable[str]) -> None:
+        """Name the problem where one of these is an id of something else beyond doubt."""
+        others = (of_another_kind(i, "an agent") for i in ids if not re.search(AGENT_REFERENCE_PATTERN, i))
+        if other := next(filter(None, others), None):
+            self.problem(name, f"needs the id of an agent: {other}")
+
+    def agent_ids(self, name: str) -> frozenset[str] | None:
         text = self.text(name)
         ids = [part.strip() for part in text.split(",") if part.strip()]
         if (text and not ids) or not all(re.fullmatch(ID_PATTERN, i) for i in ids):
             self.problem(name, "is malformed: set it to agents' ids, separated by commas")
+        else:
+            self._refuse_ids_of_others(name, ids)
         return frozenset(ids) or None
 
     def whole_number(self, name: str, least: int, most: int) -> int:

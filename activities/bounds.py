@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.runs import Answer, PendingCall, RunSnapshot
+from contracts.runs import Answer, AnswerMessage, PendingCall, RunSnapshot
 from contracts.wire import Wire, to_wire
 from foundry.errors import ResponseTooLargeError, TooManyToolCallsError
 
@@ -56,31 +56,55 @@ def _named(call: PendingCall, longest: int) -> PendingCall:
 
 
 def bounded_answer(answer: Answer, thread_id: str) -> Answer:
-    """Return the answer without the texts of its messages where they are too large, the oldest first. The newest one's
-    is kept, beside the messages if need be; raise `ResponseTooLargeError` where even that is too large.
+    """Return the answer without what is too large of its messages, and with what that was: texts of older ones, the
+    oldest first, then their lists, then those of the newest one. Its text is kept, beside the messages if need be;
+    raise `ResponseTooLargeError` where that is too large by itself.
     """
     if answer.newest is None:
         return answer
-    *older, newest = answer.messages
-    text = _bytes_of(newest.text)
+    messages = list(answer.messages)
+    newest = len(messages) - 1
+    text = _bytes_of(answer.newest.text)
     # The output repeats what is the answer's: its text, its annotations, and the attachments of all messages.
-    repeated = [newest.annotations, [msgspec.to_builtins(m.attachments) for m in answer.messages]]
-    excess = _size(answer) + _bytes_of(repeated) + text - MOST_ANSWER_BYTES
-    for n, message in enumerate(older):
+    excess = _size(answer) + text + _bytes_of(answer.newest.annotations) - MOST_ANSWER_BYTES
+    excess += sum(_bytes_of(msgspec.to_builtins(message.attachments)) for message in messages)
+    for n in range(newest):
         if excess <= 0:
             break
-        excess -= _bytes_of(message.text) - _bytes_of(None)
-        older[n] = msgspec.structs.replace(message, text=None)
+        excess -= _bytes_of(messages[n].text) - _bytes_of(None)
+        messages[n] = msgspec.structs.replace(messages[n], text=None)
     if excess <= 0:
-        return msgspec.structs.replace(answer, messages=[*older, newest])
+        return msgspec.structs.replace(answer, messages=messages)
     excess -= text - _bytes_of(None)
+    messages[newest] = msgspec.structs.replace(messages[newest], text=None)
+    for n in range(newest + 1):
+        for name in _LISTS:
+            if excess <= 0:
+                break
+            if getattr(messages[n], name):
+                excess -= _saved(messages[n], name, is_newest=n == newest)
+                messages[n] = _without(messages[n], name)
     if excess > 0:
         raise ResponseTooLargeError(
-            f"the answer has {excess + MOST_ANSWER_BYTES:,} bytes with its annotations, more than "
-            f"{MOST_ANSWER_BYTES:,}: read message {newest.id} on thread {thread_id} from Foundry"
+            f"the answer has {excess + MOST_ANSWER_BYTES:,} bytes, more than {MOST_ANSWER_BYTES:,}: read message "
+            f"{answer.newest.id} on thread {thread_id} from Foundry"
         )
-    newest = msgspec.structs.replace(newest, text=None)
-    return msgspec.structs.replace(answer, messages=[*older, newest], large_text=answer.text)
+    return msgspec.structs.replace(answer, messages=messages, large_text=answer.text)
+
+
+_LISTS = ("attachments", "annotations")
+"""Of a message, which may be left out."""
+
+
+def _saved(message: AnswerMessage, name: str, *, is_newest: bool) -> int:
+    """Return how many bytes the output has less without this list, which it names instead."""
+    times = 2 if name == "attachments" or is_newest else 1
+    return times * (_bytes_of(msgspec.to_builtins(getattr(message, name))) - len("[]")) - 2 * len(f'"{name}", ')
+
+
+def _without(message: AnswerMessage, name: str) -> AnswerMessage:
+    empty: dict[str, Any] = {name: [], "left_out": [*message.left_out, name]}
+    return msgspec.structs.replace(message, **empty)
 
 
 def _size(message: Wire) -> int:

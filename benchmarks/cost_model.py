@@ -12,6 +12,10 @@ they are counted there. A look at a run is one timer, one activity and two episo
 measured on the real host (durable-protocol.md, rule 16). A raised event costs its sender a look at the instance's
 row and a message, though where it begins an episode that one counts the message again: the model errs on the dear side.
 
+Documents on blobs. Who owns a thread stands in a document (`store`, `ownership`): a run with nobody in its way reads it
+twice, writes it once and deletes it, whatever its duration; a start with a key writes that one's document twice and
+reads it once. That is the same on both backends.
+
 Not in it: reading messages from queues (shared by up to 32 messages, and by all instances of a partition, when busy;
 `idle_transactions` when not), leases of partitions, the status requests of callers (one row read each), payloads beyond
 64 KB (a blob each), and what the Functions platform itself stores.
@@ -30,6 +34,22 @@ QUEUE_TRANSACTIONS_OF_AN_ACTIVITY = 2
 
 
 @dataclass(frozen=True)
+class Documents:
+    """Requests for documents on blobs."""
+
+    reads: int = 0
+    writes: int = 0
+    deletes: int = 0
+
+
+OF_A_RUN = Documents(reads=2, writes=1, deletes=1)
+"""With nobody in its way, on a new thread or on another one; the benchmark `requests_per_run` counts them."""
+
+OF_A_KEY = Documents(reads=1, writes=2)
+"""Beside those, for a start with an idempotency key."""
+
+
+@dataclass(frozen=True)
 class Counted:
     """What one orchestration did, over all its generations."""
 
@@ -38,6 +58,7 @@ class Counted:
     timers: int = 0
     events: int = 0
     generations: int = 1
+    documents: Documents = Documents()
 
     def __post_init__(self) -> None:
         if min(self.episodes, self.activities, self.timers, self.events) < 0 or self.generations < 1:
@@ -52,19 +73,26 @@ class Transactions:
 
     queue: float
     table: float
+    blob_reads: float = 0
+    blob_writes: float = 0
+    blob_deletes: float = 0
 
     @property
     def total(self) -> float:
         """All of them."""
-        return self.queue + self.table
+        return self.queue + self.table + self.blob_reads + self.blob_writes + self.blob_deletes
 
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars. ASSUMPTIONS from memory of 2026, East US, pay as you go: look yours up before you rely on them."""
+    """US dollars. ASSUMPTIONS from memory of 2026, East US, pay as you go: look yours up before you rely on them. Blobs
+    are deleted for nothing.
+    """
 
     queue_per_10_000: float = 0.004
     table_per_10_000: float = 0.00036
+    blob_write_per_10_000: float = 0.055
+    blob_read_per_10_000: float = 0.0044
     action_per_10_000: float = 0.003
 
 
@@ -75,6 +103,9 @@ def storage_transactions(counted: Counted) -> Transactions:
         + QUEUE_TRANSACTIONS_OF_AN_ACTIVITY * counted.activities
         + counted.events,
         table=TABLE_TRANSACTIONS_OF_AN_EPISODE * counted.episodes + counted.events + 1,
+        blob_reads=counted.documents.reads,
+        blob_writes=counted.documents.writes,
+        blob_deletes=counted.documents.deletes,
     )
 
 
@@ -85,7 +116,11 @@ def scheduler_actions(counted: Counted) -> int:
 
 def storage_dollars(transactions: Transactions, prices: Prices) -> float:
     """Return what transactions cost."""
-    return (transactions.queue * prices.queue_per_10_000 + transactions.table * prices.table_per_10_000) / 10_000
+    blobs = (
+        transactions.blob_reads * prices.blob_read_per_10_000 + transactions.blob_writes * prices.blob_write_per_10_000
+    )
+    tables = transactions.table * prices.table_per_10_000
+    return (transactions.queue * prices.queue_per_10_000 + tables + blobs) / 10_000
 
 
 def scheduler_dollars(actions: float, prices: Prices) -> float:

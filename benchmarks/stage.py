@@ -20,6 +20,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from benchmarks.machine import cpu_seconds, memory_mb, python
+from local.blob_storage.endpoint import BlobEndpoint
 from local.services import APP_ROOT, Service
 from tests.functions_host.harness import HostProcess
 
@@ -147,9 +148,19 @@ def deployed_threads() -> str:
 class AppHost:
     """The local host with the real app (or the naive one) behind it."""
 
-    def __init__(self, emulator: Emulator, *, exact_timers: bool = False, app: Path = APP_ROOT) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        *,
+        exact_timers: bool = False,
+        app: Path = APP_ROOT,
+        storage: BlobEndpoint | None = None,
+    ) -> None:
+        """`storage` holds the app's documents, where they are to be counted; default: the host's own."""
         arguments = ["--quiet", "--timers", "exact" if exact_timers else "azure-storage"]
         environment = {**emulator.environment, "PYTHON_THREADPOOL_THREAD_COUNT": deployed_threads()}
+        if storage is not None:
+            environment["AzureWebJobsStorage"] = storage.connection_string
         self.process = HostProcess(app, env=environment, args=arguments)
         self._connection: http.client.HTTPConnection | None = None
 

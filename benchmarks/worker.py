@@ -6,8 +6,10 @@ On Azure the host beside the worker is a .NET process; the local host that stand
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import http.client
+import inspect
 import json
 import os
 import time
@@ -45,6 +47,7 @@ class Worker:
     def __init__(self) -> None:
         self.spent = Spent()
         self._left = 0
+        self._loop = asyncio.new_event_loop()
         self._functions = {f.get_function_name(): f.get_user_function() for f in function_app.app.get_functions()}
 
     def run(self, agent_id: str, *, polls: int, instance_id: str) -> None:
@@ -73,15 +76,21 @@ class Worker:
                 self._left -= 1
                 if self._left == 0:
                     _end_run(payload["run_id"])
-            began = time.thread_time()
-            result = json.loads(json.dumps(function(payload=payload)))  # as the worker hands it over
-            self.spent.activity_seconds += time.thread_time() - began
+            began = time.process_time()  # what blocks is in a thread beside the loop's
+            result = json.loads(json.dumps(self._result_of(function, payload)))  # as the worker hands it over
+            self.spent.activity_seconds += time.process_time() - began
             self.spent.activities += 1
             if result["failure"]:
                 raise BenchmarkError(f"{name} failed: {result['failure']}")
             return result
 
         return act
+
+    def _result_of(self, function: Callable[..., Any], payload: Any) -> Any:
+        """Return what the activity returns. Nobody else is on the thread, so the Durable client is never asked."""
+        given = {"client": None} if hasattr(function, "client_function") else {}
+        result = getattr(function, "client_function", function)(payload=payload, **given)
+        return self._loop.run_until_complete(result) if inspect.iscoroutine(result) else result
 
 
 def _end_run(run_id: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.machine import python
 from benchmarks.stage import BenchmarkError, Emulator, agent_lasting
+from local.blob_storage.endpoint import BlobEndpoint
 from local.services import APP_ROOT
 
 HOURS = 36_000.0
@@ -52,15 +53,16 @@ class Done:
 def run_worker(emulator: Emulator, batches: Sequence[Batch]) -> list[Done]:
     """Run the batches in a fresh process; return what each was."""
     job = json.dumps([[b.runs, b.polls, b.fast_timestamps] for b in batches])
-    found = subprocess.run(  # noqa: S603 - our own module
-        python("-m", "benchmarks.worker_process"),
-        cwd=APP_ROOT,
-        env={**os.environ, **emulator.environment},
-        input=job,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    with BlobEndpoint() as storage:
+        found = subprocess.run(  # noqa: S603 - our own module
+            python("-m", "benchmarks.worker_process"),
+            cwd=APP_ROOT,
+            env={**os.environ, **emulator.environment, "AzureWebJobsStorage": storage.connection_string},
+            input=job,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     if found.returncode:
         raise BenchmarkError("the worker failed; its message is above")
     return [Done(**json.loads(line)) for line in found.stdout.splitlines()]

@@ -32,5 +32,9 @@ class Outcome(Wire, frozen=True, kw_only=True):
     """`response` is, or holds, the model's refusal."""
     not_understood: list[str] = []
     """Types of parts of the answer that this app does not know: look into the messages in Foundry."""
+    left_out: list[str] = []
+    """What was left out of messages for its size, beside texts: `attachments`, `annotations`."""
+    incomplete: str = ""
+    """Why the service did not write all of `response`, in its word, such as `content_filter`; empty if it did."""
     thread_deleted: bool = False
     """The thread is gone, as `delete_thread` asked."""

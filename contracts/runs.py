@@ -110,6 +110,10 @@ class Attachment(Wire, frozen=True, kw_only=True):
     id: str
 
 
+UNFINISHED = "in_progress"
+"""Of a message that is not all there yet."""
+
+
 class AnswerMessage(Wire, frozen=True, kw_only=True):
     """A message that the run's agent wrote. `annotations` refer to positions in `text`, in characters."""
 
@@ -122,6 +126,16 @@ class AnswerMessage(Wire, frozen=True, kw_only=True):
     attachments: list[Attachment] = []
     not_understood: list[str] = []
     """Types of parts that this app does not know, and in which it found neither text nor id."""
+    left_out: list[str] = []
+    """What was left out for its size, beside the text: `attachments`, `annotations`. Foundry's message has it."""
+    incomplete: str = ""
+    """Why the service did not write all of it, in its word, such as `content_filter`; empty where it is whole."""
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether the service seems to be still at it: the message is listed before it is all there."""
+        says_nothing = self.text == "" and not (self.refusal or self.attachments or self.not_understood)
+        return self.incomplete == UNFINISHED or (says_nothing and not self.incomplete)
 
 
 class Answer(Wire, frozen=True, kw_only=True):
@@ -135,8 +149,8 @@ class Answer(Wire, frozen=True, kw_only=True):
 
     @property
     def found(self) -> bool:
-        """Whether there is a message."""
-        return bool(self.messages)
+        """Whether there is a message, and all of it."""
+        return self.newest is not None and not self.newest.may_grow
 
     @property
     def newest(self) -> AnswerMessage | None:
@@ -169,6 +183,8 @@ class RunSnapshot(Wire, frozen=True, kw_only=True):
     """Why the run failed, in the service's words, which may quote the request."""
     error_summary: str | None = None
     """The same in our own words, where we have some."""
+    error_advice: str | None = None
+    """What to do about it, where the service's words tell more than the code."""
     rate_limited: bool = False
     """The run failed for lack of quota: it did not answer, and nothing of it happened."""
     retry_after_seconds: float | None = None

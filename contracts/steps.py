@@ -25,6 +25,9 @@ class StepCall(Wire, frozen=True, kw_only=True):
             "the web sites that its annotations cite."
         ),
     ] = None
+    file_ids: Annotated[
+        list[str], Meta(description="Images and other files that its code made: `GET /runs/{id}/files/{file_id}`.")
+    ] = []
 
 
 class RunStep(Wire, frozen=True, kw_only=True):

@@ -52,6 +52,10 @@ _OTHER_HOST = (
     "The name leads to another host than is meant: look at {setting}, DNS and private endpoints; REQUESTS_CA_BUNDLE "
     "does not mend that"
 )
+_DEFECTIVE = (
+    "Who issued it must issue another one: it breaks a rule for certificates, of which Python 3.13 and later check "
+    "more than 3.12; REQUESTS_CA_BUNDLE does not mend that"
+)
 _BUNDLE = "REQUESTS_CA_BUNDLE must name a PEM file that is there, with the certificates of the authorities to trust"
 _PROXY_SETTING = "HTTPS_PROXY must be http://host:port, with user:password@ before the host where the proxy wants that"
 _WAY = "Look at the rules of firewalls and network security groups between, at private endpoints, and at HTTPS_PROXY"
@@ -64,13 +68,18 @@ _TLS = "Look at what stands between, such as a proxy that inspects or a firewall
 _PROXY_BEFORE = re.compile(r"ProxyError|(cannot|unable to) connect to proxy|Tunnel connection failed", re.IGNORECASE)
 _MALFORMED_PROXY = re.compile(r"InvalidProxyURL|proxy URL|SOCKS|is not a valid host or port", re.IGNORECASE)
 _NO_BUNDLE = re.compile(
-    r"suitable TLS CA certificate bundle|NO_CERTIFICATE_OR_CRL_FOUND|\[X509|PEM lib|no start line|NO_START_LINE",
+    r"suitable TLS CA certificate bundle|NO_CERTIFICATE_OR_CRL_FOUND|\[X509|PEM lib|no start line|NO_START_LINE"
+    r"|SSLError\((FileNotFound|Permission|IsADirectory)Error",
     re.IGNORECASE,
 )
 _UNTRUSTED = re.compile(
     r"CERTIFICATE_VERIFY_FAILED|CertificateError|certificate verify failed|hostname .{1,255} doesn't match"
 )
 _WHY_UNTRUSTED = re.compile(r"certificate verify failed: ([\w .,'*-]{1,200})")
+_DEFECT = re.compile(
+    r"Key Identifier|Basic Constraints|too weak|purpose|revoked|path length|invalid CA certificate|critical|extension",
+    re.IGNORECASE,
+)
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _TLS_REASON = re.compile(r"\[SSL: ([A-Z0-9_]{1,60})\]|SSL: ([A-Z0-9_]{1,60})")
 _UNKNOWN_NAME = re.compile(
@@ -103,7 +112,11 @@ def why_no_answer(text: str, host: str, setting: str = "FOUNDRY_PROJECT_ENDPOINT
     if _UNTRUSTED.search(text):
         found = _WHY_UNTRUSTED.search(text)
         why = found[1].strip(" .,'") if found else ""
-        remedy = _EXPIRED if "expired" in why or "not yet valid" in why else _UNKNOWN_ISSUER
+        remedy = _UNKNOWN_ISSUER
+        if "expired" in why or "not yet valid" in why:
+            remedy = _EXPIRED
+        elif _DEFECT.search(why):
+            remedy = _DEFECTIVE
         if re.search(r"mismatch|doesn't match|not valid for", text):
             remedy, why = _OTHER_HOST.format(setting=setting), why or "host name mismatch"
         return NoAnswer(

@@ -20,10 +20,17 @@ _PUBLIC = frozenset({"type", "role", "detail", "file_id", "tool_call_id"})
 _CREDENTIALS = (
     (re.compile(r"\beyJ[\w-]{10,}(\.[\w-]+){1,4}"), "<token>"),
     (re.compile(r"\b(bearer|basic|negotiate)\s+(?=[^\s,]*[\d=])[\w.~+/=-]{8,}", re.IGNORECASE), r"\1 <token>"),
+    (
+        re.compile(r"(\bauthorization\"?: ?\"?(?:basic|digest|apikey|token) )[^\s\"',;]{8,}", re.IGNORECASE),
+        r"\1<secret>",
+    ),
+    (re.compile(r"\bsk-[\w-]{12,}"), "<secret>"),
     (re.compile(r"(?<=://)[^\s/@]{1,200}@"), ""),
     (re.compile(r"(\b[\w-]*(?:key|sig|secret|password|token|code)=)[^\s&\"',;]{8,}", re.IGNORECASE), r"\1<secret>"),
     (
-        re.compile(r"((?:api|subscription|function)-?key|secret|password)(\"?: ?\"?)[^\s\"',;]{8,}", re.IGNORECASE),
+        re.compile(
+            r"((?:api|subscription|functions?)[-_ ]?key|secret|password)(\"?: ?\"?)[^\s\"',;]{8,}", re.IGNORECASE
+        ),
         r"\1\2<secret>",
     ),
 )

@@ -1,8 +1,8 @@
 """What to do about a refusal: it hangs on what was said, the number of the status only narrows it down. Pure.
 
 One table, of which the first row that fits counts. A row may also say that a refusal is of another kind than its
-status says: Foundry reports a lacking role as 401, a gateway a used-up quota as 403. What ends a run that was accepted
-is none of this: see `orchestrators/run_outcome`.
+status says: Foundry reports a lacking role as 401, a gateway a used-up quota as 403. Some rows also tell what ended a
+run that was accepted, where its code does not: `orchestrators/remedies` has the advice by code.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ _IMAGE = (
 )
 _NO_IMAGES = "The agent's model takes no images: use one that does, or leave them out"
 _FILE_TYPE = "The tool does not read files of this type: see what it takes, or attach the file for the other tool"
+_NO_DOWNLOAD = "Foundry hands over files that runs have made, and keeps those that were uploaded for tools"
 _LARGE_FILE = "A file is larger than Foundry takes (512 MB): split it"
 _TOKENS = (
     "The text has more tokens than the model takes: make user_message or instructions shorter, set truncation_strategy "
@@ -117,6 +118,10 @@ _LARGE_OUTPUT = "The tool outputs are larger than Foundry takes (512 KB for all 
 _ENDED = "The run has ended, or is ending: read the status document"
 _PARAMETER = "Foundry does not take this field or value: look at run_options, and at FOUNDRY_API_VERSION"
 _REGION = "The model, or a tool of the agent, is not offered in the account's region: use another one"
+_KEPT_OUT = (
+    "Something that a tool of the agent, or Foundry itself, uses keeps it out, by its network rules or for lack of a "
+    "role: look at the run's steps, then let the project's identity and network in there"
+)
 _FORBIDDEN = (
     "That does not tell which it is: the app's identity lacks the role 'Foundry User' on the project (a new assignment "
     "takes some minutes), or the account's network rules, or a gateway or firewall before it, keep the app out"
@@ -223,9 +228,10 @@ _TABLE = (
     _row(
         _WRONG,
         r"invalid_image|image_(parse|too|content)|invalid_base64|(unsupported|invalid|could not process) image"
-        r"|download\w*.{0,20}(image|file|url|https?:)|(fetch|download)\w* (the )?(image|url)",
+        r"|download\w*.{0,20}(image|url|https?:)|(fetch|download)\w* (the )?(image|url)",
         _IMAGE,
     ),
+    _row((*_WRONG, 403), r"not allowed to download|download files? of purpose", _NO_DOWNLOAD),
     _row(
         _WRONG, r"unsupported_file|files? with extension|file (type|format|extension).{0,40}not supported", _FILE_TYPE
     ),
@@ -281,6 +287,27 @@ def remedy_for(status: int, said: Said) -> Remedy:
             counts_as = row.counts_as or status
             return Remedy(_with_categories(row.advice, said), counts_as)
     return Remedy(_BY_STATUS.get(status, ""), status)
+
+
+_OF_RUNS = {
+    _NETWORK: _KEPT_OUT,
+    _ROLE: _KEPT_OUT,
+    **{each: each for each in (_SUBSCRIPTION, _FILTER, _DEPLOYMENT, _MODEL, _NO_IMAGES, _IMAGE, _FILE_TYPE, _REGION)},
+    **{each: each for each in (_LONG_TEXT, _LARGE_FILE, _TOKENS, _CONNECTION, _FILE)},
+}
+"""Advice of the table that fits a run as well, and what it is there."""
+
+_CODES_THAT_TELL = frozenset({"rate_limit_exceeded", "invalid_prompt", "content_filter"})
+"""Of runs: what stands beside these may quote a prompt."""
+
+
+def advice_on_run(code: str | None, words: str) -> str | None:
+    """Return what to do about a run that has failed with these words, where they tell more than the code does."""
+    if code in _CODES_THAT_TELL:
+        return None
+    told = f"{code} {words}"
+    rows = (row for row in _TABLE if row.advice in _OF_RUNS and re.search(row.says, told, re.IGNORECASE))
+    return next((_OF_RUNS[row.advice] for row in rows), None)
 
 
 def _with_categories(advice: str, said: Said) -> str:

@@ -1,4 +1,4 @@
-"""`GET /api/agents`: job discovery. Also the one place of the HTTP API that talks to Foundry."""
+"""`GET /api/agents`: job discovery. Also how an agent is found that a start names."""
 
 from __future__ import annotations
 

@@ -46,8 +46,9 @@ _looks = ThreadPoolExecutor(2, thread_name_prefix="retry")
 async def retry_agent_run(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """Repeat the run: answers as a start does. 409 where it goes on or has succeeded."""
     settings = load_settings()
+    body = body_of(req)
     refuse_others(req.params, FAILURE_IS_500)
-    wanted = parse_retry(body_of(req).optional_json_object())
+    wanted = parse_retry(body.optional_json_object())
     if errors := timeout_errors(settings, wanted.timeout_seconds):
         raise invalid_request(errors)
     answer = wanted_answer(req, client)

@@ -25,7 +25,7 @@ from contracts.activities import (
 )
 from contracts.codes import ErrorCode
 from contracts.request import AgentRunRequest, RunPolicy
-from contracts.runs import Answer, RunSnapshot, Stamp
+from contracts.runs import Answer, RunSnapshot, RunState, Stamp
 from contracts.status import Status
 from look_schedule import is_watched
 from orchestrators.progress import Progress
@@ -167,7 +167,8 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         progress.attempts.settled()  # it is the caller who tries again
         question.refused(shortened(signal.failure.message, _LONGEST_REFUSAL))
         return run
-    question.taken()
+    if run.state is not RunState.EXPIRED or run.looks:  # an expired one may be all that it has found
+        question.taken()
     progress.saw(run, steps.now)
     return run
 

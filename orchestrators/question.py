@@ -105,6 +105,11 @@ class Question(msgspec.Struct, kw_only=True):
         return Stage.HELD if self.answers else Stage.OPEN
 
     @property
+    def was_tried(self) -> bool:
+        """Whether there was an answer to it that was not taken, or not yet."""
+        return bool(self.calls) and (bool(self.answers) or self.error is not None)
+
+    @property
     def unsupported(self) -> tuple[PendingCall, ...]:
         """The calls that nobody can answer over this app."""
         return tuple(call for call in self.calls if call.kind == "unsupported")

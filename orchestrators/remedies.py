@@ -13,6 +13,7 @@ LONGER_TIMEOUT = "Give it a longer timeout_seconds"
 
 _QUOTA = "Raise the model's tokens-per-minute quota, or start later"
 _FILTERED = "Change the message or the agent's instructions, or the content filter of the model's deployment"
+_NOT_TAKEN = "An answer was given, but was not taken in time: start it again, and answer sooner or otherwise"
 
 OF_CODES = {
     "rate_limit_exceeded": _QUOTA,
@@ -30,6 +31,8 @@ OF_CODES = {
 
 def of_run(run: RunSnapshot, progress: Progress) -> str | None:
     """Return what to do about a run that ended without success, if anything is known."""
+    if run.error_advice is not None:
+        return run.error_advice
     if run.error_code in OF_CODES:
         return OF_CODES[run.error_code]
     return OF_CODES["rate_limit_exceeded"] if run.rate_limited else _of_expiry(run, progress)
@@ -46,6 +49,8 @@ def why_expired(run: RunSnapshot, progress: Progress) -> str:
 def _of_expiry(run: RunSnapshot, progress: Progress) -> str | None:
     if run.state is not RunState.EXPIRED:
         return None
+    if progress.question.was_tried:
+        return f"{_NOT_TAKEN}. A longer timeout_seconds does not help"
     if progress.question.calls:
         return "Nobody answered it in that time: answer required_action sooner. A longer timeout_seconds does not help"
     return "A longer timeout_seconds does not help: ask for less at a time, or look in Foundry for what took so long"
@@ -67,7 +72,7 @@ def of_timeout(progress: Progress) -> str:
     if progress.question.unsupported:
         return of_unsupported(progress.question.unsupported)
     if progress.question.calls:
-        return "Answer required_action in time"
+        return _NOT_TAKEN if progress.question.was_tried else "Answer required_action in time"
     if progress.run_state is RunState.CANCELLING:
         return "Somebody else is cancelling the run: start another one"
     if progress.run_number:

@@ -55,6 +55,11 @@ UNTRUSTED = frozenset({ErrorCode.CERTIFICATE, ErrorCode.PROXY_REFUSED})
 DOUBTFUL = frozenset({ErrorCode.WORKER_DIED, ErrorCode.UNREADABLE_REFUSAL})
 """Failures that may pass, and may come again for ever: the activity may kill its worker, the request may be wrong."""
 
+MAY_BE_OF_THE_ANSWER = frozenset({ErrorCode.REFUSED_FOR_NOW, ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.BAD_RESPONSE})
+"""What Foundry may say to this very answer for ever, although it says that to others for a while: a caller who is asked
+again can give another one.
+"""
+
 PASSING_REFUSALS = frozenset(
     {
         ErrorCode.UNAUTHORIZED,
@@ -123,7 +128,8 @@ def most_attempts(activity: str, failure: Failure, situation: Situation) -> floa
         return MOST_UNTRUSTED_ATTEMPTS
     if failure.code in FINAL:
         return 1
-    if failure.retryable and failure.code not in DOUBTFUL:
+    about_the_answer = activity == "submit_tool_outputs" and failure.code in MAY_BE_OF_THE_ANSWER
+    if failure.retryable and failure.code not in DOUBTFUL and not about_the_answer:
         return math.inf
     if refusals_pass:
         return MOST_REFUSED_ATTEMPTS

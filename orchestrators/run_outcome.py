@@ -184,6 +184,8 @@ def outcome_of(
         messages=answer.messages,
         refusal=newest.refusal,
         not_understood=_once(kind for message in answer.messages for kind in message.not_understood),
+        left_out=_once(name for message in answer.messages for name in message.left_out),
+        incomplete=newest.incomplete,
         thread_deleted=thread_deleted,
     )
 

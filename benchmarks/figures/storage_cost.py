@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from benchmarks.cost_model import (
+    OF_A_RUN,
     Counted,
     Prices,
     idle_transactions,
@@ -79,6 +80,7 @@ def counted_app(duration: float, *, exact_timers: bool) -> Counted:
         activities=len(foundry.simulation.calls),
         timers=len(ended.timers),
         generations=ended.generations,
+        documents=OF_A_RUN,
     )
 
 

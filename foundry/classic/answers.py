@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.runs import AnswerMessage, Attachment
+from contracts.runs import UNFINISHED, AnswerMessage, Attachment
 from foundry.classic.citations import without_marks
-from foundry.classic.fields import obj, objects
+from foundry.classic.fields import obj, objects, word
 from foundry.harmless import harmless
 
 _TEXTS = ("text", "output_text", "refusal")
@@ -57,7 +57,15 @@ def message_of(message: dict[str, Any]) -> AnswerMessage:
         annotations=annotations,
         attachments=_each_once(found),
         not_understood=list(dict.fromkeys(not_understood))[:_MOST_NAMES],
+        incomplete=_why_incomplete(message),
     )
+
+
+def _why_incomplete(message: dict[str, Any]) -> str:
+    """Return why the message is not whole; empty where nothing says so: the service seldom tells."""
+    reason = word(obj(message.get("incomplete_details")).get("reason"))
+    status = message.get("status")
+    return reason or (str(status) if status in (UNFINISHED, "incomplete") else "")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from foundry.classic.fields import id_of, instance_of, obj, optional, text_of, w
 from foundry.classic.pending import pending_calls
 from foundry.harmless import numbers, unix_seconds
 from foundry.quotes import without_credentials
+from foundry.remedies import advice_on_run
 from foundry.responses import hint_in_text
 
 _STATES = {
@@ -59,6 +60,7 @@ def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> 
         error_code=code,
         error_message=without_credentials(told[:1000]) or None,
         error_summary=summary,
+        error_advice=advice_on_run(code, told[:1000]) if state is RunState.FAILED else None,
         rate_limited=rate_limited,
         retry_after_seconds=hint_in_text(told) if rate_limited else None,
         instance_id=instance_of(run),

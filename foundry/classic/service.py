@@ -6,7 +6,7 @@ stamp in its metadata, and can be found by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from contracts.messages import ContentPart, MessageAttachment
 from contracts.runs import (
     AgentSummary,
     Answer,
+    AnswerMessage,
     RunSnapshot,
     RunState,
     Stamp,
@@ -231,23 +232,23 @@ class ClassicAgentService:
 
         With the stamp of the message that it was to answer, see whether another one came between that and the run.
         """
-        path = f"{_thread(thread_id)}/messages"
         if message is None:
-            items = self._pages(path, _PAGES_OF_A_RUN, run_id=path_id(run_id, "run"))
-        else:
-            items = self._pages(path, _PAGES_OF_AN_ANSWER)
+            return Answer(messages=_answer(self._messages_of(thread_id, run_id), run_id))
         mine: list[dict[str, Any]] = []
-        other = others_came = False
-        for item in items:
-            if item.get("role") == "assistant" and item.get("run_id") == run_id:
+        other = False
+        for item in self._pages(f"{_thread(thread_id)}/messages", _PAGES_OF_AN_ANSWER):
+            if _is_answer(item, run_id):
                 mine.append(item)
-            elif mine and message is not None:
-                if carries(item, message):
-                    others_came = other
-                    break
+            elif carries(item, message):
+                return Answer(messages=_answer(mine, run_id), of_another_message=other)
+            elif mine:
                 # What the instance itself has added with the run is its own.
                 other = other or (item.get("role") == "user" and instance_of(item) != message.instance_id)
-        return Answer(messages=[message_of(item) for item in reversed(mine)], of_another_message=others_came)
+        # Others have written so much since that our message is far down: what the run wrote may be there, too.
+        return Answer(messages=_answer(self._messages_of(thread_id, run_id), run_id))
+
+    def _messages_of(self, thread_id: str, run_id: str) -> Iterator[dict[str, Any]]:
+        return self._pages(f"{_thread(thread_id)}/messages", _PAGES_OF_A_RUN, run_id=path_id(run_id, "run"))
 
     def list_steps(self, thread_id: str, run_id: str) -> RunSteps:
         """Return what the run did, oldest first."""
@@ -299,6 +300,18 @@ class ClassicAgentService:
 
 def _agent(item: dict[str, Any]) -> AgentSummary:
     return AgentSummary(id=text_of(item, "id"), name=optional(item, "name"), model=optional(item, "model"))
+
+
+def _is_answer(item: dict[str, Any], run_id: str) -> bool:
+    """Say whether the run's agent wrote the message, whatever the service calls its role. What a start has sent along
+    with the run bears its stamp.
+    """
+    return item.get("role") != "user" and item.get("run_id") == run_id and instance_of(item) is None
+
+
+def _answer(items: Iterable[dict[str, Any]], run_id: str) -> list[AnswerMessage]:
+    """Return what the run's agent wrote of these messages, which are newest first, oldest first."""
+    return [message_of(item) for item in items if _is_answer(item, run_id)][::-1]
 
 
 def _stamped(message: dict[str, Any], stamp: Stamp) -> dict[str, Any]:

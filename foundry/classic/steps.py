@@ -52,11 +52,15 @@ def raw_steps(transport: Transport, thread_id: str, run_id: str) -> tuple[list[d
 def files_of(step: dict[str, Any]) -> Iterator[str]:
     """Yield the ids of the images and other files that the step's code made."""
     for call in _calls_of(step):
-        for output in objects(obj(call.get("code_interpreter")).get("outputs")):
-            for holder in (output, *map(obj, output.values())):
-                file_id = optional(holder, "file_id")
-                if file_id:
-                    yield file_id
+        yield from _files_of_call(call)
+
+
+def _files_of_call(call: dict[str, Any]) -> Iterator[str]:
+    for output in objects(obj(call.get("code_interpreter")).get("outputs")):
+        for holder in (output, *map(obj, output.values())):
+            file_id = optional(holder, "file_id")
+            if file_id and is_id(file_id):
+                yield file_id
 
 
 def _step(item: dict[str, Any]) -> RunStep:
@@ -89,6 +93,7 @@ def _call(call: dict[str, Any]) -> StepCall:
         name=_text(call, "name") or _text(body, "name") or _text(obj(body.get("function")), "name"),
         server_label=_text(call, "server_label") or _text(body, "server_label"),
         query_url=bing_query_url(body) if kind.startswith("bing_") else None,
+        file_ids=list(dict.fromkeys(_files_of_call(call))),
     )
 
 

@@ -1,4 +1,5 @@
-"""Offline checks of the Bicep templates: there is no Bicep compiler to be had from the package registries.
+"""Offline checks of the Bicep templates: there is no Bicep compiler to be had from the package registries. Where one is
+on the PATH it runs too, and has the last word on syntax, names and types.
 
 `python -m infra.checks` runs them all. What each must find is seeded as a fault in `tests/infra`.
 
@@ -13,4 +14,5 @@ policy.py       what must be closed, encrypted, kept; what Flex Consumption refu
 consistency.py  host.json, app settings, azure.yaml, queries
 suite.py        all of these
 checkov.py      a scanner of others, run beside them
+compiler.py     Microsoft's own compiler, run where it is installed
 """

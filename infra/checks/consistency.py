@@ -257,6 +257,11 @@ def azure_yaml(project: Project) -> Found:
     for system in ("posix", "windows"):
         if "infra/package.py" not in str(service.get("hooks", {}).get("prepackage", {}).get(system, {}).get("run")):
             yield "azure.yaml", 1, f"prepackage on {system} does not run infra/package.py"
+    for hook, program in {"preprovision": "-m infra.preflight", "postdeploy": "-m infra.postdeploy"}.items():
+        for system in ("posix", "windows"):
+            run = (config.get("hooks") or {}).get(hook, {}).get(system, {}).get("run", "")
+            if program not in run:
+                yield "azure.yaml", 1, f"{hook} on {system} does not run {program}"
     if config.get("infra") != {"provider": "bicep", "path": "infra", "module": "main"}:
         yield "azure.yaml", 1, "infra is not main.bicep of the folder infra"
     if (config.get("requiredVersions") or {}).get("azd") != AZD:

@@ -112,6 +112,11 @@ LOG_EVENTS = {
     "agent_run.purge_failed": "before error",
     "agent_run.orphan_not_cancelled": "instance_id thread_id error",
     "agent_run.thread_not_deleted": "instance_id kept error",
+    "agent_run.documents_purged": "keys threads failed left error",
+    "agent_run.store_error": "activity code message retryable",
+    "agent_run.not_asked_to_cancel": "instance_id error",
+    "agent_run.thread_not_left": "instance_id thread_id message",
+    "agent_run.key_not_marked": "instance_id message",
 }
 """What the app logs for queries: name of the event, and the fields of its JSON object."""
 

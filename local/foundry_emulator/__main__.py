@@ -15,6 +15,8 @@ import msgspec
 from local.foundry_emulator.emulator import FoundryEmulator
 from local.foundry_emulator.journal import JournalError
 from local.foundry_emulator.scripts import AgentsFileError, Quota
+from local.foundry_emulator.second.unknowns import parse
+from local.foundry_emulator.service import GENERATIONS
 
 ANY_TOKEN = "any-token-for-the-emulator"  # noqa: S105 - what to send where every token is right
 SHORTEST_TOKEN = 20  # clients take nothing shorter for a token
@@ -34,8 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
             project=options.project,
             quota=options.quota,
             db=options.db,
+            unknowns=parse(options.unknown),
+            generations=options.generations,
         )
-    except (AgentsFileError, JournalError) as error:
+    except (AgentsFileError, JournalError, ValueError) as error:
         print(f"foundry emulator: {error}", file=sys.stderr)
         return 2
     ended = threading.Event()
@@ -95,7 +99,28 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--quota", type=_quota, metavar="RUNS/SECONDS", help="the project takes so many runs in so many seconds"
     )
+    p.add_argument(
+        "--unknown",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what the second generation does where no source says it, such as p2=hidden; can be repeated",
+    )
+    p.add_argument(
+        "--generations",
+        type=_generations,
+        default=GENERATIONS,
+        metavar="NAMES",
+        help=f"those that the project has; default: {','.join(GENERATIONS)}",
+    )
     return p
+
+
+def _generations(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if not set(names) <= set(GENERATIONS):
+        raise ValueError
+    return names
 
 
 def _project(text: str) -> str:
@@ -150,8 +175,9 @@ def _announce(emulator: FoundryEmulator, token: str, db: Path | None) -> None:
     print(f"An emulator of the Foundry agent service on {emulator.url}. What its client needs:\n")
     print(f"  export FOUNDRY_PROJECT_ENDPOINT={emulator.endpoint}")
     print(f"  export FOUNDRY_ACCESS_TOKEN={shlex.quote(token)}\n")
-    kept = "are forgotten when it ends" if db is None else f"are kept in {db} ({len(emulator.state.threads)} by now)"
-    print(f"Threads {kept}. Control and ledger: {emulator.url}/_emulator/\n\nAgents:")
+    held = len(emulator.state.threads) + len(emulator.state.conversations)
+    kept = "are forgotten when it ends" if db is None else f"are kept in {db} ({held} by now)"
+    print(f"Threads and conversations {kept}. Control and ledger: {emulator.url}/_emulator/\n\nAgents:")
     agents = [one for one in emulator.agents() if not one["name"].startswith("filler")]
     width = max((len(one["name"]) for one in agents), default=0)
     for one in agents:
@@ -159,6 +185,11 @@ def _announce(emulator: FoundryEmulator, token: str, db: Path | None) -> None:
     hidden = len(emulator.agents()) - len(agents)
     if hidden:
         print(f"  and {hidden} filler agents")
+    names = {one["name"] for one in agents}
+    print("\nThe second generation has them by their names, and:")
+    for named in emulator.named_agents():
+        if named["name"] not in names and not named["name"].startswith("filler"):
+            print(f"  {named['name']:<{width}}  {named['does']}")
     print("\nCtrl-C ends it.", flush=True)
 
 

@@ -3,15 +3,18 @@
 | Request | Answer |
 |---|---|
 | GET `/_emulator/` | these routes |
-| GET `/_emulator/agents` | every agent: id, name, what it does |
-| GET `/_emulator/ledger` | `requests`, `threads`, `connections_opened`; `?operation= ?thread_id= ?since=N` |
+| GET `/_emulator/agents` | `agents`: id, name, what each does; `named`: those of the second generation |
+| GET `/_emulator/ledger` | `requests`, `threads`, `conversations` and more; `?operation= ?thread_id= ?since=N` |
 | GET `/_emulator/connections` | `opened` since the last reset, `open` now |
 | GET, POST, DELETE `/_emulator/faults` | list; add a rule or an array of rules; remove all |
 | DELETE `/_emulator/faults/{id}` | remove one |
 | POST `/_emulator/runs/{id}/cancel` | somebody else cancels the run: cancelling, then cancelled |
 | POST `/_emulator/runs/{id}/end` | end it at once: `{"status": "failed", "code": "...", "message": "..."}` |
+| POST `/_emulator/responses/{id}/cancel`, `.../end` | the same for a response, without cancelling |
+| POST `/_emulator/conversations/{id}/break` | every further response fails |
+| GET, POST `/_emulator/unknowns` | the switches of the second generation; turn some: `{"p2": "hidden"}` |
 | POST `/_emulator/outage` | `{"seconds": 2}`: nobody listens on the port so long, open connections break |
-| POST `/_emulator/reset` | forget threads, runs, requests, faults, created agents, the connection count |
+| POST `/_emulator/reset` | forget threads, runs, requests, faults, created agents, switches, the connection count |
 """
 
 import json
@@ -78,7 +81,7 @@ class Control:
             case "GET", []:
                 return ControlReply(200, {"endpoint": self._listener.endpoint, "routes": __doc__})
             case "GET", ["agents"]:
-                return ControlReply(200, {"agents": emulation.agents()})
+                return ControlReply(200, {"agents": emulation.agents(), "named": emulation.named_agents()})
             case "GET", ["ledger"]:
                 return ControlReply(200, _ledger(emulation.ledger(), query))
             case "GET", ["connections"]:
@@ -94,15 +97,51 @@ class Control:
                 return ControlReply(200, {})
             case _, ["faults", *rest]:
                 return _faults(emulation.faults, method, rest, body)
-            case "POST", ["runs", run_id, "cancel"]:
-                return _on_run(lambda: emulation.cancel_run(run_id))
-            case "POST", ["runs", run_id, "end"]:
-                try:
-                    end = msgspec.convert(_object(body) or {"status": "cancelled"}, End)
-                except msgspec.ValidationError as error:
-                    raise ControlError(400, str(error)) from error
-                return _on_run(lambda: emulation.end_run(run_id, end))
-        raise ControlError(404, f"no such control: {method} {PREFIX}/{'/'.join(parts)}")
+            case _, ["unknowns"]:
+                return _unknowns(emulation, method, body)
+            case "POST", [*_]:
+                return self._post(parts, body)
+        raise _no_such(method, parts)
+
+    def _post(self, parts: list[str], body: bytes) -> ControlReply:
+        """Do what somebody else could do to a run, a response or a conversation."""
+        emulation = self._emulation
+        match parts:
+            case ["runs", run_id, "cancel"]:
+                return _done("run", lambda: emulation.cancel_run(run_id))
+            case ["runs", run_id, "end"]:
+                end = _end(body)
+                return _done("run", lambda: emulation.end_run(run_id, end))
+            case ["responses", response_id, "cancel"]:
+                return _done("response", lambda: emulation.cancel_response(response_id))
+            case ["responses", response_id, "end"]:
+                end = _end(body)
+                return _done("response", lambda: emulation.end_response(response_id, end))
+            case ["conversations", conversation_id, "break"]:
+                return _done("conversation", lambda: emulation.break_conversation(conversation_id))
+        raise _no_such("POST", parts)
+
+
+def _no_such(method: str, parts: list[str]) -> ControlError:
+    return ControlError(404, f"no such control: {method} {PREFIX}/{'/'.join(parts)}")
+
+
+def _end(body: bytes) -> End:
+    try:
+        return msgspec.convert(_object(body) or {"status": "cancelled"}, End)
+    except msgspec.ValidationError as error:
+        raise ControlError(400, str(error)) from error
+
+
+def _unknowns(emulation: Emulation, method: str, body: bytes) -> ControlReply:
+    if method == "POST":
+        try:
+            emulation.set_unknowns(**_object(body))
+        except ValueError as error:
+            raise ControlError(400, str(error)) from error
+    elif method != "GET":
+        raise _no_such(method, ["unknowns"])
+    return ControlReply(200, msgspec.to_builtins(emulation.unknowns))
 
 
 def _faults(faults: Faults, method: str, rest: list[str], body: bytes) -> ControlReply:
@@ -133,11 +172,11 @@ def _faults(faults: Faults, method: str, rest: list[str], body: bytes) -> Contro
     raise ControlError(404, f"no such control: {method} {PREFIX}/faults")
 
 
-def _on_run(action: Callable[[], dict[str, Any]]) -> ControlReply:
+def _done(kind: str, action: Callable[[], dict[str, Any]]) -> ControlReply:
     try:
         return ControlReply(200, action())
     except KeyError as error:
-        raise ControlError(404, f"no run {error.args[0]}") from error
+        raise ControlError(404, f"no {kind} {error.args[0]}") from error
     except ValueError as error:
         raise ControlError(409, str(error)) from error
 

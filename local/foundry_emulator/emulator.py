@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +11,9 @@ from typing import Any, Self
 from local.foundry_emulator.clock import Clock
 from local.foundry_emulator.emulation import Emulation
 from local.foundry_emulator.scripts import Agent, Quota
+from local.foundry_emulator.second.unknowns import Unknowns
 from local.foundry_emulator.server import Server
+from local.foundry_emulator.service import GENERATIONS
 
 _PATIENCE_SECONDS = 10.0
 
@@ -26,7 +28,8 @@ class FoundryEmulator(Emulation):
     `agents` is a file, or agents that are added to the built-in ones (the same id replaces); `clock_speed`
     makes the service's time run faster; `latency` is added to each answer (real seconds); `token` is the only
     bearer token that is accepted (default: any); `filler_agents` adds so many agents, for paging; `quota` is what all
-    agents share; `db` is a file in which threads and runs outlive the process (default: none).
+    agents share; `db` is a file in which threads and runs outlive the process (default: none); `unknowns` are the
+    switches of the second generation (see `second.unknowns`); `generations` are those that the project has.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class FoundryEmulator(Emulation):
         message_limit: int = 100_000,
         quota: Quota | None = None,
         db: str | Path | None = None,
+        unknowns: Unknowns | Mapping[str, Any] | None = None,
+        generations: Sequence[str] = GENERATIONS,
     ) -> None:
         super().__init__(
             agents=agents,
@@ -55,6 +60,8 @@ class FoundryEmulator(Emulation):
             message_limit=message_limit,
             quota=quota,
             db=db,
+            unknowns=unknowns,
+            generations=generations,
         )
         self._wanted_port = port
         self._server: Server | None = None

@@ -95,6 +95,11 @@ class FaultRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return self.effect or _EFFECTS[self.kind][0]
 
     @property
+    def loses_answer(self) -> bool:
+        """Whether the client hears nothing of what the service made of its request, which took effect."""
+        return self.kind in {"reset", "status", "html"} and self.takes_effect == "first"
+
+    @property
     def saying(self) -> Saying:
         """What a fault of kind `status` sends."""
         if self.says is not None:

@@ -35,15 +35,24 @@ class Entry:
     thread_id: str | None = None
     run_id: str | None = None
     message_id: str | None = None
+    conversation_id: str | None = None
+    response_id: str | None = None
+    item_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """A copy of the ledger at one moment. `threads` is `service.summary`, by thread id."""
+    """A copy of the ledger at one moment.
+
+    `threads` is `service.summary`, by thread id; `conversations` is `second.summary`, by conversation id.
+    `loose_responses` are those without a conversation.
+    """
 
     requests: list[Entry]
     threads: dict[str, Json]
     connections_opened: int
+    conversations: dict[str, Json] = field(default_factory=dict)
+    loose_responses: list[Json] = field(default_factory=list)
 
     def of(self, operation: str) -> list[Entry]:
         """Return the requests for one operation."""
@@ -51,13 +60,19 @@ class Ledger:
 
     @property
     def user_messages(self) -> int:
-        """How many user messages all threads hold."""
-        return sum(thread["user_messages"] for thread in self.threads.values())
+        """How many user messages all threads and conversations hold."""
+        return sum(one["user_messages"] for one in (*self.threads.values(), *self.conversations.values()))
 
     @property
     def runs(self) -> list[Json]:
         """All runs of all threads."""
         return [run for thread in self.threads.values() for run in thread["runs"]]
+
+    @property
+    def responses(self) -> list[Json]:
+        """All responses, those of conversations first."""
+        within = [one for conversation in self.conversations.values() for one in conversation["responses"]]
+        return [*within, *self.loose_responses]
 
     def to_json(self) -> Json:
         """Show it all."""

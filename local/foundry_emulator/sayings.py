@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.foundry_emulator.errors import INVALID_REQUEST
+from local.foundry_emulator.errors import INVALID_REQUEST, ServiceError
+from local.foundry_emulator.second import errors as second
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ def _gateway(status: int, message: str, code: str | None = None) -> Saying:
 
 def _service(status: int, message: str, code: str | None = None, **more: Any) -> Saying:
     return Saying(status, {"error": {"message": message, "type": INVALID_REQUEST, "param": None, "code": code, **more}})
+
+
+def _refusal(error: ServiceError) -> Saying:
+    return Saying(error.status, error.body)
 
 
 SAYINGS: dict[str, Saying] = {
@@ -100,4 +105,12 @@ SAYINGS: dict[str, Saying] = {
         _PROBLEM,
     ),
     "empty": Saying(400, ""),
+    "conversation_locked": _refusal(second.locked()),
+    "conversation_conflict": _refusal(second.conflict()),
+    "response_in_progress": _refusal(second.in_progress("A")),
+    "no_tool_output": _refusal(second.no_output({"type": "function_call", "call_id": "call_x"})),
+    "no_tool_call": _refusal(second.no_call({"type": "function_call_output", "call_id": "call_x"})),
+    "agent_disabled": _refusal(second.disabled_agent("A")),
+    "prompt_filtered": _refusal(second.prompt_filtered()),
+    "gateway_timeout": _refusal(second.gateway_timeout()),
 }

@@ -26,6 +26,7 @@ from local.foundry_emulator.ids import padded_file_id, padded_id
 TERMINAL = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
 EXPIRY_SECONDS = 600.0  # a recorded run of the real service: expires_at = created_at + 600
 
+Kind = Literal["prompt", "hosted", "workflow", "external", "voice"]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -253,7 +254,10 @@ class Script(_Data, frozen=True, kw_only=True):
 
 
 class Agent(_Data, frozen=True, kw_only=True):
-    """An agent that exists from the start. `description` says what it does."""
+    """An agent that exists from the start, in both generations. `description` says what it does.
+
+    `kind` and `disabled` are the second generation's: one of another kind than `prompt`, or disabled, is there only.
+    """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
     id: str = ""
@@ -262,6 +266,8 @@ class Agent(_Data, frozen=True, kw_only=True):
     instructions: str = "Answer briefly."
     tools: tuple[dict[str, Any], ...] = ()
     metadata: dict[str, str] = {}
+    kind: Kind = "prompt"
+    disabled: bool = False
     script: Script = Script()
 
     def __post_init__(self) -> None:
@@ -269,6 +275,11 @@ class Agent(_Data, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "id", padded_id(self.name))
         if not re.fullmatch(r"asst_[A-Za-z0-9]{24}", self.id):
             raise ValueError(f"`id` must be asst_ and 24 letters or digits, not {self.id!r}")
+
+    @property
+    def is_classic(self) -> bool:
+        """Whether the classic generation has it too."""
+        return self.kind == "prompt" and not self.disabled
 
 
 class AgentsFile(_Data, frozen=True, kw_only=True):

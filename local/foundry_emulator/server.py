@@ -22,12 +22,14 @@ from local.foundry_emulator.errors import server_error
 from local.foundry_emulator.faults import HTML_PAGE, Fault, FaultRule
 from local.foundry_emulator.ids import new_id
 from local.foundry_emulator.ledger import Entry
+from local.foundry_emulator.routing import Reply, Request
 from local.foundry_emulator.scripts import File
-from local.foundry_emulator.service import Reply, Request, operation_of
+from local.foundry_emulator.service import operation_of
 
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 32 * 1024 * 1024
 _TRICKLE_PIECES = 20
+_LOOK_SECONDS = 0.01  # between two looks at a response that a client waits for
 _Response = TypeVar("_Response", bound=web.StreamResponse)
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: closing sends RST
 
@@ -177,19 +179,29 @@ class Server:
 
         def carry_out() -> Reply:
             reply = emulation.service.handle(call)
-            entry.service_status = reply.status
-            entry.took_effect = reply.status < 400
-            entry.thread_id, entry.run_id = reply.thread_id, reply.run_id
-            entry.message_id = reply.message_id
+            _note(entry, reply)
             return reply
 
         if fault is None:
-            reply = carry_out()
+            reply = await self._ended(request, carry_out())
             if reply.file is not None and (reply.file.seconds or reply.file.endless):
                 return await _drip(request, entry, reply, reply.file)
             return _sent(entry, _reply_response(reply))
         entry.fault = {"id": fault.id, "kind": fault.rule.kind, "effect": fault.rule.takes_effect}
+        if fault.rule.loses_answer and emulation.service.handle_late(call, lambda reply: _note(entry, reply)):
+            return _reset(request) if fault.rule.kind == "reset" else _sent(entry, _instead(fault.rule, None))
         return await self._spoil(request, entry, fault, carry_out)
+
+    async def _ended(self, request: web.BaseRequest, reply: Reply) -> Reply:
+        """Wait for the answer to a synchronous request. Raises ConnectionError where the client goes before."""
+        while reply.held is not None:
+            answer = reply.held()
+            if answer is not None:
+                return answer
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError
+            await asyncio.sleep(_LOOK_SECONDS)
+        return reply
 
     async def _controlled(
         self, request: web.BaseRequest, path: str, query: dict[str, str], body: bytes
@@ -208,6 +220,8 @@ class Server:
     ) -> web.StreamResponse:
         rule = fault.rule
         reply = carry_out() if rule.takes_effect == "first" else None
+        if reply is not None and not rule.loses_answer:
+            reply = await self._ended(request, reply)
         normal = None if reply is None else _reply_response(reply)
         match rule.kind:
             case "delay":
@@ -234,7 +248,7 @@ class Server:
         await asyncio.sleep(fault.rule.seconds)
         if fault.rule.takes_effect == "none":
             return _reset(request)
-        answer = normal or _reply_response(carry_out())
+        answer = normal or _reply_response(await self._ended(request, carry_out()))
         gone = request.transport is None or request.transport.is_closing()
         return answer if gone else _sent(entry, answer)
 
@@ -276,6 +290,14 @@ def _make_request(
     )
 
 
+def _note(entry: Entry, reply: Reply) -> None:
+    entry.service_status = reply.status
+    entry.took_effect = reply.status < 400
+    entry.thread_id, entry.run_id, entry.message_id = reply.thread_id, reply.run_id, reply.message_id
+    entry.conversation_id, entry.response_id = reply.conversation_id, reply.response_id
+    entry.item_ids = reply.item_ids
+
+
 def _sent(entry: Entry, response: _Response) -> _Response:
     entry.status = response.status
     return response
@@ -284,7 +306,7 @@ def _sent(entry: Entry, response: _Response) -> _Response:
 def _reply_response(reply: Reply) -> web.Response:
     if reply.file is not None:
         return web.Response(status=reply.status, body=reply.file.content(), headers=reply.headers)
-    return _body_response(reply.status, reply.body, dict(reply.headers))
+    return _body_response(reply.status, "" if reply.status == 204 else reply.body, dict(reply.headers))
 
 
 async def _body_of(request: web.BaseRequest) -> bytes:

@@ -22,6 +22,8 @@ from local.foundry_emulator.paging import page
 from local.foundry_emulator.routing import Call, Reply, Request, find, name_of, route
 from local.foundry_emulator.runs import Lived, Submission
 from local.foundry_emulator.scripts import Agent, File, Quota, Script
+from local.foundry_emulator.second import service as second
+from local.foundry_emulator.second.unknowns import Unknowns
 from local.foundry_emulator.state import State
 from local.foundry_emulator.uploads import parse_form
 
@@ -66,13 +68,14 @@ ROUTES = (
     route("list_steps", "GET", "/threads/{thread}/runs/{run}/steps"),
     route("get_step", "GET", "/threads/{thread}/runs/{run}/steps/{step}"),
 )
-OPERATIONS = tuple(route.name for route in ROUTES)
+OPERATIONS = tuple(one.name for one in (*ROUTES, *second.ROUTES))
+GENERATIONS = ("classic", "responses")
 _STORES = re.compile(r"/vector_stores(/.*)?")
 
 
 def operation_of(method: str, path: str) -> str | None:
     """Name the operation behind a path below the project; None where there is none."""
-    return name_of(ROUTES, method, path)
+    return name_of((*ROUTES, *second.ROUTES), method, path)
 
 
 class Service:
@@ -88,8 +91,13 @@ class Service:
         message_limit: int = 100_000,
         quota: Quota | None = None,
         journal: Journal | None = None,
+        unknowns: Unknowns | None = None,
+        generations: Sequence[str] = GENERATIONS,
     ) -> None:
         self.state = State(agents, clock, journal)
+        self.second = second.SecondService(self.state, quota=quota, unknowns=unknowns or Unknowns())
+        self._generations = tuple(generations)
+        self._late: list[tuple[float, Callable[[], None]]] = []
         self.prefix = f"/api/projects/{project}"
         self._token = token
         self._message_limit = message_limit
@@ -98,12 +106,40 @@ class Service:
     def handle(self, request: Request) -> Reply:
         """Answer one request. Never raises for what a client sent."""
         with self.state.lock:
-            try:
-                reply = self._handle(request)
-            except ServiceError as error:
-                reply = Reply(error.status, error.body, error.headers)
-            self.state.commit()
-            return reply
+            self.catch_up()
+            return self._carried_out(request)
+
+    def _carried_out(self, request: Request) -> Reply:
+        try:
+            reply = self._handle(request)
+        except ServiceError as error:
+            reply = Reply(error.status, error.body, error.headers)
+        self.state.commit()
+        return reply
+
+    def handle_late(self, request: Request, done: Callable[[Reply], None]) -> bool:
+        """Let a lost POST of the second generation take effect later (`late_effect`); False where it does so now."""
+        seconds = self.second.switches.unknowns.late_effect
+        if not seconds or request.method != "POST" or not second.owns(request.path.removeprefix(self.prefix)):
+            return False
+        with self.state.lock:
+            self._late.append((self.state.now() + seconds, lambda: done(self._carried_out(request))))
+        return True
+
+    def catch_up(self) -> None:
+        """Carry out the lost requests whose time has come, each as if at that moment. Callers hold `State.lock`."""
+        now = self.state.now()
+        due = sorted((one for one in self._late if one[0] <= now), key=lambda one: one[0])
+        self._late = [one for one in self._late if one[0] > now]
+        for moment, carry_out in due:
+            with self.state.at(moment):
+                carry_out()
+
+    def reset(self) -> None:
+        """Forget everything but the agents that were there at the start."""
+        with self.state.lock:
+            self._late.clear()
+            self.state.reset()
 
     def _handle(self, request: Request) -> Reply:
         path = request.path.removeprefix(self.prefix)
@@ -111,6 +147,10 @@ class Service:
             in_project = request.path.startswith("/api/projects/")
             raise errors.project_not_found() if in_project else errors.resource_not_found()
         self._check_credential(request.headers)
+        if ("responses" if second.owns(path) else "classic") not in self._generations:
+            raise errors.resource_not_found()
+        if second.owns(path):
+            return self.second.answer(request, path)
         _check_api_version(request.query)
         found = find(ROUTES, request.method, path)
         if found is None:
@@ -347,14 +387,14 @@ class Service:
         now = self.state.clock.now()
         shared, own = self._quota, assistant.script.quota
         return max(
-            0 if shared is None else shared.wait(self._taken(), now),
-            0 if own is None else own.wait(self._taken(assistant.id), now),
+            0 if shared is None else shared.wait(self.state.taken(), now),
+            0 if own is None else own.wait(self._taken_by(assistant.id), now),
         )
 
-    def _taken(self, agent_id: str | None = None) -> Iterator[float]:
-        """Yield when the runs were created that no quota has refused, of all agents or of one."""
+    def _taken_by(self, agent_id: str) -> Iterator[float]:
+        """Yield when the runs of an agent were created that no quota has refused."""
         for run in self.state.runs.values():
-            if not run.over_quota and agent_id in {None, run.assistant_id}:
+            if not run.over_quota and agent_id == run.assistant_id:
                 yield run.created_at
 
     def _run_reply(self, run: Run) -> Reply:

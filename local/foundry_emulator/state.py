@@ -1,7 +1,8 @@
 """Everything the emulated service remembers. Callers hold `State.lock` around each operation."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from local.foundry_emulator import errors
 from local.foundry_emulator.answers import compose, said
@@ -12,10 +13,12 @@ from local.foundry_emulator.objects import Assistant, Message, Run, StoredFile, 
 from local.foundry_emulator.records import Kept, restored, row_of
 from local.foundry_emulator.runs import Look, outputs_of
 from local.foundry_emulator.scripts import Agent, File, Written
+from local.foundry_emulator.second.agents import name_of, named
+from local.foundry_emulator.second.objects import Conversation, NamedAgent, Response
 
 
 class State:
-    """Agents, threads, messages and runs.
+    """Agents, threads, messages and runs; named agents, conversations and responses of the second generation.
 
     With a `journal`, they are still there at the next start. Whoever changes an object calls `keep` or `drop`, and
     `commit` before anybody hears of it. The agents of the start (`agents`) are what they are at each start, whatever
@@ -25,13 +28,20 @@ class State:
     def __init__(self, agents: Iterable[Agent], clock: Clock, journal: Journal | None = None) -> None:
         self.lock = threading.RLock()
         self.clock = clock
-        self._initial = {agent.id: agent for agent in agents}
+        agents = list(agents)
+        self._initial = {agent.id: agent for agent in agents if agent.is_classic}
+        self._initial_named = agents
+        self._initial_names = {name_of(agent) for agent in agents}
+        self._pinned: float | None = None
         self._journal = journal
         self._changed: dict[str, Kept | None] = {}
         self.assistants: dict[str, Assistant] = {}
         self.files: dict[str, StoredFile] = {}
         self.threads: dict[str, Thread] = {}
         self.runs: dict[str, Run] = {}
+        self.named: dict[str, NamedAgent] = {}
+        self.conversations: dict[str, Conversation] = {}
+        self.responses: dict[str, Response] = {}
         if journal is None or not journal.began:
             self.reset()
         else:
@@ -44,6 +54,9 @@ class State:
             self.files.clear()
             self.threads.clear()
             self.runs.clear()
+            self.conversations.clear()
+            self.responses.clear()
+            self.named = named(self._initial_named, now)
             self.assistants = {agent.id: _assistant(agent, now) for agent in self._initial.values()}
             self._changed.clear()
             if self._journal is not None:
@@ -54,13 +67,34 @@ class State:
         self.files, self.threads, self.runs = found.files, found.threads, found.runs
         ours = {agent.id: _assistant(agent, journal.began) for agent in self._initial.values()}
         self.assistants = ours | {key: one for key, one in found.assistants.items() if key not in ours}
+        self.conversations, self.responses = found.conversations, found.responses
+        given = named(self._initial_named, journal.began)
+        self.named = given | {key: one for key, one in found.named.items() if key not in given}
+
+    def now(self) -> float:
+        """Return the service's time, or the moment at which a request takes effect that was lost."""
+        return self.clock.now() if self._pinned is None else self._pinned
+
+    @contextmanager
+    def at(self, moment: float) -> Iterator[None]:
+        """Let the time stand at a moment that has passed."""
+        self._pinned = moment
+        try:
+            yield
+        finally:
+            self._pinned = None
+
+    def taken(self) -> Iterator[float]:
+        """Yield when the runs and responses of all agents were created that no quota has refused."""
+        yield from (one.created_at for one in self.runs.values() if not one.over_quota)
+        yield from (one.created_at for one in self.responses.values() if not one.over_quota)
 
     def keep(self, changed: Kept) -> None:
         """Note an object that is new or has changed. What a run writes needs no note: it follows from the run."""
-        if changed.id not in self._initial:
+        if changed.id not in self._initial and changed.id not in self._initial_names:
             self._changed[changed.id] = changed
 
-    def drop(self, gone: Assistant | StoredFile) -> None:
+    def drop(self, gone: Assistant | StoredFile | NamedAgent) -> None:
         """Note an agent or a file that a client has deleted."""
         self._changed[gone.id] = None
 

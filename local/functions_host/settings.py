@@ -34,6 +34,7 @@ _HTTP_KEYS = {
 }  # fmt: skip
 _START_KEYS = {"localhttpport", "cors", "corscredentials"}
 HIGHEST_PORT = 65_535
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 _SETTINGS_KEYS = {"IsEncrypted", "Values", "Host", "ConnectionStrings"}
 
 
@@ -93,7 +94,10 @@ def _origin(text: str, path: Path) -> str:
     if text == ANY:
         return text
     origin = text.lower()
-    if not re.fullmatch(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", origin):
+    found = re.fullmatch(r"([a-z][a-z0-9+.-]*)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?", origin)
+    if found and found[3] and (int(found[3]) > HIGHEST_PORT or _DEFAULT_PORTS.get(found[1]) == found[3]):
+        raise HostError(f"{path}: '{text}' in 'Host.CORS' names a port that no browser sends: leave it out")
+    if found is None:
         raise HostError(
             f"{path}: '{text}' in 'Host.CORS' is no origin: write it like http://localhost:3000, without a path or a "
             "slash at its end"

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.cost_model import (
+    OF_A_RUN,
     Counted,
     Prices,
     idle_transactions,
@@ -56,9 +57,18 @@ def test_an_idle_hub_polls_every_queue():
 
 
 def test_money_follows_the_prices():
-    prices = Prices(queue_per_10_000=1.0, table_per_10_000=0.1, action_per_10_000=2.0)
+    prices = Prices(
+        queue_per_10_000=1.0,
+        table_per_10_000=0.1,
+        action_per_10_000=2.0,
+        blob_write_per_10_000=50.0,
+        blob_read_per_10_000=4.0,
+    )
     used = storage_transactions(Counted(episodes=100, activities=50))
     assert storage_dollars(used, prices) == pytest.approx((300 * 1.0 + 301 * 0.1) / 10_000)
+    owned = storage_transactions(Counted(episodes=100, activities=50, documents=OF_A_RUN))
+    assert owned.total - used.total == 4
+    assert storage_dollars(owned, prices) - storage_dollars(used, prices) == pytest.approx((2 * 4 + 50) / 10_000)
     assert scheduler_dollars(5000, prices) == pytest.approx(1.0)
 
 

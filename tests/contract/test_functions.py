@@ -34,13 +34,13 @@ WITH_CLIENT = {
     "retry_agent_run",
     "agent_run_steps",
     "agent_run_file",
-    "look_at_instance",
+    "create_message",
+    "create_run",
     "terminate_instance",
     "cancel_orphaned_runs",
     "purge_history",
 }
-# design.md, section 3; `plan_run`, which a start over the Durable webhook needs; and `look_at_instance`, which tells a
-# message whose run is still to come from one whose instance has ended
+# design.md, section 3; and `plan_run`, which a start over the Durable webhook needs
 ACTIVITIES = {
     "plan_run",
     "create_thread",
@@ -51,7 +51,6 @@ ACTIVITIES = {
     "cancel_run",
     "submit_tool_outputs",
     "delete_thread",
-    "look_at_instance",
     "terminate_instance",
 }
 TIMERS = {"cancel_orphaned_runs": DEFAULTS["ORPHAN_SCAN_SCHEDULE"], "purge_history": "0 30 3 * * *"}

@@ -18,7 +18,7 @@ HOST, EMULATOR = "localhost:7071", "localhost:7080"
 _BLOCK = re.compile(r"^( *)```(?P<language>\w*)\n(?P<body>.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _VARIES = [
     (r"\b(thread|run|msg|call)_[A-Za-z0-9]{24}\b", r"\1_X"),
-    (r"\b(idem-)?[0-9a-f]{32}\b", r"\1INSTANCE"),
+    (r"\b([0-9a-f]{12}-[0-9a-f]{20}|[0-9a-f]{32})\b", "INSTANCE"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
     (r'"polls": ?\d+', '"polls": N'),
 ]

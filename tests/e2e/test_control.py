@@ -206,12 +206,19 @@ def test_two_starts_on_one_thread_each_get_their_own_answer(world: World) -> Non
 
 def test_a_caller_that_does_not_want_to_wait_is_told_who_is_busy(world: World) -> None:
     first = world.start("forever")
-    document = world.until(first, lambda d: d["run_id"])
-    second = world.run("instant", thread_id=document["thread_id"], if_thread_busy="fail")
-    assert second["error"]["code"] == "thread_busy"
-    assert document["run_id"] in second["error"]["message"]
+    thread_id = world.until(first, lambda d: d["run_id"])["thread_id"]
+    body = {"agent_id": agent("instant"), "user_message": "hi", "thread_id": thread_id, "if_thread_busy": "fail"}
+    refused = world.post("/api/run_agent", body)
+    assert (refused.status, refused.json["error"]["code"]) == (409, "thread_busy")
+    assert first in refused.json["error"]["message"]
+    assert refused.headers["Location"] == f"{world.host.url}/api/runs/{first}"
+    assert world.get(f"/api/runs/{first}").json["status"] == "Running"
+    assert world.thread(thread_id)["user_messages"] == 1
     world.post(f"/api/runs/{first}/cancel", None)
     world.end(first)
+    taken = world.post("/api/run_agent", body)
+    assert taken.status == 202
+    assert world.end(taken.json["id"])["status"] == "Success"
 
 
 # --- quota ---

@@ -14,7 +14,9 @@ import requests
 
 from contracts.runs import METADATA_INSTANCE
 from local.foundry_emulator.scripts import End
-from tests.e2e.world import World, agent
+from local.functions_host.storage import blobs_file
+from ownership import keys, threads
+from tests.e2e.world import World, agent, one_message_one_run
 
 pytestmark = pytest.mark.e2e
 
@@ -254,6 +256,32 @@ def test_without_a_retention_nothing_is_purged_and_the_log_says_so() -> None:
         line = run_function(world, "purge_history", "agent_run.purged")
         assert line == {"deleted": 0, "failed": 0, "kept": "everything"}
         assert world.get(f"/api/runs/{instance}").status == 200
+
+
+def test_old_keys_and_unused_threads_are_forgotten() -> None:
+    with World(env={**BY_HAND, "IDEMPOTENCY_DAYS": "2"}, speed=4) as world:
+        once = {"agent_id": agent("instant"), "user_message": "once"}
+        old, young = (world.post("/api/run_agent", {**once, "idempotency_key": k}).json["id"] for k in ("old", "young"))
+        world.end(old)
+        running = world.start("forever")
+        owned = world.until(running, lambda d: d["run_id"])["thread_id"]
+        world.host.stop()
+        ages = {keys.document_of("old"): 2.1, keys.document_of("young"): 1.9, threads.document_of(owned): 5.0}
+        with closing(sqlite3.connect(str(blobs_file(world.host.db)))) as database, database:
+            for name, age in ages.items():
+                change = (time.time() - age * DAY, f"%/{name.path}")
+                assert database.execute("UPDATE blobs SET written = ? WHERE name LIKE ?", change).rowcount == 1, name
+        world.host.restart()
+
+        line = run_function(world, "purge_history", "agent_run.documents_purged")
+        assert line == {"keys": 1, "threads": 0, "failed": 0, "left": 0}
+        assert world.post("/api/run_agent", {**once, "idempotency_key": "young"}).json["id"] == young
+        anew = world.post("/api/run_agent", {**once, "idempotency_key": "old"}).json["id"]
+        assert anew != old
+        one_message_one_run(world, world.end(anew))
+        terminate(world, running)
+        line = run_function(world, "purge_history", "agent_run.documents_purged")
+        assert line == {"keys": 0, "threads": 1, "failed": 0, "left": 0}
 
 
 def grow_old(world: World, days: Mapping[str, float]) -> None:

@@ -175,6 +175,8 @@ def test_the_steps_show_what_the_run_did(world: World) -> None:
     calls = {c["type"]: c for s in found["steps"] for c in s["tool_calls"]}
     assert set(calls) == {"code_interpreter", "bing_grounding"}
     assert calls["bing_grounding"]["query_url"] == "https://www.bing.com/search?q=fjord+temperature"
+    assert calls["code_interpreter"]["file_ids"] == [IMAGE.id]
+    assert calls["bing_grounding"]["file_ids"] == []
     written = [s["message_id"] for s in found["steps"] if s["type"] == "message_creation"]
     assert document["output"]["message_id"] in written
     assert "plot()" not in str(found)

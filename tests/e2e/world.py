@@ -1,4 +1,4 @@
-"""The real app on the local host, the emulator behind it, and a caller in front of it."""
+"""The real app on the local host, or on a given one, the emulator behind it, and a caller in front of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from local.foundry_emulator import FoundryEmulator
+from tests.e2e.given_host import SETTINGS, GivenHost, given, not_ours
 from tests.faults.spoiling import Spoil, SpoilingProxy
 from tests.functions_host.harness import REPOSITORY, Answer, HostProcess
 
 SPEED = 20.0
 PATIENCE_SECONDS = 60.0
+PATIENCE_WITH_A_GIVEN_HOST_SECONDS = 300.0
+"""Its clock runs no faster than ours, and its timers may be late."""
 
 
 def agent(name: str) -> str:
@@ -26,7 +29,8 @@ def agent(name: str) -> str:
 class World:
     """Host and emulator; a context manager. `env` is for the host, None values unset.
 
-    With `spoiled` a proxy stands between the two, whose answers `spoil` replaces.
+    With `spoiled` a proxy stands between the two, whose answers `spoil` replaces. A test that wants its host set up in
+    a way of its own is skipped where a host is given.
     """
 
     def __init__(
@@ -38,7 +42,11 @@ class World:
         emulator: Mapping[str, Any] | None = None,
         spoiled: bool = False,
     ) -> None:
-        self.emulator = FoundryEmulator(clock_speed=speed, **(emulator or {}))
+        self._given = given()
+        if self._given and (env or args or spoiled):
+            not_ours("has its own settings")
+        port = self._given.emulator_port if self._given else 0
+        self.emulator = FoundryEmulator(clock_speed=speed, port=port, **(emulator or {}))
         self._env = dict(env or {})
         self._args = ["--clock-speed", str(speed), *args]
         self._spoiled = spoiled
@@ -57,18 +65,14 @@ class World:
     def _enter(self) -> None:
         self.emulator.start()
         self._stack.callback(self.emulator.stop)
+        if self._given:
+            self.host = self._stack.enter_context(GivenHost(self._given))
+            return
         endpoint = self.emulator.endpoint
         if self._spoiled:
             self._proxy = self._stack.enter_context(SpoilingProxy(endpoint))
             endpoint = self._proxy.endpoint
-        settings = {
-            "FOUNDRY_PROJECT_ENDPOINT": endpoint,
-            "FOUNDRY_ACCESS_TOKEN": "planted-token-5f2c-9d81e0",
-            "FOUNDRY_DEFAULT_AGENT_ID": "",
-            "FOUNDRY_ALLOWED_AGENT_IDS": "",
-            "FOUNDRY_RESOURCE_ID": "",
-            "HTTP_AUTH_LEVEL": "",
-        }
+        settings = {"FOUNDRY_PROJECT_ENDPOINT": endpoint, **SETTINGS}
         self.host = HostProcess(REPOSITORY, env={**settings, **self._env}, args=self._args)
         self._stack.enter_context(self.host)
 
@@ -87,8 +91,10 @@ class World:
     def post_in_chunks(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         """Send a body without its length."""
         host = urlsplit(self.host.url)
-        with closing(http.client.HTTPConnection(host.hostname or "", host.port)) as connection:
-            connection.request("POST", path, iter([body]), dict(headers or {}))
+        kind = http.client.HTTPSConnection if host.scheme == "https" else http.client.HTTPConnection
+        key = self._given.headers if self._given else {}
+        with closing(kind(host.hostname or "", host.port)) as connection:
+            connection.request("POST", path, iter([body]), {**key, **(headers or {})})
             answer = connection.getresponse()
             return Answer(answer.status, dict(answer.headers), answer.read())
 
@@ -108,13 +114,16 @@ class World:
 
     def until(self, instance_id: str, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """Wait until the status document meets a condition."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + (PATIENCE_WITH_A_GIVEN_HOST_SECONDS if self._given else PATIENCE_SECONDS)
         while True:
             document = self.document(instance_id)
             if condition(document):
                 return document
-            assert time.monotonic() < deadline, f"does not get there: {document}\n{self.host.log[-4000:]}"
+            assert time.monotonic() < deadline, f"does not get there: {document}\n{self._log()}"
             time.sleep(0.02)
+
+    def _log(self) -> str:
+        return "" if self._given else self.host.log[-4000:]
 
     def end(self, instance_id: str) -> dict[str, Any]:
         """Wait until the instance has ended; return its status document."""

@@ -9,6 +9,7 @@ from typing import Any
 from tests.e2e.world import agent
 from tests.faults.caller import Caller, new_thread, shown
 from tests.faults.checks import TERMINAL, doubled, messages_of, one_message_one_run, runs_of, still_active
+from tests.ownership.arrivals import served
 
 Finder = Callable[[Caller, str], Iterator[str]]
 
@@ -86,9 +87,13 @@ def repeats_for_lack_of_quota(caller: Caller, name: str) -> Iterator[str]:
 
 
 def does_not_wait_for_a_busy_thread(caller: Caller, name: str) -> Iterator[str]:
+    """A start of ours is refused at once; one by the webhook fails in its instance."""
     busy = caller.start("forever", f"{name}-busy")
     occupied = caller.until(busy, lambda d: d["run_id"])
-    other = caller.end(caller.start("history", f"{name}-other", thread_id=occupied["thread_id"], if_thread_busy="fail"))
+    fields = {"thread_id": occupied["thread_id"], "if_thread_busy": "fail"}
+    if refused := caller.start_unless_busy("history", f"{name}-refused", **fields):
+        yield f"the thread was busy, but it was started: {shown(caller.end(refused))}"
+    other = caller.end(caller.start("history", f"{name}-other", instance_id=f"{name}-other", **fields))
     if (other["status"], (other["error"] or {}).get("code")) != ("Failed", "thread_busy"):
         yield f"the thread was busy, but it ended so: {shown(other)}"
     threads = caller.world.emulator.ledger().threads
@@ -99,6 +104,23 @@ def does_not_wait_for_a_busy_thread(caller: Caller, name: str) -> Iterator[str]:
         yield f"the run that occupies the thread was touched: {run}"
     yield from _ends_cancelled(caller, busy)
     yield from one_message_one_run(caller.world.emulator.ledger().threads, busy)
+
+
+def replaces_the_owner(caller: Caller, name: str) -> Iterator[str]:
+    """The owner is cancelled, whoever replaces it is next, and those who wait are served after that."""
+    owner = caller.start("forever", f"{name}-owner")
+    thread_id = caller.until(owner, lambda d: d["run_id"])["thread_id"]
+    waiting = caller.start("history", f"{name}-waiting", thread_id=thread_id)
+    caller.until(waiting, lambda d: (d["customStatus"] or {}).get("waiting_for"))
+    other = caller.start("history", f"{name}-other", thread_id=thread_id, if_thread_busy="replace")
+    document = caller.end(owner)
+    if document["status"] != "Cancelled" or not document["output"].startswith(f"replaced by instance {other} "):
+        yield f"it was replaced by {other}, but ended so: {shown(document)}"
+    yield from _answered(caller.end(other), f"{name}-other")
+    yield from _answered(caller.end(waiting), f"{name}-waiting")
+    order = served(caller.world.emulator.ledger().threads[thread_id])
+    if order != [owner, other, waiting]:
+        yield f"{owner}, {other} and {waiting} were served as {order}"
 
 
 def approves(caller: Caller, name: str) -> Iterator[str]:
@@ -152,6 +174,7 @@ BEHAVIOURS: tuple[Finder, ...] = (
     starts_once,
     repeats_for_lack_of_quota,
     does_not_wait_for_a_busy_thread,
+    replaces_the_owner,
     approves,
     is_terminated_from_outside,
     waits_for_the_answer,

@@ -10,6 +10,8 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 from local.foundry_emulator import Agent, FoundryEmulator, ManualClock
 from local.foundry_emulator.agents import builtin_agents
+from local.foundry_emulator.second.agents import second_only_agents
+from local.foundry_emulator.second.unknowns import Unknowns
 from local.foundry_emulator.service import Request, Service
 
 SPEED = 40  # a service second lasts 25 ms
@@ -136,3 +138,77 @@ def http(emulator):
 def sdk(emulator):
     with sdk_client(emulator) as client:
         yield client
+
+
+class Talk:
+    """One conversation of the second generation on a clock that stands still, without HTTP."""
+
+    def __init__(self, *agents, **unknowns):
+        self.clock = ManualClock()
+        known = (*builtin_agents(), *second_only_agents(), *agents)
+        self.service = Service(known, self.clock, unknowns=Unknowns().changed(unknowns))
+        self.id = self("POST", "/openai/v1/conversations", {})["id"]
+
+    def reply(self, method, path, body=None, **query):
+        if path.startswith("/agents"):
+            query = {"api-version": "v1", **query}
+        raw = b"" if body is None else msgspec.json.encode(body)
+        request = Request(method, f"/api/projects/demo{path}", query, {"authorization": "Bearer t"}, raw)
+        return self.service.handle(request)
+
+    def __call__(self, method, path, body=None, *, expect=200, **query):
+        reply = self.reply(method, path, body, **query)
+        assert reply.status == expect, reply.body
+        assert reply.held is None
+        return reply.body
+
+    def turn(self, **unknowns):
+        self.service.second.switches.unknowns = self.service.second.switches.unknowns.changed(unknowns)
+
+    def say(self, text="Why is the sky blue?", **options):
+        return self.add({"type": "message", "role": "user", "content": text}, **options)
+
+    def add(self, *items, **options):
+        return self("POST", f"/openai/v1/conversations/{self.id}/items", {"items": items}, **options)
+
+    def respond(self, agent="history", *, expect=200, **fields):
+        name, _, version = agent.partition(":")
+        reference = {"type": "agent_reference", "name": name, **({"version": version} if version else {})}
+        body = {"conversation": self.id, "agent_reference": reference, "background": True, **fields}
+        return self("POST", "/openai/v1/responses", body, expect=expect)
+
+    def get(self, response, **options):
+        return self("GET", f"/openai/v1/responses/{response['id']}", **options)
+
+    def after(self, seconds, response):
+        self.clock.advance(seconds)
+        return self.get(response)
+
+    def items(self, **query):
+        return self("GET", f"/openai/v1/conversations/{self.id}/items", order="asc", limit="100", **query)["data"]
+
+    def listed(self, **query):
+        found = self("GET", "/openai/v1/responses", conversation_id=self.id, **query)["data"]
+        return [one["id"] for one in found]
+
+    def kinds(self):
+        return [one["type"] for one in self.items()]
+
+    def asked(self, agent="tool"):
+        """Say something, and return the calls that the agent then asks for."""
+        self.say()
+        response = self.after(10, self.respond(agent))
+        return [one for one in response["output"] if "call_id" in one or one["type"].endswith("_request")]
+
+
+def text_in(response):
+    """The text of a response's messages."""
+    messages = [one for one in response["output"] if one["type"] == "message"]
+    return "".join(part["text"] for one in messages for part in one["content"] if part["type"] == "output_text")
+
+
+def output(call, text="rain"):
+    """The answer to a call."""
+    if call["type"] == "function_call":
+        return {"type": "function_call_output", "call_id": call["call_id"], "output": text}
+    return {"type": "mcp_approval_response", "approval_request_id": call["id"], "approve": text != "no"}

@@ -157,6 +157,26 @@ def test_a_bad_agents_file_is_one_clear_line(tmp_path):
     assert "$.agents[0].script.phases[0].seconds" in done.stderr
 
 
+def test_switches_and_generations_of_the_command_line(tmp_path):
+    options = ("--unknown", "p2=hidden", "--unknown", "list_lag=2", "--generations", "responses")
+    with running(tmp_path, *options) as (_, ready):
+        found = requests.get(f"{ready['url']}/_emulator/unknowns", timeout=5).json()
+        assert (found["p2"], found["list_lag"], found["p3"]) == ("hidden", 2.0, "locked")
+        headers = {"Authorization": "Bearer t"}
+        statuses = [
+            requests.get(f"{ready['endpoint']}{path}?api-version=v1", headers=headers, timeout=5).status_code
+            for path in ("/agents", "/assistants")
+        ]
+        assert statuses == [200, 404]
+
+
+@pytest.mark.parametrize("switch", ["p2=maybe", "p99=x", "p2"])
+def test_a_wrong_switch_is_one_clear_line(switch):
+    done = refused("--unknown", switch)
+    assert done.stderr.count("\n") == 1
+    assert switch.split("=")[0] in done.stderr
+
+
 def test_a_ready_file_that_cannot_be_written(tmp_path):
     done = refused("--ready-file", str(tmp_path / "gone" / "ready.json"))
     assert done.stderr.count("\n") == 1
@@ -177,6 +197,8 @@ def test_a_ready_file_that_cannot_be_written(tmp_path):
         ["--quota", "3"],
         ["--quota", "0/6"],
         ["--quota", "3/nan"],
+        ["--generations", "classic,third"],
+        ["--generations", ""],
     ],
 )
 def test_bad_options_are_refused(arguments):

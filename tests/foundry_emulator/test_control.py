@@ -143,7 +143,8 @@ def test_reset_forgets_everything(http, emulator):
     http.ok("DELETE", f"/assistants/{Agents.SLOW}")
     assert http.control("POST", "/reset").status_code == 200
     ledger = http.control("GET", "/ledger").json()
-    assert ledger == {"requests": [], "threads": {}, "connections_opened": 0}
+    assert ledger.pop("connections_opened") == 0
+    assert not any(ledger.values())
     assert emulator.faults.all() == []
     assert {one["id"] for one in http.control("GET", "/agents").json()["agents"]} == set(Agents)
 

@@ -22,7 +22,15 @@ CHECKED = (
 
 collect_ignore: list[str] = []
 if importlib.util.find_spec("tree_sitter_bicep") is None:
-    collect_ignore = ["test_bicep.py", "test_checkov.py", "test_faults.py", "test_operations.py", "test_settings.py"]
+    collect_ignore = [
+        "test_bicep.py",
+        "test_checkov.py",
+        "test_compiler.py",
+        "test_faults.py",
+        "test_operations.py",
+        "test_settings.py",
+        "test_workflows.py",
+    ]
 
 
 @pytest.fixture

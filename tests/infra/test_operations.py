@@ -49,10 +49,26 @@ def test_every_query_and_event_is_explained() -> None:
         assert set(re.findall(r"`(\w+)`", row[1])) == set(fields.split()), event
 
 
-def test_the_app_logs_every_event() -> None:
-    folders = ("activities", "orchestrators", "maintenance")
+def test_the_app_logs_these_events_and_no_others() -> None:
+    folders = ("activities", "orchestrators", "maintenance", "http_api", "ownership", "store", "foundry")
     sources = "".join(p.read_text() for folder in folders for p in (ROOT / folder).rglob("*.py"))
-    assert [event for event in LOG_EVENTS if f'"{event}"' not in sources] == []
+    logged = re.findall(r"(?:log_event\(\s*_?log,|\.log\()\s*\"(agent_run\.\w+)\"", sources)
+    assert set(logged) == LOG_EVENTS.keys()
+
+
+def test_every_alert_has_its_place_in_the_manual_and_the_runbook() -> None:
+    template = PROJECT.templates["infra/modules/alerts.bicep"].of_kind("var")["rules"].value
+    assert isinstance(template, list)
+    titles = [rule["title"] for rule in template if isinstance(rule, dict)]
+    assert len(titles) == 8
+    assert [title for title in titles if f"\n| {title} |" not in TEXT] == []
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    headings = {
+        "Foundry refuses the app (401 or 403)": "Foundry refuses the app",
+        "Orphaned Foundry runs found": "Orphans are found, or workers die",
+        "The workspace takes no more logs today": "The workspace takes no more logs",
+    }
+    assert [title for title in titles if f"\n## {headings.get(title, title)}\n" not in runbook] == []
 
 
 def test_every_file_that_is_named_exists() -> None:
@@ -76,7 +92,7 @@ def test_the_cost_of_a_month_is_worked_out_right(runs: int, column: int) -> None
         "timers": (30 * 24 * 12 + 30) * 2 * 0.000026,
         "executions": runs * executions * 0.40 / 1_000_000,
         "logs": runs * executions * (3 + 1.5) / 1_000_000 * 2.76,
-        "four alerts": 4 * 1.50,
+        "eight alerts": 8 * 1.50,
     }
     assert row("storage transactions")[column] == f"{runs * (queues + tables):,}"
     for name, cost in costs.items():

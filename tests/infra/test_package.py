@@ -49,7 +49,7 @@ def checkout_of_git(tmp_path: Path) -> Path:
         "requirements.txt": "msgspec\n",
         "infra/requirements.lock": "msgspec==1\n",
         "tests/test_app.py": "",
-        "notes.md": "",
+        "README.md": "",
     }
     litter = ["venv/bin/python", "node_modules/x/index.js", "secret.pem", "notes.txt", "function_app.orig"]
     for name in (*files, *litter):

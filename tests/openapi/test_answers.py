@@ -27,6 +27,8 @@ RARE = (
     ErrorCode.INTERNAL_ERROR,
     ErrorCode.NOT_ACKNOWLEDGED,
     ErrorCode.RECOVERING,
+    ErrorCode.STORE_UNAVAILABLE,
+    ErrorCode.INSTANCE_NOT_SEEN,
 )
 
 
@@ -52,6 +54,11 @@ class Caller:
         _, path, _ = self.description.operations()[operation]
         url = urlsplit(self.description.document["servers"][0]["url"]).path + path.format(**route)
         return self.description.conforms(operation, self.world.post_in_chunks(url, b"{}", self.headers))
+
+    def purge(self, started: Answer) -> None:
+        """Forget a run that has ended, as an operator does."""
+        self.until(started.json["id"], ended)
+        assert self.world.host.request("DELETE", started.json["purgeHistoryDeleteUri"]).status == 200
 
     def start(self, name: str, **fields: Any) -> str:
         return str(self("run_agent", {**GOOD, "agent_id": agent(name), **fields}).json["id"])
@@ -135,6 +142,38 @@ def provoke_bad_starts(call: Caller, *, route: bool) -> None:
     assert start(GOOD, once) == 202
     assert start(GOOD, once) == 202
     assert start({**GOOD, "user_message": "another"}, once) == 409
+
+
+def busy_thread(call: Caller) -> tuple[str, str, dict[str, str]]:
+    """A run that owns a thread, one that failed there before, and what asks to fail on that thread."""
+    failed = call.start("fails", if_thread_busy="fail")
+    thread_id = call.until(failed, ended)["thread_id"]
+    owner = call.start("forever", thread_id=thread_id)
+    call.until(owner, lambda d: d["run_id"])
+    return owner, failed, {"thread_id": thread_id, "if_thread_busy": "fail"}
+
+
+def provoke_busy_threads(call: Caller) -> None:
+    owner, failed, fields = busy_thread(call)
+    by_route = {"agent_id": agent("instant")}
+    assert call("run_agent", {**GOOD, **fields}).headers["Location"].endswith(f"/runs/{owner}")
+    assert call("start_agent_run", {"user_message": "hi", **fields}, **by_route).status == 409
+    assert call("retry_agent_run", instance_id=failed).headers["Location"].endswith(f"/runs/{owner}")
+    assert call("cancel_agent_run", instance_id=owner).status == 202
+
+
+def provoke_starts_of_purged_runs(call: Caller) -> None:
+    for operation, more, route in (
+        ("run_agent", {"agent_id": agent("instant")}, {}),
+        ("start_agent_run", {}, {"agent_id": agent("instant")}),
+    ):
+        once = {"user_message": "hi", "idempotency_key": f"purged-{operation}", **more}
+        call.purge(call(operation, once, **route))
+        assert call(operation, once, **route).status == 410
+    failed = call.start("fails")
+    call.until(failed, ended)
+    call.purge(call("retry_agent_run", instance_id=failed))
+    assert call("retry_agent_run", instance_id=failed).status == 410
 
 
 def provoke_bad_agents(call: Caller) -> None:
@@ -283,6 +322,8 @@ def test_every_described_answer(world: World, description: Description, key: dic
     provoke_failures_as_500(call)
     provoke_bad_starts(call, route=False)
     provoke_bad_starts(call, route=True)
+    provoke_busy_threads(call)
+    provoke_starts_of_purged_runs(call)
     provoke_bad_agents(call)
     provoke_cancel(call)
     provoke_retry(call)

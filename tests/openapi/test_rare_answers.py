@@ -19,10 +19,12 @@ from http_api.answers import answering
 from http_api.openapi_document import openapi_document
 from http_api.operations import OPERATIONS
 from http_api.urls import BadHostError
+from local.blob_storage.endpoint import BlobEndpoint
 from tests.e2e.world import World, agent
 from tests.functions_host.harness import REPOSITORY, Answer
 from tests.openapi.description import Description, table, with_code
-from tests.openapi.test_answers import GOOD, RARE, Caller, ended
+from tests.openapi.test_answers import GOOD, RARE, Caller, busy_thread, ended
+from tests.store.troubled import Trouble, TroubledStorage
 
 pytestmark = pytest.mark.e2e
 
@@ -142,6 +144,33 @@ def test_runs_whose_worker_has_died() -> None:
         assert call("submit_agent_run_tool_outputs", outputs, instance_id=document["instanceId"]).status == 503
         assert call("retry_agent_run", instance_id=document["instanceId"]).status == 503
         assert with_code(call.description.seen, *RARE) == with_code(table(), ErrorCode.RECOVERING)
+
+
+def test_starts_for_which_neither_storage_nor_platform_tell_what_they_need(tmp_path: Path) -> None:
+    with (
+        BlobEndpoint(account="theaccount") as endpoint,
+        TroubledStorage(endpoint.connection_string, Trouble(), seed=1) as storage,
+        World(env={"AzureWebJobsStorage": storage.connection_string, "ORPHAN_SCAN_SCHEDULE": NEVER}) as world,
+    ):
+        call = Caller(world, Description(world.get("/api/openapi.json").json), {})
+        owner, failed, fields = busy_thread(call)
+
+        def all_are_503() -> None:
+            assert call("run_agent", {**GOOD, **fields}).status == 503
+            answer = call("start_agent_run", {"user_message": "hi", **fields}, agent_id=agent("instant"))
+            assert answer.status == 503
+            assert call("retry_agent_run", instance_id=failed).status == 503
+
+        storage.go_away("503")
+        all_are_503()
+        storage.come_back()
+        world.host.stop()
+        spoil(world.host.db, owner)
+        world.host.app_root = app_that_runs_no_orchestrator(tmp_path)
+        world.host.start()
+        all_are_503()
+        codes = (ErrorCode.STORE_UNAVAILABLE, ErrorCode.INSTANCE_NOT_SEEN)
+        assert with_code(call.description.seen, *RARE) == with_code(table(), *codes)
 
 
 def test_an_app_that_is_not_configured() -> None:

@@ -63,8 +63,6 @@ class ScriptedFoundry:
         self.request_seconds = 0.0
         self.looked_at: list[float] = []
         """When the run was looked at, in seconds since the start."""
-        self.instances: dict[str, str] = {}
-        """What the platform says of other instances; those that are not here are unknown."""
         self.after_answer: dict[float, State] = {0: "active", 2: "completed"}
         self.simulation: Simulation
         self._cancelled_at: float | None = None
@@ -73,7 +71,7 @@ class ScriptedFoundry:
         """Return a simulation of one orchestration."""
         names = (
             "plan_run", "create_thread", "create_message", "create_run", "get_run", "get_response", "cancel_run",
-            "submit_tool_outputs", "look_at_instance", "delete_thread", "terminate_instance",
+            "submit_tool_outputs", "delete_thread", "terminate_instance",
         )  # fmt: skip
         activities = {name: self._activity(name) for name in names}
         self.simulation = Simulation(ORCHESTRATOR, activities, **options)
@@ -190,9 +188,6 @@ class ScriptedFoundry:
     def delete_thread(self, payload: Any, seconds: float) -> Any:
         self.deleted.append(payload["thread_id"])
         return ok({"deleted": True})
-
-    def look_at_instance(self, payload: Any, seconds: float) -> Any:
-        return ok({"state": self.instances.get(payload["instance_id"], "unknown")})
 
     def terminate_instance(self, payload: Any, seconds: float) -> Any:
         self.simulation.terminate(payload["reason"])

@@ -44,6 +44,13 @@ def test_each_code_of_a_run_has_its_remedy(state: str, code: str, advice: str, w
         assert words.rstrip(".") in error_of(ended)
 
 
+def test_what_the_words_tell_comes_before_the_code() -> None:
+    run = {"state": "failed", "error_code": "server_error", "error_message": "No model.", "error_advice": "Deploy it"}
+    ended = ScriptedFoundry({0: run}).run()
+    assert error_of(ended) == "the run run_1 on thread thread_1 ended as failed: No model. Deploy it"
+    assert ended.output.endswith("Foundry's reason is in the custom status. Deploy it")
+
+
 def test_a_code_without_a_remedy_gets_no_advice() -> None:
     ended = ScriptedFoundry({0: {"state": "failed", "error_code": "new_one", "error_message": "Hm."}}).run()
     assert error_of(ended) == "the run run_1 on thread thread_1 ended as failed: Hm."
@@ -121,7 +128,7 @@ QUOTA = {
             "Wait for the end of run run_o or cancel it, or use another thread",
         ),
         (
-            lambda: ScriptedFoundry(create_message=[busy(waiting_instance="i-9")] * 99),
+            lambda: ScriptedFoundry(create_message=[busy(waiting_instance="i-9", position=1)] * 99),
             "Wait for the end of instance i-9 or cancel it",
         ),
         (lambda: ScriptedFoundry(create_message=[busy()] * 99), "Wait until the thread is free, or use another one"),

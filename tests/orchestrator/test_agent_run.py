@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from contracts.instance_input import continued_input
+from contracts.request import RunPolicy
+from contracts.wire import from_wire
+from orchestrators.progress import begin
 from orchestrators.steps import TIMERS_PER_GENERATION
 from tests.orchestrator.scripted_foundry import (
     DEAD_WORKER,
@@ -20,7 +24,8 @@ from tests.orchestrator.scripted_foundry import (
     ok,
     said,
 )
-from tests.orchestrator.simulation import Ended
+from tests.orchestrator.simulation import START, Ended
+from validation.start_request import parse_request
 from validation.tool_answers import answer_digest
 
 both_backends = pytest.mark.parametrize("exact", [False, True], ids=["azure-storage", "exact"])
@@ -442,6 +447,31 @@ def test_the_answer_is_asked_for_again_where_the_list_lags() -> None:
     assert never.output["message_id"] is None
 
 
+@pytest.mark.parametrize(
+    "half",
+    [
+        {"id": "msg_a", "text": ""},
+        {"id": "msg_a", "text": "The sky is", "incomplete": "in_progress"},
+    ],
+)
+def test_a_message_that_is_not_all_there_yet_is_asked_for_again(half: dict[str, Any]) -> None:
+    listed = ok({"messages": [half]})
+    foundry = ScriptedFoundry(get_response=[listed, listed])
+    foundry.list_lags = True
+    assert foundry.run().output["response"] == "answer of run_1"
+    output = ScriptedFoundry(get_response=[listed] * 9).run().output
+    assert (output["response"], output["incomplete"]) == (half["text"], half.get("incomplete", ""))
+
+
+def test_what_is_cut_short_for_good_is_told_and_not_waited_for() -> None:
+    foundry = ScriptedFoundry(
+        get_response=[ok({"messages": [{"id": "m", "text": "", "incomplete": "content_filter"}]})]
+    )
+    output = foundry.run().output
+    assert (output["status"], output["response"], output["incomplete"]) == ("Success", "", "content_filter")
+    assert len(foundry.called("get_response")) == 1
+
+
 def test_a_look_that_finds_no_answer_yet_counts_as_the_first_question() -> None:
     foundry = ScriptedFoundry()
     foundry.list_lags = True
@@ -658,19 +688,53 @@ def test_very_long_words_of_a_refusal_leave_room_for_the_calls() -> None:
     assert [c["id"] for c in shown["calls"]] == ["c1", "c2"]
 
 
-@pytest.mark.parametrize("code", ["forbidden", "invalid_request", "unreadable_refusal", "not_found", "worker_died"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("forbidden", "invalid_request", "not_found", "unreadable_refusal", "worker_died"),
+        *("refused_for_now", "service_unavailable", "bad_response"),
+    ],
+)
 def test_an_answer_that_cannot_be_passed_on_for_minutes_is_asked_for_again(code: str) -> None:
-    refused = failure(code, message="not now", retryable=code in {"unreadable_refusal", "worker_died"})
+    refused = failure(code, message="not now", retryable=code not in {"forbidden", "invalid_request", "not_found"})
     foundry = ScriptedFoundry({0: asks("c1")}, submit_tool_outputs=[refused] * 10)
     ended = foundry.run(
-        events=[(8, "tool_outputs_1", outputs("c1")), (500, "tool_outputs_2", outputs("c1"))], timeout=1200
+        events=[(8, "tool_outputs_1", outputs("c1")), (700, "tool_outputs_2", outputs("c1"))], timeout=1200
     )
     assert ended.status == "Completed"
     assert ended.generations > 1, "a new generation goes on counting, although it looks at the run first"
     assert len(foundry.called("submit_tool_outputs")) == 11
-    assert [c.at for c in foundry.simulation.calls if c.name == "submit_tool_outputs"][9] < 300
+    assert [c.at for c in foundry.simulation.calls if c.name == "submit_tool_outputs"][9] < 600
     assert any((s["required_action"] or {}).get("error") == "not now" for s in ended.custom_statuses)
     assert ended.custom_status["answered"] == 2
+
+
+def test_an_answer_is_waited_out_as_long_as_the_network_is_down() -> None:
+    lost = failure("connection_failed", retryable=True)
+    foundry = ScriptedFoundry({0: asks("c1")}, submit_tool_outputs=[lost] * 15)
+    ended = foundry.run(events=[(8, "tool_outputs_1", outputs("c1"))], timeout=3600)
+    assert (ended.status, ended.custom_status["answered"]) == ("Completed", 1)
+
+
+@pytest.mark.parametrize(
+    "refused", [failure("refused_for_now", retryable=True), failure("connection_failed", retryable=True)]
+)
+def test_an_answer_that_a_run_expires_over_is_told_from_none(refused: dict[str, Any]) -> None:
+    foundry = ScriptedFoundry({0: asks("c1"), 100: "expired"}, submit_tool_outputs=[refused] * 99)
+    ended = foundry.run(events=[(8, "tool_outputs_1", outputs("c1"))], timeout=3600)
+    error = ended.custom_status["error"]
+    assert error["code"] == "expired"
+    assert "An answer was given, but was not taken in time" in error["message"]
+    assert "Nobody answered" not in error["message"]
+    assert ended.custom_status["answered"] == 0
+
+
+def test_an_answer_that_finds_the_run_expired_was_not_taken() -> None:
+    foundry = ScriptedFoundry({0: asks("c1")})
+    foundry.after_answer = {0: "expired"}
+    ended = foundry.run(events=[(8, "tool_outputs_1", outputs("c1"))])
+    assert "it waited for the answer to tool call get_weather (c1)" in ended.custom_status["error"]["message"]
+    assert ended.custom_status["answered"] == 0
 
 
 def test_an_answer_to_a_run_that_is_gone_ends_it() -> None:
@@ -979,62 +1043,98 @@ def test_a_busy_thread_is_waited_for_or_not() -> None:
     assert "thread_busy: a run run_other is active" in ended.output
 
 
-def test_a_message_that_waits_for_a_run_that_never_comes_is_ignored_after_a_while() -> None:
-    gone = failure("thread_busy", waiting_instance="i-gone")
-    foundry = ScriptedFoundry(create_message=[gone] * 99)
+def in_line(position: int, owner: str = "i-other") -> dict[str, Any]:
+    return failure("thread_busy", message=f"instance {owner} uses it", waiting_instance=owner, position=position)
 
-    def unless_ignored(payload: Any, seconds: float) -> Any:
-        return foundry.create_message(payload, seconds) if payload["ignore_instance"] == "i-gone" else gone
 
-    foundry.overrides["create_message"] = [unless_ignored] * 99
+def test_a_place_in_the_line_is_waited_out_and_shown() -> None:
+    foundry = ScriptedFoundry(create_message=[in_line(3), in_line(2), in_line(1)])
     ended = foundry.run({"thread_id": "thread_x"})
     assert ended.status == "Completed"
-    assert 30 < ended.seconds < 120
+    shown = [s["waiting_for"] for s in ended.custom_statuses if s["waiting_for"]]
+    assert shown == [{"instance": "i-other", "position": n} for n in (3, 2, 1)]
+    assert ended.custom_status["waiting_for"] is None
+    assert [delay for _, delay in ended.timers[:3]] == [3.5, 2.5, 1.5]
 
 
-@pytest.mark.parametrize("mode", ["wait", "fail"])
-def test_the_message_of_an_instance_that_has_ended_holds_nobody_up(mode: str) -> None:
+def test_a_thread_that_is_owned_is_waited_for_however_long_it_takes() -> None:
     foundry = ScriptedFoundry()
-    foundry.instances["i-ended"] = "ended"
 
-    def unless_ignored(payload: Any, seconds: float) -> Any:
-        if payload["ignore_instance"] == "i-ended":
-            return foundry.create_message(payload, seconds)
-        return failure("thread_busy", waiting_instance="i-ended")
+    def act(payload: Any, seconds: float) -> Any:
+        return in_line(9) if seconds < 500 else foundry.create_message(payload, seconds)
 
-    foundry.overrides["create_message"] = [unless_ignored] * 9
-    ended = foundry.run({"thread_id": "thread_x", "if_thread_busy": mode})
-    assert ended.status == "Completed"
-    assert ended.seconds < 10
-    assert len(foundry.called("create_message")) == 2
-
-
-def test_an_instance_that_goes_on_is_waited_for_however_long_it_takes() -> None:
-    """It may wait for quota: its run, started after our message, would answer ours instead of its own."""
-    foundry = ScriptedFoundry()
-    foundry.instances["i-waits"] = "active"
-
-    def unless_ignored(payload: Any, seconds: float) -> Any:
-        foundry.instances["i-waits"] = "ended" if seconds > 500 else "active"
-        assert payload["ignore_instance"] is None or seconds > 500
-        if payload["ignore_instance"]:
-            return foundry.create_message(payload, seconds)
-        return failure("thread_busy", waiting_instance="i-waits")
-
-    foundry.overrides["create_message"] = [unless_ignored] * 999
+    foundry.overrides["create_message"] = [act] * 999
     ended = foundry.run({"thread_id": "thread_x"}, timeout=3000)
     assert ended.status == "Completed"
     assert ended.seconds > 500
-    assert len(foundry.called("look_at_instance")) < len(foundry.called("create_message")) / 4
-    impatient = ScriptedFoundry(create_message=[failure("thread_busy", waiting_instance="i-waits")])
-    impatient.instances["i-waits"] = "active"
-    assert "thread_busy" in impatient.run({"thread_id": "thread_x", "if_thread_busy": "fail"}).output
+    assert max(delay for _, delay in ended.timers) == 4.5
 
 
-@pytest.mark.parametrize("mode", ["wait", "fail"])
-def test_a_thread_on_which_another_message_is_being_posted_is_tried_again(mode: str) -> None:
-    foundry = ScriptedFoundry(create_message=[failure("thread_in_use", retryable=True)] * 3)
-    assert foundry.run({"thread_id": "thread_x", "if_thread_busy": mode}).status == "Completed"
+def test_who_does_not_want_to_wait_fails_with_the_owner() -> None:
+    ended = ScriptedFoundry(create_message=[in_line(1)]).run({"thread_id": "thread_x", "if_thread_busy": "fail"})
+    assert ended.custom_status["error"] == {"code": "thread_busy", "message": "instance i-other uses it"}
+    assert ended.custom_status["waiting_for"] is None
+
+
+def test_who_replaces_goes_on_naming_the_first_owner_that_it_met() -> None:
+    foundry = ScriptedFoundry(create_message=[in_line(1, "i-first"), in_line(1, "i-second")])
+    assert foundry.run({"thread_id": "thread_x", "if_thread_busy": "replace"}).status == "Completed"
+    assert [m["turn"] for m in foundry.called("create_message")] == [
+        {"if_busy": "replace", "replaces": None},
+        {"if_busy": "replace", "replaces": "i-first"},
+        {"if_busy": "replace", "replaces": "i-first"},
+    ]
+
+
+@pytest.mark.parametrize("message", ["hello", None])
+def test_the_turn_is_taken_by_the_message_or_else_by_the_run(message: str | None) -> None:
+    foundry = ScriptedFoundry()
+    foundry.run({"thread_id": "thread_x", "user_message": message})
+    [run] = foundry.called("create_run")
+    assert run["turn"] == (None if message else {"if_busy": "wait", "replaces": None})
+
+
+def test_another_run_for_lack_of_quota_needs_no_other_turn() -> None:
+    limited = {"state": "failed", "error_code": "rate_limit_exceeded", "rate_limited": True, "retry_after_seconds": 2}
+    foundry = ScriptedFoundry({0: limited}, get_run=[])
+    ended = foundry.run({"thread_id": "thread_x", "user_message": None}, policy={"rate_limit_retries": 1})
+    assert ended.status == "Failed"
+    assert [run["turn"] is None for run in foundry.called("create_run")] == [False, True]
+
+
+def test_a_restarted_copy_takes_a_turn_of_its_own() -> None:
+    """The message stands there; the instance that owned the thread has ended."""
+    foundry = ScriptedFoundry()
+    given = foundry.given({"thread_id": "thread_x"})
+    progress = begin(
+        parse_request(given["request"]),
+        from_wire(RunPolicy, given["policy"]),
+        instance_id="first",
+        operation_id="op",
+        now=START,
+    )
+    progress.message, progress.owns_thread = None, True
+    foundry.simulate(instance_id="copy").run(continued_input(progress))
+    [run] = foundry.called("create_run")
+    assert (run["runs_as"], run["turn"]) == ("copy", {"if_busy": "wait", "replaces": None})
+    again = ScriptedFoundry()
+    again.simulate(instance_id="first").run(continued_input(progress))
+    assert again.called("create_run")[0]["turn"] is None
+
+
+def test_every_activity_on_the_thread_is_told_who_stands_in_its_line() -> None:
+    foundry = ScriptedFoundry({0: "active"})
+    foundry.run(events=[(5, "cancel")])
+    calls = [c for c in foundry.simulation.calls if c.name != "terminate_instance"]
+    assert {c.payload["runs_as"] for c in calls} == {"i1"}
+
+
+def test_a_store_that_is_away_is_waited_for() -> None:
+    away = failure("store_unavailable", retryable=True)
+    foundry = ScriptedFoundry(create_thread=[away] * 3, create_message=[away] * 5)
+    ended = foundry.run()
+    assert ended.status == "Completed"
+    assert "store_unavailable" in {s["retrying"] for s in ended.custom_statuses}
 
 
 def test_a_cancel_while_waiting_for_a_busy_thread() -> None:

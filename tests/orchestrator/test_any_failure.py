@@ -18,7 +18,7 @@ FAILURES = st.builds(
     st.sampled_from(
         ["invalid_request", "unauthorized", "forbidden", "no_token", "not_found", "configuration_error",
          "refused_for_now", "answer_refused", "certificate", "proxy_refused", "rate_limited", "service_unavailable",
-         "connection_failed", "bad_response", "unreadable_refusal", "thread_busy", "thread_in_use", "worker_died",
+         "connection_failed", "bad_response", "unreadable_refusal", "thread_busy", "store_unavailable", "worker_died",
          "activity_failed", "too_many_tool_calls", "response_too_large", "SomethingNew"]
     ),
     retryable=st.booleans(),

@@ -122,12 +122,16 @@ class Platform:
             )
             db.execute("DELETE FROM owners WHERE instance = ?", (instance,))
 
-    def end_one_without_a_word(self, chance: random.Random, state: str) -> tuple[str, str | None] | None:
-        """End an instance that waits for its next step: terminated or failed, or purged at once. Return it and its
-        run.
+    def end_one_without_a_word(
+        self, chance: random.Random, state: str, *, in_flight: bool = False
+    ) -> tuple[str, str | None] | None:
+        """End an instance that waits for its next step: terminated, or purged at once. Return it and its run.
+
+        `in_flight`: one whose activity posts something just now, and does so although it has ended.
         """
+        which = "held_by IS NOT NULL AND step LIKE 'create%'" if in_flight else "held_by IS NULL"
         with self._transaction() as db:
-            rows = db.execute("SELECT id, run FROM instances WHERE state = 'active' AND held_by IS NULL").fetchall()
+            rows = db.execute(f"SELECT id, run FROM instances WHERE state = 'active' AND {which}").fetchall()
             if not rows:
                 return None
             instance, run = chance.choice(rows)

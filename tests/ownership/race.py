@@ -60,6 +60,8 @@ class Race:
     kills: int = 2
     silent: float = 0.05
     """So many of the instances are terminated, or purged, between two of their steps."""
+    in_flight: bool = False
+    """They are so while an activity of theirs posts something: what nobody can prevent, and `answer_mismatch` tells."""
     replacing: float = 0.05
     """So many want to replace whoever owns their thread."""
     patience: float = 600
@@ -170,7 +172,8 @@ class Race:
         return int(active) + int(keyed)
 
     def _end_one_without_a_word(self, chance: random.Random) -> None:
-        ended = self.platform.end_one_without_a_word(chance, chance.choice(["terminated", "purged"]))
+        state = chance.choice(["terminated", "purged"])
+        ended = self.platform.end_one_without_a_word(chance, state, in_flight=self.in_flight)
         if ended is not None and ended[1] is not None:
             # As the orphan scan does. A moment later, so that others meet its run.
             threading.Timer(0.3, self._stop_run, [ended[1]]).start()
@@ -251,9 +254,10 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=200)
     parser.add_argument("--keys", type=int, default=300)
     parser.add_argument("--kills", type=int, default=8)
+    parser.add_argument("--in-flight", action="store_true", help="terminate instances whose activity posts just now")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
-    with Race(given.seed, given.threads, keys=given.keys, kills=given.kills) as race:
+    with Race(given.seed, given.threads, keys=given.keys, kills=given.kills, in_flight=given.in_flight) as race:
         found = race.run()
     for name, figure in race.figures.items():
         print(f"{name}: {figure}")

@@ -31,13 +31,28 @@ def test_whoever_asks_has_a_place(line, ended, expected):
     [
         ([], (), ["me"]),
         (["a", "b"], (), ["a", "me", "b"]),
-        (["a", "b", "me"], (), ["a", "me", "b"]),
+        (["a", "b", "me"], (), ["a", "b", "me"]),  # it stood there before: those in between have replaced it
         (["me", "a"], (), ["me", "a"]),
         (["a", "b", "c"], ("a",), ["b", "me", "c"]),
     ],
 )
-def test_next_in_turn_stands_right_behind_the_owner(line, ended, expected):
+def test_a_newcomer_that_is_next_in_turn_stands_right_behind_the_owner(line, ended, expected):
     assert joined(line, "me", ended=ended, next_in_turn=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "ended", "expected"),
+    [
+        ([], (), ["me"]),
+        (["a", "b"], (), ["a", "b"]),
+        (["a", "b"], ("a",), ["b"]),
+        (["a"], ("a",), ["me"]),
+        (["a", "me"], (), ["a", "me"]),
+    ],
+)
+def test_who_does_not_wait_stands_behind_nobody(line, ended, expected):
+    assert joined(line, "me", ended=ended, waits=False) == expected
+    assert place_of(expected, "me").is_owner is (expected[0] == "me")
 
 
 def test_who_leaves_is_gone_and_the_order_stays():
@@ -49,6 +64,7 @@ def test_a_place_says_who_owns_it():
     assert place_of(["a", "me"], "me") == Place(1, "a")
     assert not place_of(["a", "me"], "me").is_owner
     assert place_of(["me", "a"], "me").is_owner
+    assert place_of(["a", "b"], "me") == Place(2, "a")
 
 
 def test_only_those_in_front_are_looked_at_for_as_long_as_they_have_ended():

@@ -3,16 +3,13 @@
 import asyncio
 import json
 import logging
-import threading
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
 
 from activities import foundry_calls, instance_control
 from activities.agent_calls import AgentCalls
-from activities.locks import LockByName
 from contracts.activities import (
     ActivityResult,
     CancelledRun,
@@ -21,8 +18,6 @@ from contracts.activities import (
     CreateRun,
     CreateThread,
     DeleteThread,
-    InstanceState,
-    LookAtInstance,
     MessageRef,
     PlanRun,
     RunRef,
@@ -46,16 +41,22 @@ from contracts.runs import (
 )
 from contracts.wire import from_wire, to_wire
 from foundry import errors
-from foundry.service import MessageSearch
 from settings import DEFAULTS
+from tests.store.memory import MemoryStore
 from tests.unit.scripted import ENDPOINT, PROMPT, STAMP, raised_by
 
+ME = "i1"
 RUN = RunSnapshot(run_id="run_1", thread_id="thread_1", state=RunState.ACTIVE, raw_status="queued")
 ANSWER = Answer(messages=[AnswerMessage(id="msg_1", text="blue")])
-REF = RunRef(thread_id="thread_1", run_id="run_1")
-MESSAGE = CreateMessage(thread_id="thread_1", content=PROMPT, stamp=STAMP, metadata={"team": "blue"})
+REF = RunRef(runs_as=ME, thread_id="thread_1", run_id="run_1")
+MESSAGE = CreateMessage(runs_as=ME, thread_id="thread_1", content=PROMPT, stamp=STAMP, metadata={"team": "blue"})
 NEW_RUN = CreateRun(
-    thread_id="thread_1", agent_id="asst_1", stamp=STAMP, options=RunOptions(temperature=0), metadata={"team": "blue"}
+    runs_as=ME,
+    thread_id="thread_1",
+    agent_id="asst_1",
+    stamp=STAMP,
+    options=RunOptions(temperature=0),
+    metadata={"team": "blue"},
 )
 
 
@@ -67,7 +68,6 @@ class FakeService:
         self.created: dict[tuple[str, Stamp], str] = {}
         self.run = RUN
         self.runs: list[RunSnapshot] = []
-        self.waiting_instance: str | None = None
         self.lost: dict[str, Exception] = {}
         """The answer to the next call of this method is lost: it has its effect, and raises this."""
         self.faults: dict[str, Exception] = {}
@@ -101,8 +101,7 @@ class FakeService:
 
     def find_message(self, thread_id, stamp):
         self._call("find_message", thread_id, stamp)
-        known = self.created.get(("message", stamp))
-        return MessageSearch(message_id=known, waiting_instance=None if known else self.waiting_instance)
+        return self.created.get(("message", stamp))
 
     def create_run(self, thread_id, agent_id, options, metadata, stamp):
         self._call("create_run", thread_id, agent_id, options, metadata, stamp)
@@ -138,6 +137,29 @@ class FakeService:
         return RUN
 
 
+class FakeInstances:
+    """What the platform says of other instances: those that are not here are unknown."""
+
+    def __init__(self):
+        self.known: dict[str, dict] = {}
+        self.looked_at: list[str] = []
+        self.asked: list[tuple[str, str]] = []
+
+    def add(self, instance_id, status="Running", **custom):
+        written = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.known[instance_id] = {"runtimeStatus": status, "lastUpdatedTime": written, "customStatus": custom or None}
+
+    def status_of(self, instance_id):
+        self.looked_at.append(instance_id)
+        found = self.known.get(instance_id)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def ask_to_cancel(self, instance_id, reason):
+        self.asked.append((instance_id, reason))
+
+
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
     for name in DEFAULTS:
@@ -148,8 +170,19 @@ def environment(monkeypatch):
 
 @pytest.fixture
 def service():
-    _given["service"], _given["locks"] = FakeService(), LockByName()
+    _given["service"], _given["store"], _given["others"] = FakeService(), MemoryStore(), FakeInstances()
+    _given["open_store"] = None
     return _given["service"]
+
+
+@pytest.fixture
+def store(service):
+    return _given["store"]
+
+
+@pytest.fixture
+def others(service):
+    return _given["others"]
 
 
 _given = {}
@@ -168,7 +201,9 @@ def run(name, message, kind):
     if hasattr(AgentCalls, name):
 
         def call(settings, wanted):
-            return getattr(AgentCalls(_given["service"], settings, _given["locks"], datetime.now(UTC)), name)(wanted)
+            open_store = _given.get("open_store") or (lambda: _given["store"])
+            calls = AgentCalls(_given["service"], settings, open_store, datetime.now(UTC), _given["others"])
+            return getattr(calls, name)(wanted)
 
         wire = foundry_calls.perform(name, type(message), payload, call)
     else:
@@ -177,14 +212,16 @@ def run(name, message, kind):
 
 
 def test_a_thread_is_created_once(service):
-    assert run("create_thread", CreateThread(stamp=STAMP), ThreadRef).value == ThreadRef(thread_id="thread_1")
-    again = run("create_thread", CreateThread(stamp=STAMP, repeated=True), ThreadRef)
+    assert run("create_thread", CreateThread(runs_as=ME, stamp=STAMP), ThreadRef).value == ThreadRef(
+        thread_id="thread_1"
+    )
+    again = run("create_thread", CreateThread(runs_as=ME, stamp=STAMP, repeated=True), ThreadRef)
     assert again.value == ThreadRef(thread_id="thread_1")
     assert len(service.posted("thread")) == 1
 
 
 def test_a_first_thread_is_not_looked_for(service):
-    run("create_thread", CreateThread(stamp=STAMP), ThreadRef)
+    run("create_thread", CreateThread(runs_as=ME, stamp=STAMP), ThreadRef)
     assert [c[0] for c in service.calls] == ["create_thread"]
 
 
@@ -301,19 +338,6 @@ def test_messages_that_a_run_brings_along_are_posted_once(service):
     assert second == {"temperature": 0}
 
 
-def test_a_message_waits_for_the_one_that_was_posted_before(service):
-    service.waiting_instance = "other"
-    failure = run("create_message", MESSAGE, MessageRef).failure
-    assert (failure.code, failure.waiting_instance) == ("thread_busy", "other")
-    assert service.posted("message") == []
-
-
-def test_a_message_does_not_wait_for_an_instance_that_is_gone(service):
-    service.waiting_instance = "other"
-    wanted = msgspec.structs.replace(MESSAGE, ignore_instance="other")
-    assert run("create_message", wanted, MessageRef).value is not None
-
-
 @pytest.mark.parametrize("agent", ["asst_2", "", "ASST_1"])
 def test_the_allow_list_holds_for_whoever_starts_the_orchestrator(service, environment, agent):
     environment.setenv("FOUNDRY_ALLOWED_AGENT_IDS", "asst_1")
@@ -356,13 +380,13 @@ def test_the_answer_is_fetched(service):
 
 
 def test_a_run_is_cancelled(service):
-    wanted = CancelRun(thread_id="thread_1", run_id="run_1", stamp=STAMP)
+    wanted = CancelRun(runs_as=ME, thread_id="thread_1", run_id="run_1", stamp=STAMP)
     assert run("cancel_run", wanted, CancelledRun).value.run.state is RunState.CANCELLING
     assert [c[0] for c in service.calls] == ["cancel_run"]
 
 
 def test_a_run_of_which_only_the_stamp_is_known_is_found_and_cancelled(service):
-    wanted = CancelRun(thread_id="thread_1", run_id=None, stamp=STAMP)
+    wanted = CancelRun(runs_as=ME, thread_id="thread_1", run_id=None, stamp=STAMP)
     assert run("cancel_run", wanted, CancelledRun).value == CancelledRun(run=None)
     service.created["run", STAMP] = "run_7"
     assert run("cancel_run", wanted, CancelledRun).value.run.run_id == "run_7"
@@ -370,7 +394,7 @@ def test_a_run_of_which_only_the_stamp_is_known_is_found_and_cancelled(service):
 
 def test_tool_outputs_are_passed_on(service):
     answer = ToolAnswer(tool_outputs=[ToolOutput(tool_call_id="c", output="42")])
-    wanted = SubmitToolOutputs(thread_id="thread_1", run_id="run_1", answer=answer)
+    wanted = SubmitToolOutputs(runs_as=ME, thread_id="thread_1", run_id="run_1", answer=answer)
     assert run("submit_tool_outputs", wanted, RunSnapshot).value == RUN
     assert service.calls == [("submit_tool_outputs", "thread_1", "run_1", answer, {})]
 
@@ -387,7 +411,9 @@ QUESTION = msgspec.structs.replace(
 
 
 def approve(*approvals):
-    return SubmitToolOutputs(thread_id="thread_1", run_id="run_1", answer=ToolAnswer(approvals=list(approvals)))
+    return SubmitToolOutputs(
+        runs_as=ME, thread_id="thread_1", run_id="run_1", answer=ToolAnswer(approvals=list(approvals))
+    )
 
 
 def test_headers_of_an_approval_come_from_the_setting(service, environment):
@@ -466,13 +492,13 @@ def test_a_policy_that_the_settings_do_not_allow_is_a_failure(environment):
 
 
 CALLS = [
-    ("create_thread", CreateThread(stamp=STAMP)),
+    ("create_thread", CreateThread(runs_as=ME, stamp=STAMP)),
     ("create_message", MESSAGE),
     ("create_run", NEW_RUN),
     ("get_run", REF),
     ("get_response", REF),
-    ("cancel_run", CancelRun(thread_id="thread_1", run_id="run_1", stamp=STAMP)),
-    ("submit_tool_outputs", SubmitToolOutputs(thread_id="thread_1", run_id="run_1", answer=ToolAnswer())),
+    ("cancel_run", CancelRun(runs_as=ME, thread_id="thread_1", run_id="run_1", stamp=STAMP)),
+    ("submit_tool_outputs", SubmitToolOutputs(runs_as=ME, thread_id="thread_1", run_id="run_1", answer=ToolAnswer())),
     ("delete_thread", DeleteThread(thread_id="thread_1", instance_id="i1")),
 ]
 METHOD_OF = {"get_response": "get_answer"}
@@ -566,112 +592,9 @@ def test_a_termination_that_the_platform_did_not_take_is_to_be_repeated():
 
 
 @pytest.mark.parametrize(
-    ("platform", "state"),
-    [
-        ("Running", "active"),
-        ("Pending", "active"),
-        ("Suspended", "active"),
-        ("ContinuedAsNew", "active"),
-        ("Completed", "ended"),
-        ("Failed", "ended"),
-        ("Terminated", "ended"),
-        (None, "unknown"),
-    ],
-)
-def test_an_instance_is_looked_at(platform, state):
-    class Client:
-        async def get_status(self, instance_id):
-            assert instance_id == "i1"
-            known = {"instanceId": "i1", "runtimeStatus": platform, "createdTime": "2026-11-21T10:00:00Z"}
-            known["lastUpdatedTime"] = known["createdTime"]
-            return DurableOrchestrationStatus.from_json(known if platform else {})
-
-    assert control("look_at_instance", LookAtInstance(instance_id="i1"), Client(), InstanceState).value.state == state
-
-
-@pytest.mark.parametrize("instance_id", ["../x", "a/b", "..", "a?b", "", "i" * 101])
-def test_an_id_from_a_thread_that_is_none_never_reaches_the_platform(instance_id):
-    looked = control("look_at_instance", LookAtInstance(instance_id=instance_id), None, InstanceState)
-    assert looked.value.state == "unknown"
-
-
-def test_a_platform_that_does_not_say_is_asked_again():
-    class Client:
-        async def get_status(self, instance_id):
-            raise RuntimeError("500")
-
-    assert control("look_at_instance", LookAtInstance(instance_id="i1"), Client(), InstanceState).failure.retryable
-
-
-# --- locks ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_lock_keeps_others_of_its_name_out_without_letting_them_wait():
-    locks = LockByName()
-    inside: list[str] = []
-    most = []
-
-    def work():
-        for _ in range(200):
-            with locks.of("t") as held:
-                if held:
-                    inside.append("x")
-                    most.append(len(inside))
-                    inside.pop()
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert set(most) == {1}
-    with locks.of("a") as first, locks.of("a") as second, locks.of("b") as other:
-        assert (first, second, other) == (True, False, True)
-    with locks.of("a") as again:
-        assert again
-
-
-def test_a_lock_is_released_by_an_exception():
-    locks = LockByName()
-
-    def fail():
-        with locks.of("a"):
-            raise KeyError
-
-    assert isinstance(raised_by(fail), KeyError)
-    with locks.of("a") as held:
-        assert held
-
-
-def test_two_activities_on_one_thread_do_not_post_at_once(service):
-    # Both would see a free thread, and the second message would be answered by the first one's run.
-    first_looks, second_is_back = threading.Event(), threading.Event()
-    find = service.find_message
-
-    def slow_find(thread_id, stamp):
-        found = find(thread_id, stamp)
-        first_looks.set()
-        second_is_back.wait(10)
-        return found
-
-    service.find_message = slow_find
-    results = []
-    thread = threading.Thread(target=lambda: results.append(run("create_message", MESSAGE, MessageRef)))
-    thread.start()
-    assert first_looks.wait(10)
-    refused = run("create_message", MESSAGE, MessageRef).failure
-    second_is_back.set()
-    thread.join()
-    assert (refused.code, refused.retryable) == ("thread_in_use", True)
-    results.append(run("create_message", MESSAGE, MessageRef))
-    assert len(service.posted("message")) == 1
-    assert {r.value.message_id for r in results} == {"message_1"}
-
-
-@pytest.mark.parametrize(
     ("name", "message", "kind", "made"),
     [
-        ("create_thread", CreateThread(stamp=STAMP), ThreadRef, "thread"),
+        ("create_thread", CreateThread(runs_as=ME, stamp=STAMP), ThreadRef, "thread"),
         ("create_message", MESSAGE, MessageRef, "message"),
         ("create_run", NEW_RUN, RunSnapshot, "run"),
     ],

@@ -181,6 +181,38 @@ def test_an_attachment_without_an_id_is_named(attached):
     assert said(attachments=attached).not_understood == ["attachment"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, "content_filter"),
+        ({"incomplete_details": {"reason": "max_tokens"}}, "max_tokens"),
+        ({"status": "incomplete", "incomplete_details": None}, "incomplete"),
+        ({"status": "in_progress"}, "in_progress"),
+        ({"status": "completed", "incomplete_details": None}, ""),
+        ({"status": 5, "incomplete_details": {"reason": "two words"}}, ""),
+        ({"incomplete_details": "x"}, ""),
+        ({"status": {}}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_message_that_is_not_whole_says_why(fields, why):
+    assert said(text("The sky"), **fields).incomplete == why
+
+
+def test_a_message_that_says_nothing_at_all_may_grow():
+    assert said().may_grow
+    assert said(text("half"), status="in_progress").may_grow
+    whole = [
+        said(text("x")),
+        said(image("f")),
+        said({"type": "hologram"}),
+        said({"type": "refusal", "refusal": ""}),
+        said(status="incomplete"),
+        AnswerMessage(id="m", text=None),
+    ]
+    assert not any(message.may_grow for message in whole)
+
+
 def test_annotations_of_a_text_that_is_null_are_kept():
     path = {"type": "file_path", "text": "x", "file_path": {"file_id": "file_2"}}
     found = said({"type": "text", "text": {"value": None, "annotations": [path]}})

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.bounds import MOST_ANSWER_BYTES, MOST_LOOK_BYTES, bounded_answer, bounded_run
-from contracts.runs import Answer, AnswerMessage, PendingCall, RunSnapshot, RunState
+from contracts.runs import Answer, AnswerMessage, Attachment, PendingCall, RunSnapshot, RunState
 from contracts.wire import SDK_MARKERS, to_wire
 from foundry.errors import ResponseTooLargeError, TooManyToolCallsError
 from foundry.harmless import harmless, numbers, unix_seconds
@@ -112,10 +112,29 @@ def test_older_texts_are_left_out_before_the_newest_one_stands_beside(sizes, sho
 def test_an_answer_that_is_too_large_by_itself_is_named():
     with pytest.raises(ResponseTooLargeError, match="read message msg_1 on thread thread_1 from Foundry"):
         bounded_answer(answer_of(5, MOST_ANSWER_BYTES), "thread_1")
-    with pytest.raises(ResponseTooLargeError):
-        bounded_answer(answer_of(5, annotations=[{"quote": MOST_ANSWER_BYTES * "x"}]), "thread_1")
-    with pytest.raises(ResponseTooLargeError):
-        bounded_answer(answer_of(200_000 * 6, 5, annotations=[{"quote": 600_000 * "x"}]), "thread_1")
+
+
+PICTURE = Attachment(kind="image_url", id="data:image/png;base64," + MOST_ANSWER_BYTES * "A")
+QUOTES = [{"quote": MOST_ANSWER_BYTES * "x"}]
+
+
+@pytest.mark.parametrize(
+    ("older", "newest", "left_out"),
+    [
+        ({"attachments": [PICTURE]}, {}, [["attachments"], []]),
+        ({"annotations": QUOTES}, {"annotations": [{"quote": "q"}]}, [["annotations"], []]),
+        ({"annotations": QUOTES, "attachments": [PICTURE]}, {}, [["attachments", "annotations"], []]),
+        ({}, {"attachments": [PICTURE]}, [[], ["attachments"]]),
+        ({}, {"annotations": QUOTES, "attachments": [PICTURE]}, [[], ["attachments", "annotations"]]),
+        ({}, {"annotations": [{"quote": 600_000 * "x"}]}, [[], ["annotations"]]),
+    ],
+)
+def test_an_answer_is_not_lost_for_what_stands_beside_it(older, newest, left_out):
+    messages = [AnswerMessage(id="msg_0", text="A chart.", **older), AnswerMessage(id="msg_1", text="Blue.", **newest)]
+    found = bounded_answer(Answer(messages=messages), "thread_1")
+    assert found.text == "Blue."
+    assert [message.left_out for message in found.messages] == left_out
+    assert output_of(found) <= MOST_ANSWER_BYTES
 
 
 SIZES = st.lists(st.integers(0, 700_000), min_size=1, max_size=6)
@@ -130,7 +149,7 @@ def test_whatever_is_kept_fits(sizes, annotated, letter):
     try:
         found = bounded_answer(answer, "thread_1")
     except ResponseTooLargeError:
-        assert len(json.dumps(answer.text)) + 2 * len(json.dumps(messages[-1].annotations)) > MOST_ANSWER_BYTES - 3_000
+        assert len(json.dumps(answer.text)) > MOST_ANSWER_BYTES - 3_000
         return
     assert found.text == answer.text
     assert output_of(found) <= MOST_ANSWER_BYTES

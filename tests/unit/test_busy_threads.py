@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
+import azure.functions as func
 import pytest
 
+from contracts.request import RunPolicy
 from http_api import keyed_starts, runs
+from http_api.answers import ApiError
+from http_api.starting import start_instance
 from ownership.threads import document_of, take_place
 from tests.unit.test_http_functions import HOST, FakeClient, call, environment, instance  # noqa: F401 - the fixture counts
+from validation.start_request import parse_request
 
 ASKED = {"user_message": "hi", "thread_id": "thread_1", "if_thread_busy": "fail"}
+POLICY = RunPolicy(agent_id="asst_1", timeout_seconds=600)
 
 
 @pytest.fixture
@@ -73,6 +80,14 @@ def test_with_a_key_its_own_run_is_in_nobodys_way(client, documents):
     take_place(documents, "thread_1", instance_id, lambda _: True)
     assert start(client, idempotency_key="k")[1]["id"] == instance_id
     assert len(client.started) == 1
+
+
+def test_a_start_that_finds_its_own_instance_there_is_not_refused(client):
+    """Another start with its key has been faster, since it looked."""
+    req = func.HttpRequest("POST", f"{HOST}/run_agent", body=b"")
+    asyncio.run(start_instance(req, client, "i-1", parse_request(ASKED), POLICY))
+    with pytest.raises(ApiError, match="i-1"):
+        asyncio.run(start_instance(req, client, "i-2", parse_request(ASKED), POLICY))
 
 
 def test_a_refused_start_with_a_key_can_be_repeated(client, monkeypatch):

@@ -32,7 +32,6 @@ from contracts.runs import (
 from contracts.wire import to_wire
 from foundry import errors
 from foundry.bodies import MOST_BYTES
-from foundry.service import MessageSearch
 from tests.unit.scripted import STAMP, no_deadline, raised_by, reply, service_of
 from tests.unit.test_answer_parts import image, message, text
 
@@ -311,6 +310,13 @@ def test_what_is_asked_under_an_unknown_status_is_a_question():
 def test_quota_that_no_waiting_brings_is_not_waited_for(message, waits):
     run = snapshot_of(run_body("failed", last_error={"code": "rate_limit_exceeded", "message": message}))
     assert (run.rate_limited, run.error_code) == (waits, "rate_limit_exceeded")
+
+
+@pytest.mark.parametrize(("status", "is_told"), [("failed", True), ("expired", False), ("cancelled", False)])
+def test_a_run_that_failed_tells_by_its_words_what_to_do(status, is_told):
+    error = {"code": "server_error", "message": "DeploymentNotFound: the deployment does not exist."}
+    advice = snapshot_of(run_body(status, last_error=error)).error_advice
+    assert ("not deployed" in advice) if is_told else advice is None
 
 
 def test_a_full_run_is_read():
@@ -631,7 +637,7 @@ def test_what_carries_our_stamp_is_found_among_others():
     mine["metadata"]["team"] = "blue"
     service, network = service_of(*[page([*OTHERS, mine]) for _ in range(3)])
     assert service.find_thread(STAMP) == "found"
-    assert service.find_message(THREAD, STAMP) == MessageSearch(message_id="found")
+    assert service.find_message(THREAD, STAMP) == "found"
     assert service.find_run(THREAD, STAMP).run_id == "found"
     assert network.paths == ["GET /threads", "GET /threads/thread_1/messages", "GET /threads/thread_1/runs"]
     assert all(query(r)["order"] == "desc" for r in network.requests)
@@ -640,7 +646,7 @@ def test_what_carries_our_stamp_is_found_among_others():
 def test_what_only_resembles_our_stamp_is_not_adopted():
     service, _ = service_of(*[page(OTHERS) for _ in range(3)])
     assert service.find_thread(STAMP) is None
-    assert service.find_message(THREAD, STAMP) == MessageSearch()
+    assert service.find_message(THREAD, STAMP) is None
     assert service.find_run(THREAD, STAMP) is None
 
 
@@ -649,7 +655,7 @@ def test_the_search_reads_the_newest_page_only(find):
     """A thread of 1,100 messages costs no list of all of them, first looks and repeated ones included."""
     pages = [page([{"id": f"x{n}"}], has_more=True, last_id=f"x{n}") for n in range(50)]
     service, network = service_of(*pages)
-    assert getattr(service, find)(THREAD, STAMP) in (None, MessageSearch())
+    assert getattr(service, find)(THREAD, STAMP) is None
     assert len(network.requests) == 1
     service, _ = service_of(page([{"id": "x"}, stamped("found")], has_more=True, last_id="x"))
     assert getattr(service, find)(THREAD, STAMP)
@@ -662,29 +668,35 @@ def user_message(stamp=None, **fields):
 OTHER = Stamp(instance_id="other", operation_id="op-9:message")
 
 
-def test_another_instances_newest_message_without_a_run_is_seen():
-    service, network = service_of(page([user_message(OTHER), user_message()]), page([run_body(metadata=OWN)]))
-    assert service.find_message(THREAD, STAMP) == MessageSearch(waiting_instance="other")
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([], True),
+        ([run_body(metadata=OWN)], True),
+        ([run_body(metadata=OTHER.as_metadata())], False),
+        ([run_body("failed", metadata=OTHER.as_metadata(), last_error={"code": "rate_limit_exceeded"})], True),
+    ],
+)
+def test_the_newest_message_awaits_a_run_of_its_own_instance(runs, expected):
+    service, network = service_of(page([user_message(OTHER)]), page(runs))
+    assert service.awaits_run(THREAD, "other") is expected
     assert network.paths == ["GET /threads/thread_1/messages", "GET /threads/thread_1/runs"]
-
-
-def test_another_instances_message_with_a_run_waits_for_nothing():
-    service, _ = service_of(page([user_message(OTHER)]), page([run_body(metadata=OTHER.as_metadata())]))
-    assert service.find_message(THREAD, STAMP) == MessageSearch()
 
 
 @pytest.mark.parametrize(
     "newest",
     [
+        None,
         user_message(),
+        user_message(STAMP),
         user_message(OTHER, role="assistant"),
         {"id": "m"},
         {"id": "m", "metadata": {"durable_instance_id": 5}},
     ],
 )
-def test_a_newest_message_of_nobody_we_know_waits_for_nothing(newest):
-    service, _ = service_of(page([newest, user_message(OTHER)]))
-    assert service.find_message(THREAD, STAMP) == MessageSearch()
+def test_a_newest_message_of_somebody_else_is_no_message_that_awaits_a_run(newest):
+    service, _ = service_of(page([newest] if newest else []))
+    assert service.awaits_run(THREAD, "other") is False
 
 
 def test_the_runs_of_a_thread_are_listed():
@@ -795,7 +807,7 @@ def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones():
     """A hundred messages of 250,000 characters are more than is read of an answer."""
     big = reply(200, b'{"data": [], "x": "' + b"x" * MOST_BYTES + b'"}')
     service, network = service_of(big, page([stamped("m1")]))
-    assert service.find_message(THREAD, STAMP).message_id == "m1"
+    assert service.find_message(THREAD, STAMP) == "m1"
     assert [query(r)["limit"] for r in network.requests] == ["100", "10"]
     service, network = service_of(big, big)
     error = raised_by(lambda: service.find_message(THREAD, STAMP))

@@ -225,6 +225,13 @@ def test_a_proxy_that_cannot_be_used_is_told(monkeypatch, proxy, kind, words):
     [
         (f"SSLError: {UNTRUSTED}self-signed certificate in certificate chain (_ssl.c:1)", Kind.CERTIFICATE, "chain"),
         ("SSLError: hostname 'a' doesn't match 'b'", Kind.CERTIFICATE, "host name mismatch"),
+        (f"SSLError: {UNTRUSTED}Missing Authority Key Identifier (_ssl.c:1)", Kind.CERTIFICATE, "must issue another"),
+        (f"SSLError: {UNTRUSTED}Basic Constraints of CA cert not marked critical", Kind.CERTIFICATE, "Python 3.13"),
+        (f"SSLError: {UNTRUSTED}EE certificate key too weak (_ssl.c:1)", Kind.CERTIFICATE, "must issue another"),
+        (f"SSLError: {UNTRUSTED}unsuitable certificate purpose (_ssl.c:1)", Kind.CERTIFICATE, "must issue another"),
+        (f"SSLError: {UNTRUSTED}unable to get local issuer certificate", Kind.CERTIFICATE, "Set REQUESTS"),
+        ("SSLError: (Caused by SSLError(PermissionError(13, '')))", Kind.CERTIFICATE_BUNDLE, "name a PEM file"),
+        ("SSLError: (Caused by SSLError(FileNotFoundError(2, 'No')))", Kind.CERTIFICATE_BUNDLE, "must name a PEM file"),
         (f"ProxyError: Unable to connect to proxy {UNTRUSTED}x (_ssl", Kind.CERTIFICATE, "certificate of the proxy"),
         ("SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number", Kind.NETWORK, "WRONG_VERSION_NUMBER"),
         ("SSLError: SSLEOFError(8, '[SSL: UNEXPECTED_EOF_WHILE_READING] EOF", Kind.NETWORK, "UNEXPECTED_EOF"),

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from foundry import errors
+from foundry.remedies import advice_on_run
 from foundry.responses import error_of, not_json
 from tests.unit.scripted import PROMPT
 
@@ -222,6 +223,12 @@ ROWS = [
         errors.InvalidInputError,
         "of this type",
     ),
+    (
+        400,
+        said("Not allowed to download files of purpose: assistants"),
+        errors.InvalidInputError,
+        "that runs have made",
+    ),
     (400, said("Vector store vs_x is expired."), errors.InvalidInputError, "it has expired"),
     (
         400,
@@ -416,11 +423,60 @@ def test_headers_for_approvals_are_as_private_as_prompts():
         "at https://x/y?sig=plantedplanted&a=b",
         "token eyJplantedplanted.eyJplanted.planted",
         '{"api-key": "plantedplanted"}',
+        '{"api_key": "plantedplanted"}',
+        "x-functions-key: plantedplanted",
+        "Authorization: Basic plantedplanted",
+        "Incorrect API key provided: sk-plantedplanted",
     ],
 )
 def test_what_looks_like_a_credential_is_masked(words):
     assert "planted" not in of(422, said(words)).message
     assert "planted" not in of(422, words.encode()).message
+
+
+@pytest.mark.parametrize("words", ["Authorization: missing required header", "a risk-of-plantedplanted", "an api key"])
+def test_what_is_no_credential_stays(words):
+    assert words in of(422, said(words)).message
+
+
+# --- runs that failed ---
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "advice"),
+    [
+        ("server_error", "Access denied due to Virtual Network/Firewall rules.", "keeps it out"),
+        ("tool_user_error", "The principal lacks the required data action", "keeps it out"),
+        ("server_error", "The API deployment for this resource does not exist.", "not deployed"),
+        ("invalid_engine_error", "Failed to resolve model info for: gpt-5", "not deployed"),
+        ("server_error", "DeploymentNotFound", "not deployed"),
+        (None, "This model's maximum context length is 128000 tokens.", "more tokens than the model takes"),
+        ("invalid_image", "Timeout while downloading https://x/y.png.", "anybody on the internet"),
+        ("server_error", "Connection not found for id x", "connected resources"),
+        ("tool_user_error", "Vector store vs_x is expired.", "it has expired"),
+        ("server_error", "The response was filtered by the content management policy", "content filter"),
+    ],
+)
+def test_what_ended_a_run_is_told_by_its_words(code, words, advice):
+    assert advice in advice_on_run(code, words)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("server_error", "Sorry, something went wrong."),
+        ("server_error", ""),
+        (None, ""),
+        ("invalid_prompt", "Your prompt 'why is the firewall red' is not taken."),
+        (
+            "rate_limit_exceeded",
+            "Rate limit is exceeded for this deployment, which was not found. Try again in 6 seconds.",
+        ),
+        ("tool_user_error", "Unknown parameter: 'city'."),
+    ],
+)
+def test_nothing_is_told_of_a_run_whose_words_say_no_more(code, words):
+    assert advice_on_run(code, words) is None
 
 
 # --- 404: is it the thing itself? -------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import pytest
 from contracts.instance_input import continued_input, start_input
 from contracts.request import RunPolicy
 from foundry import errors
-from foundry.service import MessageSearch
 from http_api import foundry_reads, keyed_starts, retry
 from orchestrators.progress import begin
 from tests.unit.scripted import PROMPT
@@ -38,11 +37,11 @@ class FakeService:
     def within(self, seconds):
         return self
 
-    def find_message(self, thread_id, stamp):
+    def awaits_run(self, thread_id, instance_id):
         self.asked.append(thread_id)
         if self.failure:
             raise self.failure
-        return MessageSearch(waiting_instance=self.waiting)
+        return self.waiting == instance_id
 
 
 @pytest.fixture

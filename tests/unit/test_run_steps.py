@@ -99,13 +99,30 @@ def test_an_error_without_a_code_is_a_failure() -> None:
         ({"type": "connected_agent", "connected_agent": {"name": "writer", "arguments": "{}"}}, {"name": "writer"}),
         ({"type": "azure_function", "azure_function": {"function": {"name": "q"}}}, {"name": "q"}),
         ({"type": "code_interpreter", "code_interpreter": {"input": "print(1)", "outputs": []}}, {}),
+        (
+            {
+                "type": "code_interpreter",
+                "code_interpreter": {
+                    "input": "plot()",
+                    "outputs": [
+                        {"type": "logs", "logs": "file-of-a-log"},
+                        {"type": "image", "image": {"file_id": "assistant-1"}},
+                        {"type": "file", "file_id": "assistant-2"},
+                        {"type": "image", "image": {"file_id": "assistant-1"}},
+                        {"type": "image", "image": {"file_id": "../assistants"}},
+                        {"type": "image", "image": None},
+                    ],
+                },
+            },
+            {"file_ids": ["assistant-1", "assistant-2"]},
+        ),
         ({"type": "file_search", "file_search": {"results": [{"file_id": "file-1"}]}}, {}),
         ({"type": "bing_grounding", "bing_grounding": {"requesturl": f"{API}?q=fjord"}}, {"query_url": "q=fjord"}),
         ({"type": "invented_later", "invented_later": {"name": "x"}}, {"name": "x"}),
         ({"type": "odd", "odd": None, "name": 7}, {}),
     ],
 )
-def test_a_tool_call_has_its_name_and_nothing_that_was_said(given_call: dict[str, Any], call: dict[str, str]) -> None:
+def test_a_tool_call_has_its_name_and_nothing_that_was_said(given_call: dict[str, Any], call: dict[str, Any]) -> None:
     expected = {
         **call,
         **({"query_url": f"https://www.bing.com/search?{call['query_url']}"} if "query_url" in call else {}),
@@ -199,7 +216,7 @@ def test_a_list_that_is_none_is_no_empty_one() -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(

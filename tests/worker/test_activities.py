@@ -10,21 +10,23 @@ import pytest
 from tests.contract.test_functions import ACTIVITIES
 from tests.worker.comparison import Both, Player
 
-STAMP = {"instance_id": "instance-1", "operation_id": "op-1"}
+ME = "instance-1"
+STAMP = {"instance_id": ME, "operation_id": "op-1"}
 AGENT = "asst_history00000000000000000"
 TOOL_AGENT = "asst_tool00000000000000000000"
 
 
 def _thread(player: Player) -> str:
-    return str(player.activity("create_thread", {"stamp": STAMP})["value"]["thread_id"])
+    return str(player.activity("create_thread", {"runs_as": ME, "stamp": STAMP})["value"]["thread_id"])
 
 
 def _started(player: Player, agent_id: str = AGENT) -> dict[str, Any]:
     """A run with its thread, as activities name it."""
     thread_id = _thread(player)
-    player.activity("create_message", {"thread_id": thread_id, "content": "Why?", "stamp": STAMP})
-    run = player.activity("create_run", {"thread_id": thread_id, "agent_id": agent_id, "stamp": STAMP})["value"]
-    return {"thread_id": thread_id, "run_id": run["run_id"]}
+    player.activity("create_message", {"runs_as": ME, "thread_id": thread_id, "content": "Why?", "stamp": STAMP})
+    wanted = {"runs_as": ME, "thread_id": thread_id, "agent_id": agent_id, "stamp": STAMP}
+    run = player.activity("create_run", wanted)["value"]
+    return {"runs_as": ME, "thread_id": thread_id, "run_id": run["run_id"]}
 
 
 def plan_run(player: Player) -> None:
@@ -37,21 +39,38 @@ def plan_run(player: Player) -> None:
 
 def create_thread(player: Player) -> None:
     thread_id = _thread(player)
-    assert player.activity("create_thread", {"stamp": STAMP, "repeated": True})["value"]["thread_id"] == thread_id
+    assert (
+        player.activity("create_thread", {"runs_as": ME, "stamp": STAMP, "repeated": True})["value"]["thread_id"]
+        == thread_id
+    )
     player.foundry.faults.add("status", operation="create_thread", status=429, headers={"Retry-After": "7"})
-    assert player.activity("create_thread", {"stamp": STAMP})["failure"]["retry_after_seconds"] == 7
+    assert player.activity("create_thread", {"runs_as": ME, "stamp": STAMP})["failure"]["retry_after_seconds"] == 7
 
 
 def create_message(player: Player) -> None:
-    wanted = {"thread_id": _thread(player), "content": "Grüße ☀ \u2028", "stamp": STAMP, "metadata": {"a": "b"}}
+    player.durable.add(ME)
+    thread_id = _thread(player)
+    wanted = {
+        "runs_as": ME, "thread_id": thread_id, "content": "Grüße ☀ \u2028", "stamp": STAMP, "metadata": {"a": "b"}
+    }  # fmt: skip
     message = player.activity("create_message", wanted)["value"]
     assert player.activity("create_message", wanted)["value"] == message
     player.activity("create_message", {**wanted, "thread_id": "thread_x"})
+    other = {**wanted, "runs_as": "other", "stamp": {**STAMP, "instance_id": "other"}}
+    assert player.activity("create_message", other)["failure"]["waiting_instance"] == ME
+    player.activity("create_message", {**other, "turn": {"if_busy": "replace"}})
+    player.durable.add(ME, runtimeStatus="Completed")
+    assert player.activity("create_message", other)["value"]
+    player.durable.broken = True
+    assert player.activity("create_message", wanted)["failure"]["code"] == "instance_not_seen"
 
 
 def create_run(player: Player) -> None:
     run = _started(player)
-    wanted = {"thread_id": run["thread_id"], "agent_id": AGENT, "stamp": STAMP, "options": {"temperature": 0.5}}
+    wanted = {
+        "runs_as": ME, "thread_id": run["thread_id"], "agent_id": AGENT, "stamp": STAMP,
+        "options": {"temperature": 0.5},
+    }  # fmt: skip
     assert player.activity("create_run", wanted)["value"]["run_id"] == run["run_id"]
     other = {**wanted, "stamp": {**STAMP, "operation_id": "op-2"}}
     assert player.activity("create_run", other)["failure"]["code"] == "thread_busy"
@@ -80,7 +99,7 @@ def cancel_run(player: Player) -> None:
     assert player.activity("cancel_run", {**run, "run_id": None, "stamp": STAMP})["value"]["run"]
     player.clock.advance(30)
     assert player.activity("cancel_run", {**run, "stamp": STAMP})["value"]["run"]["state"] == "cancelled"
-    lost = {"thread_id": run["thread_id"], "run_id": None, "stamp": {**STAMP, "operation_id": "op-9"}}
+    lost = {**run, "run_id": None, "stamp": {**STAMP, "operation_id": "op-9"}}
     assert player.activity("cancel_run", lost)["value"]["run"] is None
 
 
@@ -106,21 +125,6 @@ def delete_thread(player: Player) -> None:
     assert "ValidationError" in player.activity("delete_thread", {"thread_id": 1})
 
 
-def look_at_instance(player: Player) -> None:
-    player.durable.add("goes-on")
-    player.durable.add("done", runtimeStatus="Completed")
-
-    def look(instance_id: str) -> Any:
-        return player.activity("look_at_instance", {"instance_id": instance_id})
-
-    assert look("goes-on")["value"] == {"state": "active"}
-    assert look("done")["value"] == {"state": "ended"}
-    assert look("nowhere")["value"] == {"state": "unknown"}
-    assert look("../x")["value"] == {"state": "unknown"}
-    player.durable.broken = True
-    assert look("done")["failure"]["code"] == "instance_not_seen"
-
-
 def terminate_instance(player: Player) -> None:
     player.durable.add("goes-on")
     wanted = {"instance_id": "goes-on", "reason": "cancelled & done"}
@@ -142,7 +146,6 @@ SCENARIOS: dict[str, Callable[[Player], None]] = {
         cancel_run,
         submit_tool_outputs,
         delete_thread,
-        look_at_instance,
         terminate_instance,
     )
 }
