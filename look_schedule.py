@@ -38,7 +38,7 @@ DEADLINE_TOLERANCE_SECONDS = 0.5
 
 
 def next_look(age_seconds: float) -> float:
-    """Return the seconds until a watch looks again at a run that has worked for so long."""
+    """Return the seconds from one look of a watch, at a run that has worked for so long, to the next one."""
     if age_seconds < FIRST_LOOK_SECONDS:
         return FIRST_LOOK_SECONDS - age_seconds
     return max(SHORTEST_GAP_SECONDS, GAP_SHARE_OF_AGE * age_seconds)

@@ -73,18 +73,18 @@ class Watch:
             self.slots.give_back()
 
     async def _until_news(self, run: RunSnapshot, look: Look, age: float, seconds: float) -> RunSnapshot:
-        began = self.clock()
+        began = looked = self.clock()
         looks = run.looks
         while run.state in _AT_WORK:
-            delay = next_look(age + self.clock() - began)
-            if self.clock() + delay > began + seconds:
+            due = max(looked + next_look(age + looked - began), self.clock())
+            if due > began + seconds:
                 break
-            await self.sleep(delay)
+            await self.sleep(due - self.clock())
             wait = self.rate.reserve(self.clock(), began + seconds)
             if wait is None:
                 break
             await self.sleep(wait)
-            looks += 1
+            looked, looks = self.clock(), looks + 1
             seen = await look()
             if seen is None:
                 break

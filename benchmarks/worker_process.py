@@ -19,6 +19,9 @@ from benchmarks.stage import BenchmarkError, Emulator, agent_lasting
 from local.blob_storage.endpoint import BlobEndpoint
 from local.services import APP_ROOT
 
+ONE_LOOK = {"FOUNDRY_MAX_LOOKS_PER_SECOND": "0"}
+"""Settings of an app whose activities look at a run once: what costs processor time, is not to wait."""
+
 HOURS = 36_000.0
 """The duration of a run that does not end by itself while it is measured: its emulator must have that agent."""
 
@@ -57,7 +60,7 @@ def run_worker(emulator: Emulator, batches: Sequence[Batch]) -> list[Done]:
         found = subprocess.run(  # noqa: S603 - our own module
             python("-m", "benchmarks.worker_process"),
             cwd=APP_ROOT,
-            env={**os.environ, **emulator.environment, "AzureWebJobsStorage": storage.connection_string},
+            env={**os.environ, **emulator.environment, "AzureWebJobsStorage": storage.connection_string, **ONE_LOOK},
             input=job,
             stdout=subprocess.PIPE,
             text=True,

@@ -46,7 +46,7 @@ class ScriptedFoundry:
 
     An override is a list of answers (or exceptions) given one after the other before the normal behaviour resumes. A
     look at a completed run brings the answer along, unless `get_response` is overridden; with `list_lags` it finds
-    none. With `watches` the activities stay with the run as the real ones do, each look taking `request_seconds`.
+    none. With `watches` the activities stay with the run as the real ones do.
     """
 
     def __init__(self, states: dict[float, State] | None = None, **overrides: list[Any]) -> None:
@@ -60,7 +60,6 @@ class ScriptedFoundry:
         self.cancel_takes = 2.0
         self.list_lags = False
         self.watches = False
-        self.request_seconds = 0.0
         self.looked_at: list[float] = []
         """When the run was looked at, in seconds since the start."""
         self.after_answer: dict[float, State] = {0: "active", 2: "completed"}
@@ -154,14 +153,14 @@ class ScriptedFoundry:
 
     def _watched(self, run: dict[str, Any], seen: dict[str, Any], seconds: float, age: float | None) -> Any:
         """Return the answer of an activity that goes on looking as the schedule says."""
-        at, looks = seconds, seen.get("looks", 0)
+        looked, looks = 0.0, seen.get("looks", 0)
         while self.watches and age is not None and seen["state"] in ("active", "cancelling"):
-            delay = next_look(age + at - seconds)
-            if at + delay > seconds + WATCH_SECONDS:
+            due = looked + next_look(age + looked)
+            if due > WATCH_SECONDS:
                 break
-            at += delay + self.request_seconds
-            seen, looks = self._look(run, at, seen["thread_id"]), looks + 1
-        return Takes(ok({**seen, "looks": looks}), at - seconds)
+            looked, looks = due, looks + 1
+            seen = self._look(run, seconds + looked, seen["thread_id"])
+        return Takes(ok({**seen, "looks": looks}), looked)
 
     def get_response(self, payload: Any, seconds: float) -> Any:
         return ok(self._answer(payload))

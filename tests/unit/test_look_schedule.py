@@ -25,21 +25,20 @@ def looks_at(lasting: float, *, exact_timers: bool, request: float, hop: float) 
     looks: list[float] = []
 
     def watch(age: float) -> float:
-        end = age + WATCH_SECONDS
+        end, ended = age + WATCH_SECONDS, age
         while (not looks or looks[-1] < lasting) and age + next_look(age) <= end:
-            age += next_look(age)
+            age = max(age + next_look(age), ended)
             looks.append(age)
-            age += request
-        return age
+            ended = age + request
+        return ended
 
     age = watch(0.0)
     while not looks or looks[-1] < lasting:
         delay = next_poll_delay(age)
         age += (delay if exact_timers else math.floor(delay) + 0.1) + hop
         looks.append(age)
-        age += request
-        if looks[-1] < lasting and is_watched(age):
-            age = watch(age)
+        if looks[-1] < lasting:
+            age = watch(age) if is_watched(age) else age + request
     return looks
 
 
