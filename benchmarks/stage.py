@@ -9,8 +9,10 @@ import http.client
 import json
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +29,8 @@ from tests.functions_host.harness import HostProcess
 NAIVE_APP = Path(__file__).parent / "naive_app"
 TOKEN = "token-of-the-benchmarks"  # noqa: S105 - the emulator takes any
 ENDED = ("Completed", "Failed", "Terminated")
+ONE_LOOK = {"FOUNDRY_MAX_LOOKS_PER_SECOND": "0"}
+"""Settings of an app whose activities look at a run once: durable timers alone pace the looks."""
 
 
 class BenchmarkError(RuntimeError):
@@ -104,6 +108,15 @@ class Emulator:
         starts = [*self.requests("create_run"), *self.requests("create_thread_and_run")]
         return {entry["run_id"]: entry["at"] + offset for entry in starts if entry["run_id"]}
 
+    def looks(self) -> dict[str, int]:
+        """Return how often each run was looked at, by its id."""
+        return dict(Counter(entry["run_id"] for entry in self.requests("get_run")))
+
+    def thread_starts(self, stamp: str) -> dict[str, float]:
+        """Return when each thread was created, by what its metadata say under `stamp`, on the monotonic clock."""
+        offset = self._offset()
+        return {entry["body"]["metadata"][stamp]: entry["at"] + offset for entry in self.requests("create_thread")}
+
     def _offset(self) -> float:
         """Return what to add to a time of the ledger: a request of our own is timed on both clocks."""
         marks = []
@@ -155,10 +168,15 @@ class AppHost:
         exact_timers: bool = False,
         app: Path = APP_ROOT,
         storage: BlobEndpoint | None = None,
+        watches: bool = True,
     ) -> None:
-        """`storage` holds the app's documents, where they are to be counted; default: the host's own."""
+        """`storage` holds the app's documents, where they are to be counted; default: the host's own. Without `watches`
+        a look at a run is one look.
+        """
         arguments = ["--quiet", "--timers", "exact" if exact_timers else "azure-storage"]
         environment = {**emulator.environment, "PYTHON_THREADPOOL_THREAD_COUNT": deployed_threads()}
+        if not watches:
+            environment |= ONE_LOOK
         if storage is not None:
             environment["AzureWebJobsStorage"] = storage.connection_string
         self.process = HostProcess(app, env=environment, args=arguments)
@@ -319,3 +337,12 @@ class SdkLoops:
         if not line:
             raise BenchmarkError(f"the SDK's process ended with {self._process.wait()}; its message is above")
         return json.loads(line)
+
+
+def together(*actions: Callable[[], None]) -> None:
+    """Do all of it at the same time."""
+    threads = [threading.Thread(target=action) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -15,12 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.machine import python
-from benchmarks.stage import BenchmarkError, Emulator, agent_lasting
+from benchmarks.stage import ONE_LOOK, BenchmarkError, Emulator, agent_lasting
 from local.blob_storage.endpoint import BlobEndpoint
 from local.services import APP_ROOT
-
-ONE_LOOK = {"FOUNDRY_MAX_LOOKS_PER_SECOND": "0"}
-"""Settings of an app whose activities look at a run once: what costs processor time, is not to wait."""
 
 HOURS = 36_000.0
 """The duration of a run that does not end by itself while it is measured: its emulator must have that agent."""
