@@ -182,7 +182,7 @@ param httpConcurrency int = 50
 
 @description('Threads for functions of one instance: at least maxConcurrentActivityFunctions and maxConcurrentOrchestratorFunctions of host.json together.')
 @minValue(1)
-@maxValue(32)
+@maxValue(1000)
 param workerThreads int = 72
 
 @description('Replication of the storage account. With Standard_ZRS runs survive the loss of a zone.')
