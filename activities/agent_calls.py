@@ -41,7 +41,7 @@ from contracts.runs import Answer, RunSnapshot, RunState
 from contracts.wire import to_wire
 from foundry.errors import AnswerRefusedError, FoundryError, ThreadBusyError, TimeIsOverError
 from foundry.service import AgentService
-from ownership.threads import leave, take_place
+from ownership.threads import is_wanted, leave, take_place
 from policy import policy_for
 from settings import MCP_HEADERS, Settings, SettingsError, mcp_headers
 from store.documents import DocumentStore, StoreError
@@ -207,7 +207,9 @@ class AgentCalls:
         return headers
 
     def delete_thread(self, wanted: DeleteThread) -> ThreadDeletion:
-        """Delete the thread, if it is the app's own and nobody else uses it."""
+        """Delete the thread, if it is the app's own and nobody else uses it, or waits for it."""
+        if is_wanted(self.store(), wanted.thread_id, wanted.instance_id):
+            return ThreadDeletion(deleted=False)
         return ThreadDeletion(deleted=self.service.delete_thread(wanted.thread_id, wanted.instance_id))
 
 

@@ -152,11 +152,11 @@ class StatusDocument(Wire, frozen=True, kw_only=True):
     ]
     agent_id: str | None
     monitor_url: Annotated[str | None, Meta(description="The Foundry account in the portal, where it is configured.")]
-    required_action: Annotated[
-        RequiredAction | None, Meta(description="The question that the run waits for, if it asks one.")
-    ]
     waiting_for: Annotated[
         WaitingFor | None, Meta(description="Whom the run waits for, on a thread that another one owns.")
+    ]
+    required_action: Annotated[
+        RequiredAction | None, Meta(description="The question that the run waits for, if it asks one.")
     ]
     error: RunError | None
 

@@ -35,6 +35,7 @@ _AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([a-z]*)", re.IGNORECASE)
 _UNITS = {"": 1, "s": 1, "sec": 1, "second": 1, "ms": 0.001, "millisecond": 0.001}
 _UNITS |= {"m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
 SHORTEST_SECRET = 20
+SHORTEST_KEY = 8
 _LONGEST_EXCERPT = 500
 _MOST_CODES = 4
 
@@ -49,18 +50,30 @@ _OTHERS = r"(project|account|workspace|hub|deployment|endpoint|path|route|url|ho
 
 
 def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
-    """Return the JSON value without these texts, wherever they stand: the service may quote them. A short one, which is
-    no token, may be part of any word, and is left.
+    """Return the JSON value without these texts, wherever they stand: the service may quote them. One that is shorter
+    than a token may be part of a word, so it goes where it stands by itself, and is left if it may be a word.
     """
-    hidden = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    hidden = {s: pattern for s in sorted(secrets, key=len, reverse=True) if (pattern := _hiding(s))}
+    return _without(value, hidden) if hidden else value
+
+
+def _hiding(secret: str) -> re.Pattern[str] | None:
+    text = re.escape(secret)
+    if len(secret) >= SHORTEST_SECRET:
+        return re.compile(text)
+    looks_random = re.search(r"\d", secret) and re.search(r"[A-Za-z]", secret)
+    return re.compile(rf"(?<!\w){text}(?!\w)") if len(secret) >= SHORTEST_KEY and looks_random else None
+
+
+def _without(value: Any, hidden: Mapping[str, re.Pattern[str]]) -> Any:
     if isinstance(value, str):
-        for secret in hidden:
-            value = value.replace(secret, "<token>")
-    elif isinstance(value, dict):
-        return {k: without_secrets(v, hidden) for k, v in value.items()} if hidden else value
-    elif isinstance(value, list):
-        return [without_secrets(v, hidden) for v in value] if hidden else value
-    return value
+        for secret, pattern in hidden.items():
+            if secret in value:
+                value = pattern.sub("<token>", value)
+        return value
+    if isinstance(value, dict):
+        return {k: _without(v, hidden) for k, v in value.items()}
+    return [_without(v, hidden) for v in value] if isinstance(value, list) else value
 
 
 def error_of(

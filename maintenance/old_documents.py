@@ -6,7 +6,6 @@ document stays until it is purged here.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +13,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
-from app_log import log_event
 from ownership import keys, threads
 from store.documents import DocumentStore, Listed, StoreError
-
-_log = logging.getLogger("agent_run.maintenance")
 
 AT_ONCE = 8
 BATCH = 200
@@ -39,13 +35,14 @@ def purge_documents(
     has_ended: Callable[[str], bool],
     now: datetime,
     idempotency_days: int,
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Delete the documents of keys that were written so many days ago, and of threads all of whose instances have
-    ended. Return, and log in one line, how many `keys` and `threads` are gone, and how many documents `failed` or are
-    `left`, which the next night tries again. Blocks; raises nothing that the store does.
+    ended. Return how many `keys` and `threads` are gone, and how many documents `failed` or are `left`, which the next
+    night tries again, with the last `error` where there was one. Blocks; raises nothing that the store does.
     """
     until = monotonic() + START_NONE_AFTER_SECONDS
-    counts, failures = {"keys": 0, "threads": 0, "failed": 0, "left": 0}, list[str]()
+    counts: dict[str, Any] = {"keys": 0, "threads": 0, "failed": 0, "left": 0}
+    failures: list[str] = []
     try:
         store = open_store()
         unused = partial(threads.is_unused, store, has_ended=has_ended)
@@ -65,10 +62,7 @@ def purge_documents(
                         break
     except StoreError as error:
         failures.append(error.message)
-    troubled = {"error": failures[-1]} if failures else {}
-    level = logging.WARNING if failures or counts["left"] else logging.INFO
-    log_event(_log, "agent_run.documents_purged", level=level, **counts, **troubled)
-    return counts
+    return {**counts, "error": failures[-1]} if failures else counts
 
 
 def _delete(

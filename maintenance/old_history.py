@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from time import monotonic
+from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -74,7 +75,11 @@ class Slice:
 async def purge_history(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:  # noqa: ARG001
     """Purge what is older than `HISTORY_RETENTION_DAYS` (0 keeps everything), and documents that nobody needs."""
     now = datetime.now(UTC)
-    await asyncio.gather(purge_by_settings(client, TaskHub(client), now), purge_documents_by_settings(client, now))
+    documents = asyncio.create_task(purge_documents_by_settings(client, now))
+    try:
+        await purge_by_settings(client, TaskHub(client), now)
+    finally:
+        log_documents(await documents)
 
 
 async def purge_by_settings(client: df.DurableOrchestrationClient, hub: TaskHub, now: datetime) -> None:
@@ -90,14 +95,19 @@ async def purge_by_settings(client: df.DurableOrchestrationClient, hub: TaskHub,
         log_event(_log, "agent_run.purged", deleted=0, failed=0, kept="everything")
 
 
-async def purge_documents_by_settings(client: df.DurableOrchestrationClient, now: datetime) -> None:
-    """Purge documents as the settings say. Whatever goes wrong there keeps no history."""
+async def purge_documents_by_settings(client: df.DurableOrchestrationClient, now: datetime) -> dict[str, Any]:
+    """Purge documents as the settings say; return what is to be logged. Whatever goes wrong there keeps no history."""
     try:
         days = load_settings().idempotency_days
-        await asyncio.to_thread(purge_documents, document_store, asked_from_a_thread(client), now, days)
+        return await asyncio.to_thread(purge_documents, document_store, asked_from_a_thread(client), now, days)
     except Exception as error:  # noqa: BLE001 - see above
-        failed = str(error) if isinstance(error, SettingsError) else type(error).__name__
-        log_event(_log, "agent_run.documents_purged", level=logging.ERROR, error=failed)
+        return {"error": str(error) if isinstance(error, SettingsError) else type(error).__name__}
+
+
+def log_documents(fields: dict[str, Any]) -> None:
+    """Write the line about purged documents."""
+    troubled = "error" in fields or fields["left"]
+    log_event(_log, "agent_run.documents_purged", level=logging.WARNING if troubled else logging.INFO, **fields)
 
 
 async def purge(client: df.DurableOrchestrationClient, hub: TaskHub, limit: datetime) -> dict[str, int]:

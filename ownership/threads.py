@@ -87,6 +87,12 @@ def leave(store: DocumentStore, thread_id: str, instance: str) -> None:
         log_event(_log, "agent_run.thread_not_left", instance_id=instance, thread_id=thread_id, message=error.message)
 
 
+def is_wanted(store: DocumentStore, thread_id: str, instance: str) -> bool:
+    """Say whether anybody else stands in the thread's line, going on or not. Raises `StoreError`."""
+    found = store.read(document_of(thread_id))
+    return found is not None and bool(left(_line_of(found.value), instance))
+
+
 def owner_of(store: DocumentStore, thread_id: str, has_ended: Callable[[str], bool]) -> str | None:
     """Return the instance that owns the thread now, if one does. Raises `StoreError`."""
     found = store.read(document_of(thread_id))

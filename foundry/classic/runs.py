@@ -35,6 +35,11 @@ _NO_WAITING_HELPS = re.compile(
 )
 """A used-up quota that the same run would meet again, however long it waits."""
 
+_NO_WAITING = (
+    "No waiting mends that: raise the quota of the model's deployment or the account's budget, or ask for less at a "
+    "time (a new thread, or truncation_strategy in run_options)"
+)
+
 
 def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> RunSnapshot:
     """Return the run, which must be the one that was asked for."""
@@ -51,7 +56,9 @@ def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> 
         error = {"code": reason or ErrorCode.INCOMPLETE, "message": summary}
     code, message = word(error.get("code")), error.get("message")
     told = str(message) if message else ""
-    rate_limited = code == "rate_limit_exceeded" and not _NO_WAITING_HELPS.search(told)
+    of_quota = code == "rate_limit_exceeded"
+    rate_limited = of_quota and not _NO_WAITING_HELPS.search(told)
+    advice = _NO_WAITING if of_quota and not rate_limited else advice_on_run(code, told[:1000])
     return RunSnapshot(
         run_id=id_of(run, "id"),
         thread_id=thread_id,
@@ -60,7 +67,7 @@ def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> 
         error_code=code,
         error_message=without_credentials(told[:1000]) or None,
         error_summary=summary,
-        error_advice=advice_on_run(code, told[:1000]) if state is RunState.FAILED else None,
+        error_advice=advice if state is RunState.FAILED else None,
         rate_limited=rate_limited,
         retry_after_seconds=hint_in_text(told) if rate_limited else None,
         instance_id=instance_of(run),

@@ -333,6 +333,19 @@ def alert_codes(project: Project) -> Found:
             yield file, 1, f"docs/errors.md does not know {code}"
 
 
+@check("workbook-time")
+def workbook_time(project: Project) -> Found:
+    """The time picker of the workbook offers values, its own default among them."""
+    file = "infra/modules/workbook.bicep"
+    template = project.templates.get(file)
+    declared = template.of_kind("var").get("timeRange") if template else None
+    parameters = at_path(declared.value if declared else None, "content.parameters")
+    picker = parameters[0] if isinstance(parameters, list) and parameters else None
+    offered = at_path(picker, "typeSettings.selectableValues")
+    if not isinstance(offered, list) or at_path(picker, "value") not in offered:
+        yield file, declared.line if declared else 1, "the time picker offers nothing, or not its default"
+
+
 @check("checkov-skip")
 def checkov_skip(project: Project) -> Found:
     """Every check of checkov that is skipped has its reason beside it."""

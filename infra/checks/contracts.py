@@ -162,6 +162,20 @@ def refused_values(project: Project) -> Found:
                 yield _RESOURCES, module.line, f"{module.name}: {name} may lie outside of the network"
 
 
+@check("foundry-untouched")
+def foundry_untouched(project: Project) -> Found:
+    """Only the role is deployed into Foundry's resource group, where it is wanted; the endpoint is read in place."""
+    template = project.templates.get(_RESOURCES)
+    modules = template.of_kind("module").values() if template else ()
+    elsewhere = {m.name: m.condition for m in modules if "scope" in m.body}
+    if elsewhere != {"foundryAccess": "(assignFoundryRole)"}:
+        yield _RESOURCES, 1, f"deployed into another resource group: {elsewhere}, not the role alone where it is wanted"
+    account = template.of_kind("resource").get("foundryAccount") if template else None
+    scope = Expression("resourceGroup(foundrySubscription, foundryResourceGroupName)")
+    if account is None or not account.existing or account.body.get("scope") != scope:
+        yield _RESOURCES, account.line if account else 1, "the Foundry account is not read where it is"
+
+
 @check("azd-location")
 def azd_location(project: Project) -> Found:
     """azd asks for a region where Flex Consumption is offered."""

@@ -170,6 +170,9 @@ def flex_scale(project: Project) -> Found:
             True,
         ):
             yield file, plan.line, f"{plan.name} is no Flex Consumption plan on Linux"
+        limits = project.templates[file].of_kind("param")["maximumInstanceCount"].decorators
+        if (limits.get("minValue"), limits.get("maxValue")) != ([1], [1000]):
+            yield file, plan.line, "maximumInstanceCount does not go from 1 to 1000"
     for file, site in _of_type(project, _SITE):
         variables = project.templates[file].of_kind("var")
         groups = {name: variables[name].value for name in ("readyForRuns", "readyForRequests") if name in variables}

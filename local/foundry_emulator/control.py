@@ -191,10 +191,11 @@ def _ledger(ledger: Ledger, query: dict[str, str]) -> dict[str, Any]:
         for entry in ledger.requests
         if entry.number > int(since)
         and query.get("operation", entry.operation) == entry.operation
-        and (thread_id is None or entry.thread_id == thread_id)
+        and thread_id in {None, entry.thread_id, entry.conversation_id}
     ]
     threads = {key: one for key, one in ledger.threads.items() if thread_id in {None, key}}
-    return replace(ledger, requests=requests, threads=threads).to_json()
+    conversations = {key: one for key, one in ledger.conversations.items() if thread_id in {None, key}}
+    return replace(ledger, requests=requests, threads=threads, conversations=conversations).to_json()
 
 
 def _json(body: bytes) -> Any:

@@ -306,7 +306,7 @@ def _sent(entry: Entry, response: _Response) -> _Response:
 def _reply_response(reply: Reply) -> web.Response:
     if reply.file is not None:
         return web.Response(status=reply.status, body=reply.file.content(), headers=reply.headers)
-    return _body_response(reply.status, "" if reply.status == 204 else reply.body, dict(reply.headers))
+    return _body_response(reply.status, reply.body, dict(reply.headers))  # aiohttp sends none with 204
 
 
 async def _body_of(request: web.BaseRequest) -> bytes:

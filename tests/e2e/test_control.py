@@ -91,7 +91,7 @@ def test_several_rounds_and_an_answer_posted_twice(world: World) -> None:
     answer = answer_to(first)
     assert world.post(f"/api/runs/{instance}/tool_outputs", answer).status == 202
     again = world.post(f"/api/runs/{instance}/tool_outputs", answer)
-    assert again.status in (400, 409)
+    assert again.status in (202, 400, 409)  # 202 as long as no later question has come (docs/api.md)
     second = world.until(instance, lambda d: asked(d) and d["required_action"]["event"] == "tool_outputs_2")
     refused = world.post(f"/api/runs/{instance}/tool_outputs", answer)
     assert refused.status == 400

@@ -59,6 +59,8 @@ def test_what_needs_a_host_of_its_own_is_skipped() -> None:
         with pytest.raises(pytest.skip.Exception, match="its own settings"):
             World(**options)  # type: ignore[arg-type]
     with World() as world:
+        with pytest.raises(pytest.skip.Exception, match="one agent service"), World():
+            pass
         for act in (world.host.kill, world.host.stop, world.host.restart, lambda: world.host.log):
             with pytest.raises(pytest.skip.Exception, match="the given host"):
                 act()

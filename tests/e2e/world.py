@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -46,10 +47,11 @@ class World:
         spoiled: bool = False,
     ) -> None:
         self._given = given()
-        if self._given and (env or args or spoiled):
-            not_ours("has its own settings")
+        if env or args or spoiled:
+            self.only_here("has its own settings")
         port = self._given.emulator_port if self._given else 0
-        self.emulator = FoundryEmulator(clock_speed=speed, port=port, **(emulator or {}))
+        # The clock of a given host is ours, and the agent service has to keep to it.
+        self.emulator = FoundryEmulator(clock_speed=1.0 if self._given else speed, port=port, **(emulator or {}))
         self._speed = speed
         self._env = dict(env or {})
         self._args = ["--clock-speed", str(speed), *args]
@@ -66,8 +68,18 @@ class World:
             raise
         return self
 
+    def only_here(self, why: str) -> None:
+        """Skip the test that is running where a host is given, which does not fit it."""
+        if self._given:
+            not_ours(why)
+
     def _enter(self) -> None:
-        self.emulator.start()
+        try:
+            self.emulator.start()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                self.only_here("has one agent service, and another test's world is there")
+            raise
         self._stack.callback(self.emulator.stop)
         if self._given:
             self.host = self._stack.enter_context(GivenHost(self._given))

@@ -20,6 +20,7 @@ Ledger = dict[str, dict[str, Any]]
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [3, 4])
 def test_a_small_storm(seed: int) -> None:
     assert storm(seed, runs=24, kills=2, speed=20) == []

@@ -1,6 +1,8 @@
 """Second generation over HTTP: faults before and after the effect, late effects, ledger, control API, file."""
 
+import asyncio
 import threading
+import time
 
 import pytest
 import requests
@@ -183,9 +185,10 @@ def test_its_answer_can_be_spoiled_too(still, kind, effect):
     assert answer.text.endswith("}") is (kind == "delay")
 
 
-def test_a_client_that_goes_leaves_its_response_running(still):
+def test_a_client_that_goes_leaves_its_response_running_and_nobody_waiting(still):
     second, clock = still
     conversation_id = second.conversation(MESSAGE)
+    served = len(asyncio.all_tasks(second.emulator._loop))
     with pytest.raises(requests.ReadTimeout), requests.Session() as session:
         session.post(
             second.emulator.endpoint + "/openai/v1/responses",
@@ -193,6 +196,9 @@ def test_a_client_that_goes_leaves_its_response_running(still):
             headers={"Authorization": "Bearer t"},
             timeout=0.3,
         )
+    until = time.monotonic() + 10
+    while len(asyncio.all_tasks(second.emulator._loop)) > served:
+        assert time.monotonic() < until
     clock.advance(20)
     assert [one["status"] for one in second.emulator.ledger().responses] == ["completed"]
 
@@ -235,6 +241,15 @@ def test_the_ledger_tells_items_open_calls_and_responses(still):
     assert second.emulator.ledger().user_messages == 1
 
 
+def test_the_ledger_can_be_narrowed_down_to_one_conversation(second):
+    first, _ = second.conversation(MESSAGE), second.conversation(MESSAGE)
+    second.respond(first)
+    ledger = second.control("GET", f"/ledger?thread_id={first}").json()
+    assert list(ledger["conversations"]) == [first]
+    assert [one["operation"] for one in ledger["requests"]] == ["create_conversation", "create_response"]
+    assert len(second.control("GET", "/ledger?operation=create_conversation").json()["requests"]) == 2
+
+
 def test_the_ledger_masks_secrets_here_too(second):
     body = {"name": "mine", "definition": {"kind": "prompt", "tools": [{"type": "mcp", "headers": {"key": "planted"}}]}}
     made = second.ok("POST", "/agents", body)
@@ -254,6 +269,10 @@ def test_somebody_else_cancels_ends_and_breaks(still):
     assert second.control("POST", f"/responses/{response['id']}/end", end).json()["error"]["message"] == "gone"
     assert second.control("POST", f"/responses/{response['id']}/end", {"status": "lost"}).status_code == 400
     assert second.control("POST", "/responses/resp_x/cancel").status_code == 404
+    response = second.respond(conversation_id, "forever").json()
+    assert (
+        second.control("POST", f"/responses/{response['id']}/end", {"status": "expired"}).json()["status"] == "failed"
+    )
     assert second.control("POST", f"/conversations/{conversation_id}/break").status_code == 200
     assert second.control("POST", "/conversations/conv_x/break").status_code == 404
     assert second.respond(conversation_id).json()["status"] == "failed"
@@ -323,6 +342,8 @@ def test_all_of_it_is_there_after_a_restart(tmp_path):
         second.ok("POST", "/agents/mine/versions", {"definition": {"kind": "prompt"}})
         second.ok("POST", "/agents/gone/versions", {"definition": {"kind": "prompt"}})
         second.ok("DELETE", "/agents/gone")
+        switched = second("POST", "/agents/mine:disable")
+        assert (switched.status_code, switched.content) == (204, b"")
         talk = second.conversation(MESSAGE, {**MESSAGE, "content": "two"}, metadata={"a": "b"})
         second.ok("POST", f"/openai/v1/conversations/{talk}", {"metadata": {"a": "c"}})
         removed = second.ok("GET", f"/openai/v1/conversations/{talk}/items")["first_id"]
@@ -376,6 +397,7 @@ def test_an_answer_that_changes_nothing_writes_nothing(tmp_path):
         second = Second(emulator, session)
         conversation_id = second.conversation(MESSAGE)
         second.respond(conversation_id, "instant")
+        second("POST", "/agents/history:disable")  # the agents of the start are what they are at each start
         kinds = [row.kind for row in emulator._journal.rows()]
         second.ok("GET", f"/openai/v1/conversations/{conversation_id}/items")
         assert [row.kind for row in emulator._journal.rows()] == kinds == ["conversation", "item", "response"]

@@ -186,6 +186,11 @@ def test_items_are_stored_with_ids_and_parts(talk):
     assert talk.items() == [first]
 
 
+def test_ids_are_the_services_to_give(talk):
+    [stored] = talk.add({**MESSAGE, "id": "msg_mine"})["data"]
+    assert stored["id"] != "msg_mine"
+
+
 @pytest.mark.parametrize(
     "item",
     [
@@ -419,6 +424,8 @@ def test_a_chain_without_a_conversation(talk):
     [call] = asking["output"]
     going_on = talk.respond("tool", conversation=None, previous_response_id=asking["id"], input=[output(call)])
     assert text_in(talk.after(5, going_on)) == "The tools said: rain"
+    talk("DELETE", f"/openai/v1/responses/{first['id']}")
+    assert talk.respond(conversation=None, previous_response_id=second["id"], input="hi", expect=400)
     lost = talk.respond("tool", conversation=None, previous_response_id="resp_x", input="hi", expect=400)["error"]
     assert (lost["code"], lost["param"]) == ("previous_response_not_found", "previous_response_id")
 

@@ -4,7 +4,18 @@ import pytest
 
 from local.foundry_emulator import Agent
 from local.foundry_emulator.agents import builtin_agents
-from local.foundry_emulator.scripts import Answer, Call, End, OnCancel, Phase, Quota, Refusal, Script, Written
+from local.foundry_emulator.scripts import (
+    Answer,
+    Call,
+    End,
+    FirstRuns,
+    OnCancel,
+    Phase,
+    Quota,
+    Refusal,
+    Script,
+    Written,
+)
 from local.foundry_emulator.second.agents import name_of
 from tests.foundry_emulator.conftest import Talk, output, text_in
 
@@ -135,6 +146,22 @@ def test_the_first_answers_can_be_refused(as_items):
     assert text_in({"output": talk("GET", "/openai/v1/responses")["data"][0]["output"]}) == "The tools said: rain"
 
 
+def test_a_response_beside_a_running_continuation_begins_anew():
+    talk = Talk(p3="allowed")
+    [call] = talk.asked("tool")
+    talk.respond("tool", input=[output(call)])
+    beside = talk.after(5, talk.respond("tool"))
+    assert [one["type"] for one in beside["output"]] == ["function_call"]
+
+
+def test_a_call_that_somebody_has_deleted_is_asked_again():
+    talk = Talk()
+    [call] = talk.asked("tool")
+    talk("DELETE", f"/openai/v1/conversations/{talk.id}/items/{call['id']}")
+    again = talk.after(5, talk.respond("tool"))
+    assert [one["type"] for one in again["output"]] == ["function_call"]
+
+
 def test_another_agent_begins_its_own_script_behind_answered_calls():
     talk = Talk()
     [call] = talk.asked("tool")
@@ -175,6 +202,15 @@ def test_a_cancel_is_immediate_whatever_a_script_says():
         assert talk("POST", f"/openai/v1/responses/{response['id']}/cancel")["status"] == "cancelled"
 
 
+def test_a_cancelled_response_has_said_nothing():
+    talk = Talk(scripted(Phase(seconds=1, says="Let me think."), Phase(seconds=None)))
+    talk.say()
+    response = talk.respond("mine")
+    talk.clock.advance(5)
+    assert talk("POST", f"/openai/v1/responses/{response['id']}/cancel")["output"] == []
+    assert talk.kinds() == ["message"]
+
+
 def test_the_answer_can_lag_behind_its_response():
     talk = Talk(scripted(answer_lag_seconds=3))
     talk.say()
@@ -200,6 +236,29 @@ def test_a_continuation_is_no_new_beginning():
     for round_ in "ab":
         [call] = talk.asked("mine")
         assert text_in(talk.respond("mine", input=[output(call, round_)])) == f"The tools said: {round_}"
+
+
+def test_a_continuation_does_not_count_as_a_first_response():
+    asks = (Phase(calls=(Call(name="f"),)),)
+    talk = Talk(
+        scripted(answer=Answer(kind="text", text="later"), first_runs=FirstRuns(count=2, phases=asks, end=End()))
+    )
+    for _ in range(2):
+        [call] = talk.asked("mine")
+        talk.respond("mine", input=[output(call)])
+    assert text_in(talk.respond("mine", input="hi")) == "later"
+
+
+def test_a_continuation_can_be_over_quota_and_its_calls_are_open_again():
+    agent = scripted(Phase(calls=(Call(name="f"),)), answer=Answer(kind="tools"), quota=Quota(runs=1, seconds=60))
+    talk = Talk(agent)
+    talk.say()
+    [call] = talk.respond("mine")["output"]
+    refused = talk.respond("mine", input=[output(call)])
+    assert refused["status"] == "queued"
+    assert talk.after(1, refused)["error"]["code"] == "rate_limit_exceeded"
+    talk.clock.advance(60)
+    assert text_in(talk.respond("mine", input=[output(call)])) == "The tools said: rain"
 
 
 def test_a_quota_is_shared_by_name_and_says_when_there_is_room():

@@ -1,12 +1,16 @@
 """Each switch of the second generation in each of its values: what no source says about the service."""
 
 import itertools
+import re
+from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import msgspec
 import pytest
 
-from local.foundry_emulator import FoundryEmulator
+from local.foundry_emulator import Agent, FoundryEmulator
+from local.foundry_emulator.scripts import Call, Phase, Script
+from local.foundry_emulator.second.summary import responses_summary
 from local.foundry_emulator.second.unknowns import Unknowns, parse
 from tests.foundry_emulator.conftest import Talk, output, text_in
 
@@ -149,9 +153,19 @@ def test_p5_broken_is_for_good():
     assert talk.respond("history", input="hi")["status"] == "failed"
 
 
+def test_hosted_agents_break_a_conversation_and_keep_what_failed():
+    talk = Talk(Agent(name="mine", kind="hosted", script=Script(phases=(Phase(calls=(Call(name="f"),)),))))
+    [call] = talk.asked("mine")
+    assert talk.respond("mine", input="never mind")["status"] == "failed"
+    assert talk.kinds() == ["message", "function_call", "message"]
+    assert talk.respond("mine", input=[output(call)])["status"] == "failed"
+
+
 def test_p5_ignored_answers_as_if_there_were_no_call():
     talk = Talk(p5="ignored")
     talk.asked()
+    [call] = talk.after(5, talk.respond("tool"))["output"]  # it begins anew
+    talk("DELETE", f"/openai/v1/conversations/{talk.id}/items/{call['id']}")
     assert text_in(talk.respond("instant", input="never mind"))
     assert talk.kinds() == ["message", "function_call", "message", "message"]
 
@@ -193,6 +207,31 @@ def test_p12_a_second_answer(value, outputs, as_items):
     else:
         assert "error" not in answer or answer["error"] is None
     assert talk.kinds().count("function_call_output") == outputs
+
+
+def test_an_answer_that_a_running_response_was_given_counts_before_it_is_among_the_items():
+    talk = Talk(p3="allowed", p8="at_end")
+    [call] = talk.asked()
+    talk.respond("tool", input=[output(call)])
+    assert "function_call_output" not in talk.kinds()
+    refused = talk.respond("tool", input=[output(call, "snow")], expect=400)
+    assert "No tool call found" in refused["error"]["message"]
+    assert "No tool call found" in talk.add(output(call, "snow"), expect=400)["error"]["message"]
+
+
+def test_of_two_answers_the_first_counts():
+    talk = Talk(p12="appended")
+    [call] = talk.asked()
+    talk.add(output(call, "first"), output(call, "second"))
+    assert text_in(talk.after(5, talk.respond("tool"))) == "The tools said: first"
+
+
+@pytest.mark.parametrize(("value", "kept"), [("refused", 0), ("ignored", 1), ("appended", 2)])
+def test_p12_holds_for_two_answers_that_come_together(value, kept):
+    talk = Talk(p12=value)
+    [call] = talk.asked()
+    talk.add(output(call), output(call), expect=200 if kept else 400)
+    assert talk.kinds().count("function_call_output") == kept
 
 
 def test_an_answer_to_no_call_is_refused_whatever_p12_says():
@@ -293,6 +332,29 @@ def test_p15_a_synchronous_response_is_cut_after_120_seconds(value):
         talk.respond("instant")
 
 
+def test_p15_ends_asks_for_nothing_later():
+    consent = Phase(calls=(Call(type="oauth_consent_request"),))
+    talk = Talk(Agent(name="mine", script=Script(phases=(Phase(seconds=200), consent))), p15="ends")
+    held(talk, "mine", input="hello")
+    talk.clock.advance(500)
+    assert talk.respond("mine", input="hi")["status"] == "in_progress"  # it begins anew
+
+
+def test_p15_ends_leaves_no_items_behind():
+    talk = Talk(Agent(name="mine", script=Script(phases=(Phase(seconds=200),))), p15="ends", p8="at_once")
+    reply = held(talk, "mine", input="hello")
+    talk.clock.advance(119)
+    assert talk.kinds() == ["message"]
+    talk.clock.advance(1)
+    assert reply.held().status == 408
+    assert talk.kinds() == []
+    talk.clock.advance(100)
+    assert talk.kinds() == []
+    assert [one["status"] for one in responses_summary(talk.service.state.responses.values(), talk.clock.now())] == [
+        "cut"
+    ]
+
+
 def test_p15_ends_leaves_what_was_quick_enough_alone():
     talk = Talk(p15="ends")
     talk.say()
@@ -377,6 +439,19 @@ def answered(talk, agent, *, background, **fields):
     reply = held(talk, agent, **fields)
     talk.clock.advance(5)
     return reply.held().body
+
+
+def test_the_page_tells_every_switch_with_its_values_and_its_default_first():
+    page = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text("utf-8")
+    section = page.split("### What no source says")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    told = {name: row[1] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    assert list(told) == list(Unknowns.__struct_fields__)
+    for name, values in CHOICES.items():
+        shown = [one for one in re.findall(r"`(\w+)`", told[name]) if one in values]
+        assert list(dict.fromkeys(shown)) == list(values), name
+        assert getattr(Unknowns(), name) == values[0]
+    assert all(told[name].endswith(": 0 |") for name in set(told) - set(CHOICES))
 
 
 def test_switches_of_an_emulator():

@@ -53,9 +53,9 @@ def no_cli(*arguments: str) -> Any:
 # --- before -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("group", ["rg-foundry", "RG-Foundry"])
-def test_the_group_of_foundry_is_refused(group: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert preflight.main({**AZD, "AZURE_RESOURCE_GROUP": group}, Cli()) == 1
+@pytest.mark.parametrize(("group", "foundry"), [("rg-foundry", "RG-Foundry"), ("RG-Foundry", "rg-foundry")])
+def test_the_group_of_foundry_is_refused(group: str, foundry: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert preflight.main({**AZD, "AZURE_RESOURCE_GROUP": group, "FOUNDRY_RESOURCE_GROUP": foundry}, Cli()) == 1
     assert "azd down" in capsys.readouterr().err
 
 

@@ -31,6 +31,7 @@ def test_the_app_is_in_it_and_nothing_else(tmp_path: Path) -> None:
     unwanted = {"infra", "tests", "local", "docs", "benchmarks", "README.md", "local.settings.json", ".venv", ".git"}
     assert not folders & unwanted
     assert not any("__pycache__" in file.parts for file in deployed)
+    assert [file for file in deployed if file.suffix not in {".py", ".json", ".txt", ".kql", ".html"}] == []
 
 
 def test_the_requirements_are_the_lock(tmp_path: Path) -> None:

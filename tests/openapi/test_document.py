@@ -241,7 +241,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         ["run_a", "None", "0" * 32, "agent#a#b", "thread_a", "a" * 128, "a" * 129, "../a", "ä"]
     ),
     "timeout_seconds": st.integers(-1, 3),
-    "if_thread_busy": st.sampled_from(["wait", "fail", "Wait"]),
+    "if_thread_busy": st.sampled_from(["wait", "fail", "replace", "Wait"]),
     "idempotency_key": st.sampled_from(["a", "~" * 200, "~" * 201, "a b", "é"]),
     "run_options": st.sampled_from(list(OPTIONS)).flatmap(lambda name: st.fixed_dictionaries({name: OPTIONS[name]}))
     | st.fixed_dictionaries({}, optional=OPTIONS),

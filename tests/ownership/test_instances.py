@@ -35,13 +35,13 @@ def test_what_counts_as_going_on(payload: dict[str, Any] | None, expected: bool)
     assert goes_on(payload, NOW) is expected
 
 
-def test_an_unknown_instance_has_ended_and_no_odd_id_reaches_the_platform() -> None:
+def test_an_unknown_instance_has_ended_and_an_odd_id_changes_no_address() -> None:
     client = FakeClient()
     client.instances["i1"] = instance()
     assert not asyncio.run(has_ended(client, "i1"))
     assert asyncio.run(has_ended(client, "i2"))
     assert asyncio.run(has_ended(client, "../i1"))
-    assert client.asked == ["i1", "i2"]
+    assert client.asked == ["i1", "i2", "..%2Fi1"]
 
 
 def test_a_look_that_fails_is_no_end() -> None:

@@ -29,6 +29,10 @@ class Conversations(RuleBasedStateMachine):
         """Those who were told that they own it, and go on."""
         self.granted: dict[str, list[str]] = {thread: [] for thread in THREADS}
         self.replacing: set[str] = set()
+        self.impatient: set[str] = set()
+        """Those who take no place behind others."""
+        self.done: set[str] = set()
+        """Those whose run has ended, which they have not seen yet."""
         self.number = 0
         self.store.overtaker = self.overtake
         self.overtakes = 0
@@ -41,7 +45,15 @@ class Conversations(RuleBasedStateMachine):
     def ask(self, instance: str) -> None:
         thread = self.thread_of[instance]
         try:
-            place = take_place(self.store, thread, instance, self.has_ended, next_in_turn=instance in self.replacing)
+            place = take_place(
+                self.store,
+                thread,
+                instance,
+                self.has_ended,
+                is_done=self.done.__contains__,
+                next_in_turn=instance in self.replacing,
+                waits=instance not in self.impatient,
+            )
         except StoreError:
             return
         if place.is_owner:
@@ -63,23 +75,25 @@ class Conversations(RuleBasedStateMachine):
     def overtake(self) -> None:
         """Somebody else asks, between another one's look and write."""
         self.overtakes += 1
-        if instance := self.one_of(self.overtakes * 7, lambda i: i != self.leaving):
+        if instance := self.one_of(self.overtakes * 7, lambda i: i != self.leaving and i not in self.done):
             self.ask(instance)
 
-    @rule(thread=st.sampled_from(THREADS), faults=FAULTS, replace=st.booleans())
-    def start(self, thread: str, faults: list[str | None], replace: bool) -> None:
+    @rule(thread=st.sampled_from(THREADS), faults=FAULTS, replace=st.booleans(), impatient=st.booleans())
+    def start(self, thread: str, faults: list[str | None], replace: bool, impatient: bool) -> None:
         self.number += 1
         instance = f"i{self.number:04}"
         self.thread_of[instance] = thread
         if replace and self.number % 5 == 0:
             self.replacing.add(instance)
+        elif impatient and self.number % 5 == 1:
+            self.impatient.add(instance)
         self.store.faults = list(faults)
         self.ask(instance)
         self.store.faults = []
 
     @rule(pick=st.integers(0, 999), faults=FAULTS)
     def poll(self, pick: int, faults: list[str | None]) -> None:
-        if instance := self.one_of(pick):
+        if instance := self.one_of(pick, lambda i: i not in self.done):
             self.store.faults = list(faults)
             self.ask(instance)
             self.store.faults = []
@@ -93,6 +107,22 @@ class Conversations(RuleBasedStateMachine):
             self.owners[thread].discard(instance)  # it does nothing on the thread any more
             self.leaving = instance
             leave(self.store, thread, instance)
+            self.leaving, self.store.faults = "", []
+            del self.thread_of[instance]
+
+    @rule(pick=st.integers(0, 999))
+    def run_ends(self, pick: int) -> None:
+        """The run ends; its owner posts nothing any more, and sees that later."""
+        if instance := self.one_of(pick, lambda i: i in self.owners[self.thread_of[i]]):
+            self.owners[self.thread_of[instance]].discard(instance)
+            self.done.add(instance)
+
+    @rule(pick=st.integers(0, 999), faults=FAULTS)
+    def see_the_end(self, pick: int, faults: list[str | None]) -> None:
+        """Somebody else may have passed it over by now."""
+        if instance := self.one_of(pick, self.done.__contains__):
+            self.store.faults, self.leaving = list(faults), instance
+            leave(self.store, self.thread_of[instance], instance)
             self.leaving, self.store.faults = "", []
             del self.thread_of[instance]
 
@@ -128,6 +158,9 @@ class Conversations(RuleBasedStateMachine):
         """Nothing is stuck: with a store that answers, everybody gets his turn, in the order of the line, and nothing
         is left behind.
         """
+        for instance in self.done & self.thread_of.keys():
+            del self.thread_of[instance]
+        self.impatient.clear()  # each asks until it has its turn
         for thread in THREADS:
             waiting = [i for i in self.thread_of if self.thread_of[i] == thread]
             for instance in sorted(waiting, key=lambda i: (i not in self.owners[thread], i)):

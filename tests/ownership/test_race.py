@@ -16,6 +16,7 @@ from tests.store.troubled import Written
 
 @pytest.mark.slow
 @pytest.mark.e2e
+@pytest.mark.timeout(300)
 def test_a_small_race() -> None:
     required()
     with Race(seed=7, threads=20, keys=30, kills=2) as race:

@@ -310,6 +310,7 @@ def test_what_is_asked_under_an_unknown_status_is_a_question():
 def test_quota_that_no_waiting_brings_is_not_waited_for(message, waits):
     run = snapshot_of(run_body("failed", last_error={"code": "rate_limit_exceeded", "message": message}))
     assert (run.rate_limited, run.error_code) == (waits, "rate_limit_exceeded")
+    assert ("No waiting mends that" in (run.error_advice or "")) is not waits
 
 
 @pytest.mark.parametrize(("status", "is_told"), [("failed", True), ("expired", False), ("cancelled", False)])
@@ -582,7 +583,8 @@ def user(id_, stamp=None):
     ],
 )
 def test_an_answer_to_somebody_elses_message_is_told_apart(below, another):
-    service, network = service_of(page([message(text("new"), id="msg_2"), *below]))
+    new = message(text("new"), id="msg_2")
+    service, network = service_of(page([new, *below]), page([new]))
     answer = service.get_answer(THREAD, RUN, OURS)
     assert (answer.found, answer.text, answer.of_another_message) == (True, "new", another)
     assert "run_id" not in query(network.requests[0])

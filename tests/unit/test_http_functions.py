@@ -951,7 +951,7 @@ def test_every_url_names_the_address_that_callers_know(client, environment):
     environment.setenv("PUBLIC_BASE_URL", "https://agents.contoso.com/foundry/")
     _, body, headers = start(client, query={"code": "k"})
     urls = {name: value for name, value in body.items() if name != "id"}
-    assert len(urls) == 6
+    assert len(urls) == 7
     assert all(url.startswith("https://agents.contoso.com/foundry/") for url in (*urls.values(), headers["Location"]))
     assert body["runUri"] == f"https://agents.contoso.com/foundry/api/runs/{body['id']}"
     hook = "https://agents.contoso.com/foundry/runtime/webhooks/durabletask/instances"

@@ -74,7 +74,7 @@ HALF = "has half of a surrogate pair, which is no character"
         ("thread_id", ["a"], f"must be {A_THREAD} (a list was given)"),
         ("timeout_seconds", 0, "must be a whole number from 1 to 1,000,000,000"),
         ("timeout_seconds", "60", "must be a whole number from 1 to 1,000,000,000 (a text was given)"),
-        ("if_thread_busy", "maybe", "must be 'fail' or 'wait'"),
+        ("if_thread_busy", "maybe", "must be 'fail' or 'replace' or 'wait'"),
         (
             "idempotency_key",
             "\u00e9",

@@ -49,16 +49,15 @@ def thread(store: MemoryStore, of: str, *line: str, days: float) -> str:
     return write(store, threads.document_of(of), {"line": list(line)}, days=days)
 
 
-def night(store: MemoryStore, *, ended: tuple[str, ...] = (), days: int = 30) -> dict[str, int]:
+def night(store: MemoryStore, *, ended: tuple[str, ...] = (), days: int = 30) -> dict[str, Any]:
     return purge_documents(lambda: store, ended.__contains__, NOW, days)
 
 
-def test_keys_go_when_they_are_old_and_not_before(store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_keys_go_when_they_are_old_and_not_before(store: MemoryStore) -> None:
     key(store, "old", days=30.1)
     young = key(store, "young", days=29.9)
     assert night(store) == {**NOTHING, "keys": 1}
     assert set(store.documents) == {young}
-    assert logged(caplog, "agent_run.documents_purged") == [{**NOTHING, "keys": 1}]
     assert night(store, days=29) == {**NOTHING, "keys": 1}
 
 
@@ -86,7 +85,7 @@ def test_what_is_written_meanwhile_stays(store: MemoryStore) -> None:
     assert set(store.documents) == {kept}
 
 
-def test_one_that_fails_leaves_the_others(store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_that_fails_leaves_the_others(store: MemoryStore) -> None:
     for n in range(3):
         thread(store, f"t{n}", f"i-{n}", days=2)
 
@@ -95,21 +94,16 @@ def test_one_that_fails_leaves_the_others(store: MemoryStore, caplog: pytest.Log
             raise InstanceNotSeenError("the platform did not say")
         return True
 
-    assert purge_documents(lambda: store, look, NOW, 30) == {**NOTHING, "threads": 2, "failed": 1}
-    [line] = logged(caplog, "agent_run.documents_purged")
-    assert line["error"] == "the platform did not say"
-    assert caplog.records[-1].levelno == logging.WARNING
+    error = "the platform did not say"
+    assert purge_documents(lambda: store, look, NOW, 30) == {**NOTHING, "threads": 2, "failed": 1, "error": error}
 
 
-def test_a_store_that_does_not_list_is_told_in_the_log(store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_does_not_list_is_told(store: MemoryStore) -> None:
     store.faults = ["lost"]
-    assert night(store) == NOTHING
-    assert logged(caplog, "agent_run.documents_purged") == [{**NOTHING, "error": "away"}]
+    assert night(store) == {**NOTHING, "error": "away"}
 
 
-def test_what_there_is_no_time_for_is_left(
-    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_there_is_no_time_for_is_left(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(BATCH + 10):
         key(store, f"k{n}", days=31)
     watch = Watch(monkeypatch, old_documents)
@@ -123,7 +117,6 @@ def test_what_there_is_no_time_for_is_left(
     counts = night(store)
     assert 1 <= counts["keys"] <= old_documents.AT_ONCE
     assert counts["keys"] + counts["left"] == BATCH, "the next batch is not begun"
-    assert caplog.records[-1].levelno == logging.WARNING
 
 
 def test_there_may_be_many(store: MemoryStore) -> None:
@@ -153,17 +146,26 @@ def test_it_is_done_as_the_settings_say_and_asks_the_platform(
     key(store, "old", days=2.1)
     owned = thread(store, "owned", "i-1", days=2)
     thread(store, "gone", "i-2", days=2)
-    asyncio.run(old_history.purge_documents_by_settings(client, NOW))
+    counts = asyncio.run(old_history.purge_documents_by_settings(client, NOW))
+    assert counts == {**NOTHING, "keys": 1, "threads": 1}
     assert set(store.documents) == {owned}
 
 
-def test_settings_that_are_wrong_purge_nothing_and_say_so(
-    environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_settings_that_are_wrong_purge_nothing_and_say_so(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("IDEMPOTENCY_DAYS", "0")
-    asyncio.run(old_history.purge_documents_by_settings(FakeClient(), NOW))
-    [line] = logged(caplog, "agent_run.documents_purged")
-    assert "IDEMPOTENCY_DAYS" in line["error"]
+    told = asyncio.run(old_history.purge_documents_by_settings(FakeClient(), NOW))
+    assert list(told) == ["error"]
+    assert "IDEMPOTENCY_DAYS" in told["error"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "level"),
+    [(NOTHING, logging.INFO), ({**NOTHING, "left": 1}, logging.WARNING), ({"error": "away"}, logging.WARNING)],
+)
+def test_trouble_is_a_warning(fields: dict[str, Any], level: int, caplog: pytest.LogCaptureFixture) -> None:
+    old_history.log_documents(fields)
+    assert logged(caplog, "agent_run.documents_purged") == [fields]
+    assert caplog.records[-1].levelno == level
 
 
 @pytest.mark.parametrize("error", [StoreError("no account", retryable=False), RuntimeError("a fault")])

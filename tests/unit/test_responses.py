@@ -363,6 +363,23 @@ def test_secrets_that_the_service_quotes_in_a_success_are_left_out():
     assert shown["short"] == "A", "what is too short to be a token is part of any word"
 
 
+@pytest.mark.parametrize(
+    ("secret", "text", "shown"),
+    [
+        ("plantd77", "the key plantd77 is wrong", "the key <token> is wrong"),
+        ("plantd77", "X-Key=plantd77;", "X-Key=<token>;"),
+        ("plantd77", "xplantd77 plantd77x", "xplantd77 plantd77x"),
+        ("planted-key-12345", "(planted-key-12345)", "(<token>)"),
+        ("pl@nt3d+/=", "'pl@nt3d+/='", "'<token>'"),
+        ("application", "the application", "the application"),
+        ("2025-06-18", "on 2025-06-18", "on 2025-06-18"),
+        ("plantd7", "plantd7", "plantd7"),
+    ],
+)
+def test_a_short_secret_that_is_no_word_is_left_out_where_it_stands_by_itself(secret, text, shown):
+    assert responses.without_secrets({"text": [text]}, [secret]) == {"text": [shown]}
+
+
 def test_an_echoed_request_id_holds_no_secret():
     error = responses.error_of(500, {"x-request-id": f"id-{TOKEN}"}, b"", what="GET /x", secrets=[TOKEN])
     assert "planted" not in error.message

@@ -18,8 +18,10 @@ from contracts.activities import (
     CancelledRun,
     CancelRun,
     CreateThread,
+    DeleteThread,
     MessageRef,
     SubmitToolOutputs,
+    ThreadDeletion,
     ThreadRef,
     Turn,
 )
@@ -303,6 +305,15 @@ def test_the_last_one_leaves_nothing_behind(service, store):
     service.run = msgspec.structs.replace(RUN, state=RunState.COMPLETED)
     run("get_run", REF, RunSnapshot)
     assert store.documents == {}
+
+
+def test_a_thread_for_which_somebody_waits_is_not_deleted(service, store):
+    owned_by(store, ME, "next")
+    wanted = DeleteThread(thread_id="thread_1", instance_id=ME)
+    assert run("delete_thread", wanted, ThreadDeletion).value.deleted is False
+    assert service.calls == []
+    leave(store, "thread_1", "next")
+    assert run("delete_thread", wanted, ThreadDeletion).value.deleted is True
 
 
 def away():

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from local.blob_storage.endpoint import BlobEndpoint
 from local.foundry_emulator import FoundryEmulator
 from local.foundry_emulator.clock import ManualClock
 from tests.worker.durable_endpoint import BASE_URL, DurableEndpoint
@@ -24,9 +25,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SIDES = ("local", "runtime")
 NEVER = "0 0 0 1 1 *"
 TOKEN = "a-token-of-no-use-to-anybody"
-_GIVEN_ID = re.compile(r"\b(?:thread|run|msg|step|call|req)_[A-Za-z0-9]{24}\b")
+_GIVEN_ID = re.compile(r"\b(?:(?:thread|run|msg|step|call|req)_[A-Za-z0-9]{24}|[0-9a-f]{12}-[0-9a-f]{20})\b")
 _DIFFERENT_EACH_TIME = (
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
+    # Of a start with a key: of its instance, too.
+    (re.compile(r"\b[0-9a-f]{64}\b"), "FINGERPRINT"),
     # What the app reads from the clock has fractions; nothing that it is given here has.
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d+(Z|\+00:00)"), "NOW"),
 )
@@ -80,10 +83,12 @@ class Player:
         self.clock = ManualClock()
         self.foundry = FoundryEmulator(clock=self.clock).start()
         self.durable = DurableEndpoint().__enter__()
+        self.storage = BlobEndpoint(account="worker").__enter__()
         self.notes: list[Json] = []
         settings = {
             "FOUNDRY_PROJECT_ENDPOINT": self.foundry.endpoint,
             "FOUNDRY_ACCESS_TOKEN": TOKEN,
+            "AzureWebJobsStorage": self.storage.connection_string,
             "ORPHAN_SCAN_SCHEDULE": NEVER,
             "TICK_SCHEDULE": NEVER,
         }
@@ -93,6 +98,7 @@ class Player:
     def close(self) -> None:
         self._process.close()
         self.durable.__exit__(None, None, None)
+        self.storage.__exit__(None, None, None)
         self.foundry.stop()
 
     def begin(self) -> None:
@@ -220,9 +226,13 @@ def comparable(notes: list[Json]) -> list[Json]:
     for pattern, name in _DIFFERENT_EACH_TIME:
         text = pattern.sub(name, text)
     numbers: dict[str, int] = {}
-    text = _GIVEN_ID.sub(lambda m: f"{m[0].split('_')[0]}_{numbers.setdefault(m[0], len(numbers) + 1)}", text)
+    text = _GIVEN_ID.sub(lambda m: f"{_kind(m[0])}_{numbers.setdefault(m[0], len(numbers) + 1)}", text)
     found: list[Json] = json.loads(text)
     return found
+
+
+def _kind(given_id: str) -> str:
+    return given_id.partition("_")[0] if "_" in given_id else "instance"
 
 
 def _lines(notes: list[Json]) -> list[str]:

@@ -62,7 +62,7 @@ def part_of(script: Script, first: int) -> Part:
         if phase.waits_for_caller and phase.action is not None:
             return Part(tuple(phases), End(), phase, index)
         phases.append(_unasked(phase))
-    return Part(tuple(phases), _end(script.end), None, len(script.phases))
+    return Part(tuple(phases), ended_as(script.end), None, len(script.phases))
 
 
 def _unasked(phase: Phase) -> Phase:
@@ -74,7 +74,8 @@ def _unasked(phase: Phase) -> Phase:
     return Phase(seconds=seconds, does=(*phase.does, *own), says=phase.says, writes=phase.writes)
 
 
-def _end(end: End) -> End:
+def ended_as(end: End) -> End:
+    """Return an end as a response has it."""
     if end.status == "expired":  # no response expires
         return End(status="failed", code="server_error", message="The response took too long.")
     return end

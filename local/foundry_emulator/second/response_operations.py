@@ -11,7 +11,7 @@ from local.foundry_emulator.second import errors, items, talk, wire
 from local.foundry_emulator.second.agent_operations import AgentOperations
 from local.foundry_emulator.second.calls import answers_in, key_of_call, value_of
 from local.foundry_emulator.second.ids import RESPONSE_PREFIXES, key_of, new_id, new_key
-from local.foundry_emulator.second.life import GATEWAY_SECONDS, is_forgotten, part_of, see
+from local.foundry_emulator.second.life import GATEWAY_SECONDS, ended_as, is_forgotten, part_of, see
 from local.foundry_emulator.second.objects import AgentVersion, Json, NamedAgent, Response
 from local.foundry_emulator.second.turns import History, Turn, Turns, is_by
 from local.foundry_emulator.second.unknowns import Switches
@@ -54,7 +54,8 @@ class ResponseOperations:
             raise errors.no_input()
         history = self._turns.history(conversation_id, previous_id)
         self._check_lock(history, agent, version)
-        turn = self._turns.turn(history, agent.id, sent)
+        p5 = "broken" if version.kind == "hosted" else self._switches.unknowns.p5  # reported: azure-sdk-tools PR 15885
+        turn = self._turns.turn(history, agent.id, sent, p5=p5)
         response = self._new_response(agent, version, history, turn, body)
         return self._response_reply(response) if background else self._when_ended(response)
 
@@ -109,7 +110,7 @@ class ResponseOperations:
             metadata=body.get("metadata", {}),
             poisoned_by=turn.poisoned_by,
             at_once=unknowns.p8 == "at_once",
-            keeps_input=unknowns.p11 == "kept",
+            keeps_input=unknowns.p11 == "kept" or version.kind == "hosted",  # reported: agent-framework#7630
             list_lag=unknowns.list_lag,
             item_lag=unknowns.item_lag,
             cut_at=now + GATEWAY_SECONDS if not background and unknowns.p15 == "ends" else None,
@@ -184,9 +185,10 @@ class ResponseOperations:
     def _list_responses(self, call: Call) -> Reply:
         query, now = call.query, self._state.now()
         hidden = self._switches.unknowns.p2 == "hidden"
+        conversation = self._state.conversations.get(query.get("conversation_id", ""))
         found = [
             one
-            for one in self._state.responses.values()
+            for one in (self._state.responses.values() if conversation is None else conversation.responses)
             if not is_forgotten(one, now)
             and now >= one.created_at + one.list_lag
             and not (hidden and not see(one, now).is_ended)
@@ -224,6 +226,6 @@ class ResponseOperations:
         status = see(response, self._state.now()).status
         if not talk.is_running(response, self._state.now()):
             raise ValueError(f"response {response_id} has ended: {status}")
-        response.forced = (self._state.now(), end)
+        response.forced = (self._state.now(), ended_as(end))
         self._state.keep(response)
         return wire.response_json(response, self._state.now(), self._switches.unknowns)

@@ -9,6 +9,7 @@ from local.foundry_emulator.errors import refused as refused_with
 from local.foundry_emulator.second import errors, talk
 from local.foundry_emulator.second.calls import answers_in, calls_in, key_of_answer, open_calls
 from local.foundry_emulator.second.ids import is_conversation_id
+from local.foundry_emulator.second.items import output_of
 from local.foundry_emulator.second.life import is_forgotten, see, was_cut
 from local.foundry_emulator.second.objects import Conversation, Json, Response
 from local.foundry_emulator.second.unknowns import Switches
@@ -114,26 +115,31 @@ class Turns:
             self._state.keep(asking)
             raise refused_with(refuses.status, refuses.message, param=refuses.param, code=refuses.code)
 
-    def turn(self, history: History, name: str, sent: list[Json]) -> Turn:
+    def turn(self, history: History, name: str, sent: list[Json], *, p5: str) -> Turn:
         """Decide what a response of the agent `name` with this input is. Raises `ServiceError`."""
         inputs = self.wanted(history, sent)
         conversation = history.conversation
         if conversation is not None and conversation.broken is not None:
             return Turn(inputs, poisoned_by=conversation.broken)
         still_open = open_calls([*(one.body for one in history.known), *inputs])
-        if still_open and self._switches.unknowns.p5 != "ignored":
-            return self._turn_with_open_call(history, inputs, still_open[0])
+        if still_open and p5 != "ignored":
+            return self._turn_with_open_call(history, inputs, still_open[0], p5)
         self.refuse_answer(history, inputs)
         asking = self._asking(history)
-        if asking is None or asking.agent_name != name or still_open:
+        if asking is None or asking.agent_name != name or not self._is_answered(asking, history, inputs):
             return Turn(inputs)
         return Turn(inputs, continues=asking)
 
-    def _turn_with_open_call(self, history: History, inputs: list[Json], call: Json) -> Turn:
-        if self._switches.unknowns.p5 == "refused":
+    def _is_answered(self, asking: Response, history: History, inputs: list[Json]) -> bool:
+        """Whether all that a response asks for has an answer: a call that somebody has deleted has none."""
+        said = [one.body for one in output_of(asking, see(asking, self._state.now()))]
+        return not open_calls([*said, *(one.body for one in history.known), *inputs])
+
+    def _turn_with_open_call(self, history: History, inputs: list[Json], call: Json, p5: str) -> Turn:
+        if p5 == "refused":
             raise errors.no_output(call)
         words = errors.no_output_text(call)
-        if self._switches.unknowns.p5 == "broken" and history.conversation is not None:
+        if p5 == "broken" and history.conversation is not None:
             history.conversation.broken = words
             self._state.keep(history.conversation)
         return Turn(inputs, poisoned_by=words)

@@ -1,7 +1,7 @@
 """What no source says about the second generation, as switches; P2 and others are probes of docs/foundry-responses.md.
 
-A switch holds for whatever is created from then on; `p2`, `p4`, `p7`, `p9`, `p12` and the four of metadata for every
-request from then on. Seconds are those of the service's clock.
+`p8`, `p11`, `p15` and the two lags hold for whatever is created from then on, the others for every request. Seconds are
+those of the service's clock.
 """
 
 from collections.abc import Mapping
