@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from activities.look_rate import LookRate
 
 steps = st.lists(st.tuples(st.floats(0, 3), st.floats(0, 2), st.booleans()), max_size=200)
-"""Seconds until the next one asks, how long he would wait, and whether his look is made whatever the rate says."""
+"""How long until the next one asks, how long he would wait, and whether the former is in seconds, or in tokens."""
 
 
 @given(st.integers(1, 50), steps)
 def test_no_window_has_more_looks_than_its_seconds_and_one_more(per_second, asked) -> None:
     rate, now, looks = LookRate(per_second, 0.0), 0.0, []
-    for pause, patience, _ in asked:
-        now += pause / per_second
+    for pause, patience, in_seconds in asked:
+        now += pause if in_seconds else pause / per_second
         wait = rate.reserve(now, now + patience)
         if wait is not None:
             assert wait <= patience
@@ -28,8 +28,8 @@ def test_no_window_has_more_looks_than_its_seconds_and_one_more(per_second, aske
 def test_who_is_refused_takes_nothing_from_the_others(per_second, asked) -> None:
     alone, beside = LookRate(per_second, 0.0), LookRate(per_second, 0.0)
     now = 0.0
-    for pause, patience, _ in asked:
-        now += pause / per_second
+    for pause, patience, in_seconds in asked:
+        now += pause if in_seconds else pause / per_second
         assert beside.reserve(now, now - 1) is None
         assert alone.reserve(now, now + patience) == beside.reserve(now, now + patience)
 
