@@ -52,3 +52,8 @@ def test_counted_looks_make_a_debt_of_a_second_at_most() -> None:
 def test_a_clock_that_stands_still_fills_nothing() -> None:
     rate = LookRate(1, 5.0)
     assert [rate.reserve(5.0, 9.0) for _ in range(3)] == [0.0, 1.0, 2.0]
+
+
+def test_a_pause_saves_the_looks_of_one_second_and_no_more() -> None:
+    rate = LookRate(5, 0.0)
+    assert [rate.reserve(100.0, 100.0) for _ in range(7)] == [0.0] * 5 + [None] * 2
