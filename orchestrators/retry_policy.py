@@ -21,6 +21,9 @@ FIRST_DELAY_SECONDS = 1.5
 LONGEST_BACKOFF_SECONDS = 60.5
 LONGEST_BUSY_DELAY_SECONDS = 4.5
 
+LONGEST_HINT_AT_A_RUN_SECONDS = 300.0
+"""A hint counts as no longer where a run exists: it ends within minutes, and whoever sleeps a day misses that."""
+
 LONGEST_PART_SECONDS = 60.0
 """An instance waits at most so long behind a hint, or once more the hint where that is longer."""
 
@@ -110,7 +113,10 @@ def retry_delay(activity: str, failure: Failure, attempts: int, situation: Situa
     if attempts >= most_attempts(activity, failure, situation):
         return None
     if failure.retry_after_seconds is not None:
-        return _behind(failure.retry_after_seconds, attempts, situation.share, situation.remaining_seconds)
+        hint = failure.retry_after_seconds
+        if activity in AT_A_RUN:
+            hint = min(hint, LONGEST_HINT_AT_A_RUN_SECONDS)
+        return _behind(hint, attempts, situation.share, situation.remaining_seconds)
     backoff = min(FIRST_DELAY_SECONDS * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF_SECONDS)
     return whole_and_half(backoff * (1 + situation.share) if failure.code in CROWDED else backoff)
 

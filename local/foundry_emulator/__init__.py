@@ -1,4 +1,4 @@
-"""An honest emulator of the Azure AI Foundry agent service (classic: assistants, threads, messages, runs, files).
+"""An honest emulator of the Azure AI Foundry agent service: classic agents and, beside them, the second generation.
 
 It speaks the wire protocol, refuses what the service refuses in the service's words, and runs scripted agents
 on a clock of its own. Faults can be injected, and a ledger tells what really happened. It talks to no model
@@ -16,6 +16,7 @@ From a shell: `python -m local.foundry_emulator`, see README.md. Other processes
     objects, records  what is stored, and how journal    the file in which it is kept
     wire, errors      JSON of the answers     faults     rules that spoil requests
     uploads           forms with files        sayings    what is said instead of an answer
+    routing, paging   shared by generations   second     agents by name, conversations, responses
     server            HTTP and the faults     emulation  all of it but HTTP, as tests see it
     control           the same over HTTP      emulator   all of it in a thread of its own
 """

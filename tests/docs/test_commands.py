@@ -48,6 +48,7 @@ ELSEWHERE = {
     "make soak": "tests/functions_host/test_durability.py",
     "make load": "tests/functions_host/test_durability.py",
     "make chaos": "tests/faults/test_chaos.py",
+    "make races": "tests/ownership/test_race.py",
     "python infra/package.py": "tests/infra/test_package.py",
     "python -m tests.orchestrator.record_histories": "tests/orchestrator/test_histories.py",
     "python -m pytest tests/orchestrator": "tests/orchestrator/test_histories.py",

@@ -7,8 +7,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.activities import Failure
 from look_schedule import whole_and_half
-from orchestrators.retry_policy import LONGEST_PART_SECONDS, quota_delay, share_of
+from orchestrators.retry_policy import AT_A_RUN, LONGEST_PART_SECONDS, Situation, quota_delay, retry_delay, share_of
 from tests.orchestrator.crowd import Quota, crowd
 
 
@@ -68,3 +69,13 @@ def test_the_shares_of_a_crowd_are_spread_and_the_same_in_every_replay() -> None
     assert min(tenths) > 25
     pairs = [(share_of(a, "quota", 0), share_of(a, "quota", 1)) for a in ("nightly-001", "nightly-002", "nightly-003")]
     assert len({round(first - second, 3) for first, second in pairs}) == 3, "who met once does not meet again"
+
+
+def test_no_hint_keeps_a_look_at_a_run_away_for_longer_than_minutes() -> None:
+    busy = Failure(code="rate_limited", message="", retryable=True, retry_after_seconds=86_400.0)
+    for activity in AT_A_RUN:
+        delay = retry_delay(activity, busy, 1, Situation(share=0.999, remaining_seconds=400_000))
+        assert delay is not None
+        assert 300 <= delay <= 601
+    delay = retry_delay("create_run", busy, 1, Situation(share=0.0, remaining_seconds=400_000))
+    assert delay == 86_400.5, "nothing is created sooner than the service wants"

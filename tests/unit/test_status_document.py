@@ -144,7 +144,7 @@ def test_a_success_shows_the_outcome_at_top_level():
     document = status_document(durable("Completed", output=OUTCOME, customStatus=CUSTOM))
 
     assert (document["response"], document["thread_id"], document["run_id"]) == ("blue", "thread_1", "run_1")
-    assert document["output"] == OUTCOME
+    assert document["output"] == {**OUTCOME, "incomplete": "", "left_out": []}
     assert document["error"] is None
 
 
