@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -28,6 +28,7 @@ from tests.functions_host.harness import HostProcess
 
 NAIVE_APP = Path(__file__).parent / "naive_app"
 TOKEN = "token-of-the-benchmarks"  # noqa: S105 - the emulator takes any
+_TOKEN = "x-ms-continuation-token"  # noqa: S105 - the name of a header
 ENDED = ("Completed", "Failed", "Terminated")
 ONE_LOOK = {"FOUNDRY_MAX_LOOKS_PER_SECOND": "0"}
 """Settings of an app whose activities look at a run once: durable timers alone pace the looks."""
@@ -194,16 +195,21 @@ class AppHost:
         self.process.__exit__(kind, error, trace)
 
     def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
-        """Send a request on one connection that is kept; return status and JSON."""
+        """Send a request on one connection that is kept; return its JSON."""
+        return self._answer(method, path, body, headers or {})[0]
+
+    def _answer(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[Any, Mapping[str, str]]:
         if self._connection is None:
             self._connection = http.client.HTTPConnection(urlsplit(self.process.url).netloc, timeout=120)
         data = None if body is None else json.dumps(body).encode()
-        self._connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
+        self._connection.request(method, path, data, {"Content-Type": "application/json", **headers})
         answer = self._connection.getresponse()
         text = answer.read()
         if answer.status >= 400:
             raise BenchmarkError(f"the host answered {answer.status} to {method} {path}: {text[:300]!r}")
-        return json.loads(text) if text else None
+        return json.loads(text) if text else None, answer.headers
 
     def start(self, seconds: float) -> str:
         """Start a run that takes so long; return the instance id."""
@@ -218,8 +224,13 @@ class AppHost:
         return counts["Completed"]
 
     def _count(self, status: str) -> int:
-        path = f"/runtime/webhooks/durabletask/instances?runtimeStatus={status}&showInput=false&top=100000"
-        return len(self.request("GET", path))
+        path = f"/runtime/webhooks/durabletask/instances?runtimeStatus={status}&showInput=false&top=1000"
+        count, token = 0, ""
+        while True:
+            rows, headers = self._answer("GET", path, headers={_TOKEN: token} if token else {})
+            count, token = count + len(rows), headers.get(_TOKEN, "")
+            if not token:
+                return count
 
     def until_completed(self, runs: int, *, patience: float, every: float = 0.25) -> None:
         """Wait until so many instances have completed."""
