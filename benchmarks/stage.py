@@ -209,7 +209,7 @@ class AppHost:
         text = answer.read()
         if answer.status >= 400:
             raise BenchmarkError(f"the host answered {answer.status} to {method} {path}: {text[:300]!r}")
-        return json.loads(text) if text else None, dict(answer.headers)
+        return json.loads(text) if text else None, {name.lower(): value for name, value in answer.headers.items()}
 
     def start(self, seconds: float) -> str:
         """Start a run that takes so long; return the instance id."""
