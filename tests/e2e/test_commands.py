@@ -227,7 +227,7 @@ def test_every_line_that_start_prints_works_as_printed_and_a_run_is_one_line(
         answers = [json.loads(text) for n in range(8) if (text := (tmp_path / f"out-{n}").read_text("utf-8"))]
         assert [answer for answer in answers if answer.get("error")] == []
         [agents, answered, looked_at, cancelled, tool] = answers
-        assert len(agents["agents"]) == 27
+        assert len(agents["agents"]) == 35
         assert (answered["status"], "Rayleigh" in answered["response"]) == ("Success", True)
         assert (looked_at["status"], cancelled["status"]) == ("Running", "Cancelling")
         ended = [start.until(lambda line: "agent_run" in line) for _ in range(3)]
@@ -254,7 +254,7 @@ def test_a_killed_start_that_is_started_again_finishes_its_runs(tmp_path: Path) 
         path = accepted["runUri"].removeprefix(url)
         wait_for(lambda: get(url + path)["run_id"])
         assert start.end(signal.SIGKILL) == -signal.SIGKILL
-    assert sorted(f.name for f in tmp_path.glob("*.db")) == ["state.db", "state.foundry.db"]
+    assert sorted(f.name for f in tmp_path.glob("*.db")) == ["state.blobs.db", "state.db", "state.foundry.db"]
     with started(*arguments) as (start, url):
         document = wait_for(lambda: (d := get(url + path))["status"] != "Running" and d)
         assert document["status"] == "Success", document
@@ -278,7 +278,8 @@ def test_a_busy_port_and_a_state_in_use_are_one_clear_line(tmp_path: Path) -> No
         assert "Traceback" not in second.seen + third.seen
         assert start.end(signal.SIGINT) == 0
     files = {f.name for f in tmp_path.iterdir()}
-    assert files <= {"state.db", "state.foundry.db", "keys.json", "state.foundry.db-wal", "state.foundry.db-shm"}, files
+    kept = {f"{state}{more}" for state in ("state.foundry.db", "state.blobs.db") for more in ("", "-wal", "-shm")}
+    assert files <= {"state.db", "keys.json", *kept}, files
 
 
 @needs_proc
@@ -295,8 +296,8 @@ def test_a_service_that_dies_ends_the_other_one(module: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "words"),
     [
-        ("https://<account>.services.ai.azure.com/api/projects/<project>", "is not a project's endpoint"),
-        ("http://127.0.0.1:9/api/projects/nobody", "ConnectionError"),
+        ("https://<account>.services.ai.azure.com/api/projects/<project>", "FOUNDRY_PROJECT_ENDPOINT"),
+        ("http://127.0.0.1:9/api/projects/nobody", "had no answer"),
     ],
 )
 def test_a_project_that_cannot_be_used_is_a_warning(endpoint: str, words: str) -> None:

@@ -111,8 +111,31 @@ def annotated(size: int) -> Any:
     return spoil
 
 
-def test_an_answer_that_is_too_large_ends_clearly_and_stays_in_foundry(world: World) -> None:
+def long_winded(size: int) -> Any:
+    """Return what makes every answer so long."""
+
+    def spoil(_method: str, path: str, answer: Any) -> Any:
+        if path.endswith("/messages") and "data" in answer:
+            for message in answer["data"]:
+                if message["role"] == "assistant":
+                    message["content"][0]["text"]["value"] = "x" * size
+        return answer
+
+    return spoil
+
+
+def test_annotations_that_are_too_large_cost_no_answer(world: World) -> None:
     world.spoil(annotated(MOST_ANSWER_BYTES + 50_000))
+    document = world.run("instant", "hello")
+    assert document["status"] == "Success", document["error"]
+    assert document["response"]
+    assert document["output"]["annotations"] == []
+    assert any("annotations" in what for what in document["output"]["left_out"])
+    assert sum(map(len, history_of(world, document["instanceId"]))) < 3 * MOST_LOOK_BYTES
+
+
+def test_an_answer_that_is_too_large_ends_clearly_and_stays_in_foundry(world: World) -> None:
+    world.spoil(long_winded(MOST_ANSWER_BYTES + 50_000))
     document = world.run("instant", "hello")
     assert document["status"] == "Failed"
     assert document["error"]["code"] == "response_too_large"
@@ -124,7 +147,7 @@ def test_an_answer_that_is_too_large_ends_clearly_and_stays_in_foundry(world: Wo
 
 
 def test_a_large_answer_is_written_once_into_the_history(world: World) -> None:
-    size = MOST_ANSWER_BYTES - 150_000
+    size = MOST_ANSWER_BYTES // 2 - 100_000
     world.spoil(annotated(size))
     document = world.run("instant", "hello")
     assert document["status"] == "Success", document["error"]

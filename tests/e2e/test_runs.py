@@ -40,7 +40,7 @@ def test_a_run_answers_and_every_output_is_there(world: World) -> None:
     assert set(output) == {
         "status", "response", "thread_id", "run_id", "composite_run_id", "agent_id", "run_status", "message_id",
         "annotations", "attachments", "usage", "model", "monitor_url", "started_at", "completed_at", "messages",
-        "refusal", "not_understood", "thread_deleted",
+        "refusal", "not_understood", "incomplete", "left_out", "thread_deleted",
     }  # fmt: skip
     assert output["usage"]["total_tokens"] > 0
     assert output["message_id"].startswith("msg_")

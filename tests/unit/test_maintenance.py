@@ -196,7 +196,7 @@ def test_the_timers_end_before_the_platform_kills_their_worker() -> None:
 
 
 def ended(instance_id: str = "i1", *, minutes_ago: float = 1, **custom: Any) -> dict[str, Any]:
-    moment = (NOW - timedelta(minutes=minutes_ago)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    moment = (datetime.now(UTC) - timedelta(minutes=minutes_ago)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     status = {"thread_id": "thread_1", "run_requested": True, "run_id": "run_1", "run_state": "active", **custom}
     return {
         "name": "agent_run",

@@ -33,6 +33,8 @@ def checkout(tmp_path: Path) -> Path:
     for name in REQUIREMENTS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / ".azurite").mkdir()
+    (tmp_path / ".azurite" / ".ready").touch()
     for environment in (".venv", ".venv-infra"):
         _executable(tmp_path / environment / "bin" / "python", f'{NOTHING_FOUND}\necho "ran $*"')
         for ready in (".ready", ".ready-benchmarks"):
