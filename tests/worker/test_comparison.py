@@ -45,7 +45,9 @@ def _other_requests(player: Player) -> None:
 
 
 def _other_requests_of_foundry(player: Player) -> None:
-    player.activity("create_thread", {"stamp": {"instance_id": player.side, "operation_id": "o"}})
+    player.activity(
+        "create_thread", {"runs_as": player.side, "stamp": {"instance_id": player.side, "operation_id": "o"}}
+    )
 
 
 def _other_log(player: Player) -> None:

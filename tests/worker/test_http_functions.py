@@ -16,7 +16,8 @@ SUCCESS = REPOSITORY / "tests" / "histories" / "1.0" / "success.json"
 AGENT = "asst_history00000000000000000"
 [CHART_AGENT] = [agent for agent in builtin_agents() if agent.name == "chart"]
 CHART_FILES = [file.id for file in CHART_AGENT.script.files]
-STAMP = {"instance_id": "charted", "operation_id": "op-1"}
+ME = "charted"
+STAMP = {"instance_id": ME, "operation_id": "op-1"}
 QUESTION = {"agent_id": AGENT, "user_message": "Why is the sky blue?"}
 POLICY = {"agent_id": AGENT, "timeout_seconds": 60}
 KEY = {"idempotency-key": "the-key", "content-type": "application/json"}
@@ -133,9 +134,9 @@ def retry_agent_run(player: Player) -> None:
 
 def _charted(player: Player) -> dict[str, str]:
     """An instance whose run has made files, and its parameters."""
-    thread_id = player.activity("create_thread", {"stamp": STAMP})["value"]["thread_id"]
-    player.activity("create_message", {"thread_id": thread_id, "content": "Draw.", "stamp": STAMP})
-    wanted = {"thread_id": thread_id, "agent_id": CHART_AGENT.id, "stamp": STAMP}
+    thread_id = player.activity("create_thread", {"runs_as": ME, "stamp": STAMP})["value"]["thread_id"]
+    player.activity("create_message", {"runs_as": ME, "thread_id": thread_id, "content": "Draw.", "stamp": STAMP})
+    wanted = {"runs_as": ME, "thread_id": thread_id, "agent_id": CHART_AGENT.id, "stamp": STAMP}
     run_id = player.activity("create_run", wanted)["value"]["run_id"]
     player.clock.advance(30)
     shown = {"status": "Running", "thread_id": thread_id, "run_id": run_id}

@@ -10,7 +10,8 @@ import pytest
 from tests.contract.test_functions import TIMERS
 from tests.worker.comparison import Both, Player
 
-STAMP = {"instance_id": "left", "operation_id": "op-1"}
+ME = "left"
+STAMP = {"instance_id": ME, "operation_id": "op-1"}
 DEATH = "One or more errors occurred. (python exited with code 137 (0x89))"
 AGENT = "asst_forever00000000000000000"
 
@@ -24,14 +25,15 @@ def cancel_orphaned_runs(player: Player) -> None:
     assert [c for c in player.durable.calls if c["method"] == "POST" and "/died/rewind" in c["target"]]
     del player.durable.instances["died"]
 
-    thread_id = player.activity("create_thread", {"stamp": STAMP})["value"]["thread_id"]
-    player.activity("create_message", {"thread_id": thread_id, "content": "x", "stamp": STAMP})
-    run = player.activity("create_run", {"thread_id": thread_id, "agent_id": AGENT, "stamp": STAMP})["value"]
+    thread_id = player.activity("create_thread", {"runs_as": ME, "stamp": STAMP})["value"]["thread_id"]
+    player.activity("create_message", {"runs_as": ME, "thread_id": thread_id, "content": "x", "stamp": STAMP})
+    wanted = {"runs_as": ME, "thread_id": thread_id, "agent_id": AGENT, "stamp": STAMP}
+    run = player.activity("create_run", wanted)["value"]
     shown = {"status": "Running", "thread_id": thread_id, "run_id": run["run_id"], "run_requested": True}
     player.durable.add("left", runtimeStatus="Terminated", customStatus=shown, **times)
     player.timer("cancel_orphaned_runs")
     player.clock.advance(30)
-    left = player.activity("get_run", {"thread_id": thread_id, "run_id": run["run_id"]})["value"]
+    left = player.activity("get_run", {"runs_as": ME, "thread_id": thread_id, "run_id": run["run_id"]})["value"]
     assert left["state"] == "cancelled"
     player.foundry.faults.add("status", operation="list_runs", status=500)
     player.timer("cancel_orphaned_runs")
@@ -40,7 +42,8 @@ def cancel_orphaned_runs(player: Player) -> None:
 
 
 def purge_history(player: Player) -> None:
-    thread_id = player.activity("create_thread", {"stamp": {**STAMP, "instance_id": "old"}})["value"]["thread_id"]
+    wanted = {"runs_as": "old", "stamp": {**STAMP, "instance_id": "old"}}
+    thread_id = player.activity("create_thread", wanted)["value"]["thread_id"]
     shown = {"status": "Success", "thread_id": thread_id, "delete_thread": "with_history"}
     times = {"createdTime": "2024-01-01T00:00:00Z", "lastUpdatedTime": "2024-01-01T00:00:00Z"}
     player.durable.add("old", runtimeStatus="Completed", customStatus=shown, historyEvents=[], **times)
