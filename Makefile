@@ -135,7 +135,7 @@ chaos: $(READY) ## hundreds of runs with random faults, kills and cancels; then 
 	@$(BIN)/python -m tests.faults.chaos
 	@$(BIN)/python -m tests.faults.chaos --hostile-seeds 50
 
-bench: $(BENCH_READY) ## all benchmarks side by side with the SDK's loop, under ten minutes
+bench: $(BENCH_READY) ## all benchmarks side by side with the SDK's loop, a quarter of an hour
 	@$(BIN)/python -m benchmarks
 
 bench-quick: $(BENCH_READY) ## the same with little precision, under one minute

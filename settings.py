@@ -34,6 +34,7 @@ DEFAULTS: dict[str, str] = {
     "RUN_TIMEOUT_SECONDS": "1800",
     "RUN_MAX_TIMEOUT_SECONDS": "86400",
     "RUN_RATE_LIMIT_RETRIES": "50",
+    "FOUNDRY_MAX_LOOKS_PER_SECOND": "20",
     "DELETE_THREAD": "never",
     "ORPHAN_SCAN_SCHEDULE": "0 */5 * * * *",
     "HISTORY_RETENTION_DAYS": "30",
@@ -87,6 +88,8 @@ class Settings:
     rate_limit_retries: int
     history_retention_days: int
     idempotency_days: int
+    most_looks_per_second: int = int(DEFAULTS["FOUNDRY_MAX_LOOKS_PER_SECOND"])
+    """Of one worker. 0: an activity looks at a run once, and durable timers alone pace the looks."""
     delete_thread: DeleteThreadWhen = "never"
     token_scope: str = ""
     """Empty: that of the endpoint's cloud."""
@@ -162,6 +165,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         timeout_seconds=timeout,
         max_timeout_seconds=longest,
         rate_limit_retries=reader.whole_number("RUN_RATE_LIMIT_RETRIES", 0, 100),
+        most_looks_per_second=reader.whole_number("FOUNDRY_MAX_LOOKS_PER_SECOND", 0, 1000),
         delete_thread=reader.delete_thread("DELETE_THREAD"),
         history_retention_days=reader.whole_number("HISTORY_RETENTION_DAYS", 0, 3650),
         idempotency_days=reader.whole_number("IDEMPOTENCY_DAYS", 1, 3650),

@@ -150,7 +150,8 @@ class AgentCalls:
 
     def get_run(self, ref: RunRef) -> RunSnapshot:
         """Look at the run; a completed one brings its answer along, so that nobody waits for one more activity."""
-        run = self._left(bounded_run(self.service.get_run(ref.thread_id, ref.run_id)), ref)
+        seen = self._left(bounded_run(self.service.get_run(ref.thread_id, ref.run_id)), ref)
+        run = msgspec.structs.replace(seen, looks=1)
         if run.state is not RunState.COMPLETED:
             return run
         try:

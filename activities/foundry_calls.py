@@ -2,22 +2,24 @@
 a contract. Nothing that was to be expected is raised: a failure is data, and the orchestrator decides what follows.
 
 Those that take their turn on a thread ask the platform about the instances before them, which its client does on the
-loop: so they are coroutines, and block in a thread (`others`).
+loop (`others`), and those that see a run watch it (`watch`): so they are coroutines, and block in threads of their own.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import azure.durable_functions as df
-import msgspec
 
 from activities.agent_calls import AgentCalls, log_foundry_error, log_store_error
 from activities.next_in_turn import TurnSeen, stays_of_worker
-from activities.others import in_a_thread
+from activities.others import others_by
+from activities.threads import in_a_thread
 from activities.turns import NotItsTurnError, OtherInstances
+from activities.watch import watch_of_worker
 from contracts.activities import (
     ActivityResult,
     CancelRun,
@@ -26,13 +28,15 @@ from contracts.activities import (
     CreateThread,
     DeleteThread,
     Failure,
+    Looking,
     PlanRun,
     RunRef,
     SubmitToolOutputs,
     Timed,
 )
 from contracts.codes import ErrorCode
-from contracts.wire import Wire, from_wire
+from contracts.runs import RunSnapshot
+from contracts.wire import Wire, from_wire, to_wire
 from foundry.connection import agent_service
 from foundry.errors import FoundryError, NotFoundError, ThreadBusyError
 from policy import policy_for
@@ -45,6 +49,8 @@ blueprint = df.Blueprint()
 
 Input = TypeVar("Input")
 Asked = TypeVar("Asked", bound=Timed)
+Looker = TypeVar("Looker", bound=Looking)
+Output = TypeVar("Output", bound=Wire)
 
 LONGEST_SECONDS = 120.0
 SHORTEST_SECONDS = 10.0
@@ -75,31 +81,27 @@ def create_thread(payload: dict) -> dict[str, Any]:
 async def create_message(payload: dict, client: df.DurableOrchestrationClient) -> dict[str, Any]:
     """Post the user's message, once it is the instance's turn (`CreateMessage` to `MessageRef`)."""
     seen = TurnSeen()
-
-    def work(others: OtherInstances) -> dict[str, Any]:
-        action = seen.noting(_at_foundry(AgentCalls.create_message, others))
-        return perform("create_message", CreateMessage, payload, action)
-
+    act = seen.noting(_at_foundry(AgentCalls.create_message, others_by(client)))
     return await stays_of_worker.until_its_turn(
-        lambda: in_a_thread(client, work), seen, lambda: in_a_thread(client, lambda _: seen.has_moved(document_store))
+        lambda: in_a_thread(lambda: perform("create_message", CreateMessage, payload, act)),
+        seen,
+        lambda: in_a_thread(lambda: seen.has_moved(document_store)),
     )
 
 
 @blueprint.activity_trigger(input_name="payload")
 @blueprint.durable_client_input(client_name="client")
 async def create_run(payload: dict, client: df.DurableOrchestrationClient) -> dict[str, Any]:
-    """Start the run (`CreateRun` to `RunSnapshot`)."""
-
-    def work(others: OtherInstances) -> dict[str, Any]:
-        return perform("create_run", CreateRun, payload, _at_foundry(AgentCalls.create_run, others))
-
-    return await in_a_thread(client, work)
+    """Start the run, and watch it (`CreateRun` to `RunSnapshot`)."""
+    act = _at_foundry(AgentCalls.create_run, others_by(client))
+    return await watched("create_run", CreateRun, payload, act, age=lambda _: 0.0)
 
 
 @blueprint.activity_trigger(input_name="payload")
-def get_run(payload: dict) -> dict[str, Any]:
-    """Look at the run (`RunRef` to `RunSnapshot`)."""
-    return perform("get_run", RunRef, payload, _at_foundry(AgentCalls.get_run))
+async def get_run(payload: dict) -> dict[str, Any]:
+    """Look at the run, and watch it if that is asked for (`RunRef` to `RunSnapshot`)."""
+    act = _at_foundry(AgentCalls.get_run)
+    return await watched("get_run", RunRef, payload, act, age=lambda wanted: wanted.watch_from)
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -115,9 +117,10 @@ def cancel_run(payload: dict) -> dict[str, Any]:
 
 
 @blueprint.activity_trigger(input_name="payload")
-def submit_tool_outputs(payload: dict) -> dict[str, Any]:
-    """Pass on the answer to the run's tool calls (`SubmitToolOutputs` to `RunSnapshot`)."""
-    return perform("submit_tool_outputs", SubmitToolOutputs, payload, _at_foundry(AgentCalls.submit_tool_outputs))
+async def submit_tool_outputs(payload: dict) -> dict[str, Any]:
+    """Pass on the answer to the run's tool calls, and watch the run (`SubmitToolOutputs` to `RunSnapshot`)."""
+    act = _at_foundry(AgentCalls.submit_tool_outputs)
+    return await watched("submit_tool_outputs", SubmitToolOutputs, payload, act, age=lambda _: 0.0)
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -126,12 +129,62 @@ def delete_thread(payload: dict) -> dict[str, Any]:
     return perform("delete_thread", DeleteThread, payload, _at_foundry(AgentCalls.delete_thread))
 
 
+async def watched(
+    activity: str,
+    kind: type[Looker],
+    payload: dict,
+    action: Callable[[Settings, Looker], RunSnapshot],
+    *,
+    age: Callable[[Looker], float | None],
+) -> dict[str, Any]:
+    """Run the action in a thread, then watch the run that it returns, which has worked for `age` seconds, unless that
+    is None; return it as `perform` does.
+    """
+    result = await in_a_thread(lambda: attempt(activity, kind, payload, action))
+    if isinstance(run := result.value, RunSnapshot):
+        result = ActivityResult(value=await _watch(from_wire(kind, payload), run, age))
+    return to_wire(result)
+
+
+async def _watch(wanted: Looker, run: RunSnapshot, age: Callable[[Looker], float | None]) -> RunSnapshot:
+    settings = load_settings()
+    watch = watch_of_worker(settings.most_looks_per_second)
+    watch.rate.count(run.looks, watch.clock())
+    worked = age(wanted)
+    if worked is None:
+        return run
+    ref = RunRef(
+        runs_as=wanted.runs_as,
+        thread_id=run.thread_id,
+        run_id=run.run_id,
+        message=wanted.message,
+        until=wanted.until,
+    )
+    left = math.inf if wanted.until is None else (wanted.until - datetime.now(UTC)).total_seconds()
+    return await watch.news_of(
+        run, lambda: in_a_thread(lambda: look_again(settings, ref)), age=worked, seconds_left=left
+    )
+
+
+def look_again(settings: Settings, ref: RunRef) -> RunSnapshot | None:
+    """Look at the run once more; None where that fails. It has less time than the first look: the next one of those is
+    not far.
+    """
+    now = datetime.now(UTC)
+    service = agent_service(settings).within(SHORTEST_SECONDS)
+    try:
+        return AgentCalls(service, settings, document_store, now).get_run(ref)
+    except FoundryError as error:
+        log_foundry_error("get_run", error)
+        return None
+
+
 def _at_foundry(
-    call: Callable[[AgentCalls, Asked], Wire], others: OtherInstances | None = None
-) -> Callable[[Settings, Asked], Wire]:
+    call: Callable[[AgentCalls, Asked], Output], others: OtherInstances | None = None
+) -> Callable[[Settings, Asked], Output]:
     """Return the call, given this worker's connections, and the time it has."""
 
-    def act(settings: Settings, wanted: Asked) -> Wire:
+    def act(settings: Settings, wanted: Asked) -> Output:
         now = datetime.now(UTC)
         service = agent_service(settings).within(seconds_for(wanted, now))
         return call(AgentCalls(service, settings, document_store, now, others), wanted)
@@ -160,25 +213,32 @@ def perform(
 
     Anything else that is raised is a bug, and reaches the orchestrator as a failed activity.
     """
-    result: ActivityResult[Wire]
+    return to_wire(attempt(activity, kind, payload, action, settings))
+
+
+def attempt(
+    activity: str,
+    kind: type[Input],
+    payload: dict,
+    action: Callable[[Settings, Input], Output],
+    settings: Callable[[], Settings] = load_settings,
+) -> ActivityResult[Output]:
+    """Run the action as `perform` does; return the result before it is JSON."""
     try:
-        result = ActivityResult(value=action(settings(), from_wire(kind, payload)))
+        return ActivityResult(value=action(settings(), from_wire(kind, payload)))
     except FoundryError as error:
         log_foundry_error(activity, error)
-        result = ActivityResult(failure=_failure_of(error))
+        return ActivityResult(failure=_failure_of(error))
     except NotItsTurnError as turn:
-        result = ActivityResult(failure=_failure_of_turn(turn))
+        return ActivityResult(failure=_failure_of_turn(turn))
     except StoreError as error:
         log_store_error(activity, error)
-        failure = Failure(code=error.code, message=error.message, retryable=error.retryable)
-        result = ActivityResult(failure=failure)
+        return ActivityResult(failure=Failure(code=error.code, message=error.message, retryable=error.retryable))
     except SettingsError as error:
-        result = ActivityResult(failure=Failure(code=ErrorCode.CONFIGURATION_ERROR, message=str(error)))
+        return ActivityResult(failure=Failure(code=ErrorCode.CONFIGURATION_ERROR, message=str(error)))
     except InvalidRequestError as error:
         failure = Failure(code=ErrorCode.INVALID_REQUEST, message=str(error), summary=error.summary)
-        result = ActivityResult(failure=failure)
-    wire: dict[str, Any] = msgspec.to_builtins(result)
-    return wire
+        return ActivityResult(failure=failure)
 
 
 def _failure_of(error: FoundryError) -> Failure:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from activities.others import MOST_AT_ONCE
 from activities.slots import Slots
+from activities.threads import MOST_AT_ONCE
 from activities.turns import NotItsTurnError
 from contracts.activities import OnThread
 from ownership.threads import front_of
@@ -28,7 +28,7 @@ STAY_SECONDS = 4.0
 NEAR = 3
 """How many behind the owner stay: where runs are short, the next one is to know that it is the next."""
 
-MOST_STAYS = MOST_AT_ONCE // 4
+MOST_STAYS = MOST_AT_ONCE // 8
 """At once in a worker; beyond it an attempt is one attempt."""
 
 FIRST_LOOK_SECONDS = 0.05

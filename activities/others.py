@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import functools
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,11 +15,6 @@ from contracts.durable import CANCEL_EVENT
 from ownership.instances import LOOK_SECONDS, status_of
 
 _log = logging.getLogger("agent_run.activities")
-
-MOST_AT_ONCE = 16
-"""As many as the platform hands to a worker: `maxConcurrentActivityFunctions` in host.json."""
-
-_threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="activity")
 
 T = TypeVar("T")
 
@@ -53,8 +45,6 @@ async def _raise_cancel(client: df.DurableOrchestrationClient, instance_id: str,
         log_event(_log, "agent_run.not_asked_to_cancel", instance_id=instance_id, error=type(error).__name__)
 
 
-async def in_a_thread(client: df.DurableOrchestrationClient, work: Callable[[ClientOnLoop], T]) -> T:
-    """Return what the blocking work makes of the other instances, which it may ask about."""
-    loop = asyncio.get_running_loop()
-    run = functools.partial(contextvars.copy_context().run, work, ClientOnLoop(client, loop))
-    return await loop.run_in_executor(_threads, run)
+def others_by(client: df.DurableOrchestrationClient) -> ClientOnLoop:
+    """Return what an activity may ask from a thread; call it on the client's loop."""
+    return ClientOnLoop(client, asyncio.get_running_loop())

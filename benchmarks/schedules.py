@@ -45,9 +45,12 @@ class Looks:
         return min(later - earlier for earlier, later in pairwise(self.at))
 
 
-def app_run(duration: float, *, exact_timers: bool, activity_seconds: float) -> tuple[ScriptedFoundry, Ended]:
-    """Run the real orchestrator in virtual time on a run of this duration."""
+def app_run(
+    duration: float, *, exact_timers: bool, activity_seconds: float, watches: bool = True
+) -> tuple[ScriptedFoundry, Ended]:
+    """Run the real orchestrator in virtual time on a run of this duration; without `watches` every look is one look."""
     foundry = ScriptedFoundry({0: "active", duration: "completed"})
+    foundry.watches = watches
     simulation = foundry.simulate(exact_timers=exact_timers, activity_seconds=activity_seconds)
     simulation.handle = Meter(simulation.handle)
     request, policy = {"user_message": "hello"}, {"agent_id": "asst_1", "timeout_seconds": 86_400}
@@ -57,16 +60,17 @@ def app_run(duration: float, *, exact_timers: bool, activity_seconds: float) -> 
     return foundry, ended
 
 
-def app_looks(longest: float, *, exact_timers: bool, activity_seconds: float, request_seconds: float) -> Looks:
+def app_looks(
+    longest: float, *, exact_timers: bool, activity_seconds: float, request_seconds: float, watches: bool = True
+) -> Looks:
     """Return the app's looks. When it looks does not depend on the run's end, so one run tells them all.
 
     An activity takes as long as one request and its way through the queues; the look that sees the end makes one
     request more, for the answer.
     """
-    foundry, ended = app_run(longest, exact_timers=exact_timers, activity_seconds=activity_seconds)
-    calls = foundry.simulation.calls
-    created = next(c.at for c in calls if c.name == "create_run")
-    looks = [c.at for c in calls if c.name == "get_run"]
+    foundry, ended = app_run(longest, exact_timers=exact_timers, activity_seconds=activity_seconds, watches=watches)
+    created = next(c.at for c in foundry.simulation.calls if c.name == "create_run")
+    looks = foundry.looked_at
     return Looks([at - created for at in looks], ended.seconds - looks[-1] + request_seconds)
 
 

@@ -9,13 +9,15 @@ import http.client
 import json
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -26,7 +28,10 @@ from tests.functions_host.harness import HostProcess
 
 NAIVE_APP = Path(__file__).parent / "naive_app"
 TOKEN = "token-of-the-benchmarks"  # noqa: S105 - the emulator takes any
+_TOKEN = "x-ms-continuation-token"  # noqa: S105 - the name of a header
 ENDED = ("Completed", "Failed", "Terminated")
+ONE_LOOK = {"FOUNDRY_MAX_LOOKS_PER_SECOND": "0"}
+"""Settings of an app whose activities look at a run once: durable timers alone pace the looks."""
 
 
 class BenchmarkError(RuntimeError):
@@ -104,6 +109,15 @@ class Emulator:
         starts = [*self.requests("create_run"), *self.requests("create_thread_and_run")]
         return {entry["run_id"]: entry["at"] + offset for entry in starts if entry["run_id"]}
 
+    def looks(self) -> dict[str, int]:
+        """Return how often each run was looked at, by its id."""
+        return dict(Counter(entry["run_id"] for entry in self.requests("get_run")))
+
+    def thread_starts(self, stamp: str) -> dict[str, float]:
+        """Return when each thread was created, by what its metadata say under `stamp`, on the monotonic clock."""
+        offset = self._offset()
+        return {entry["body"]["metadata"][stamp]: entry["at"] + offset for entry in self.requests("create_thread")}
+
     def _offset(self) -> float:
         """Return what to add to a time of the ledger: a request of our own is timed on both clocks."""
         marks = []
@@ -155,10 +169,15 @@ class AppHost:
         exact_timers: bool = False,
         app: Path = APP_ROOT,
         storage: BlobEndpoint | None = None,
+        watches: bool = True,
     ) -> None:
-        """`storage` holds the app's documents, where they are to be counted; default: the host's own."""
+        """`storage` holds the app's documents, where they are to be counted; default: the host's own. Without `watches`
+        a look at a run is one look.
+        """
         arguments = ["--quiet", "--timers", "exact" if exact_timers else "azure-storage"]
         environment = {**emulator.environment, "PYTHON_THREADPOOL_THREAD_COUNT": deployed_threads()}
+        if not watches:
+            environment |= ONE_LOOK
         if storage is not None:
             environment["AzureWebJobsStorage"] = storage.connection_string
         self.process = HostProcess(app, env=environment, args=arguments)
@@ -176,16 +195,21 @@ class AppHost:
         self.process.__exit__(kind, error, trace)
 
     def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
-        """Send a request on one connection that is kept; return status and JSON."""
+        """Send a request on one connection that is kept; return its JSON."""
+        return self._answer(method, path, body, headers or {})[0]
+
+    def _answer(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[Any, Mapping[str, str]]:
         if self._connection is None:
             self._connection = http.client.HTTPConnection(urlsplit(self.process.url).netloc, timeout=120)
         data = None if body is None else json.dumps(body).encode()
-        self._connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
+        self._connection.request(method, path, data, {"Content-Type": "application/json", **headers})
         answer = self._connection.getresponse()
         text = answer.read()
         if answer.status >= 400:
             raise BenchmarkError(f"the host answered {answer.status} to {method} {path}: {text[:300]!r}")
-        return json.loads(text) if text else None
+        return json.loads(text) if text else None, {name.lower(): value for name, value in answer.headers.items()}
 
     def start(self, seconds: float) -> str:
         """Start a run that takes so long; return the instance id."""
@@ -200,8 +224,13 @@ class AppHost:
         return counts["Completed"]
 
     def _count(self, status: str) -> int:
-        path = f"/runtime/webhooks/durabletask/instances?runtimeStatus={status}&showInput=false&top=100000"
-        return len(self.request("GET", path))
+        path = f"/runtime/webhooks/durabletask/instances?runtimeStatus={status}&showInput=false&top=1000"
+        count, token = 0, ""
+        while True:
+            rows, headers = self._answer("GET", path, headers={_TOKEN: token} if token else {})
+            count, token = count + len(rows), headers.get(_TOKEN, "")
+            if not token:
+                return count
 
     def until_completed(self, runs: int, *, patience: float, every: float = 0.25) -> None:
         """Wait until so many instances have completed."""
@@ -319,3 +348,12 @@ class SdkLoops:
         if not line:
             raise BenchmarkError(f"the SDK's process ended with {self._process.wait()}; its message is above")
         return json.loads(line)
+
+
+def together(*actions: Callable[[], None]) -> None:
+    """Do all of it at the same time."""
+    threads = [threading.Thread(target=action) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.machine import python
-from benchmarks.stage import BenchmarkError, Emulator, agent_lasting
+from benchmarks.stage import ONE_LOOK, BenchmarkError, Emulator, agent_lasting
 from local.blob_storage.endpoint import BlobEndpoint
 from local.services import APP_ROOT
 
@@ -57,7 +57,7 @@ def run_worker(emulator: Emulator, batches: Sequence[Batch]) -> list[Done]:
         found = subprocess.run(  # noqa: S603 - our own module
             python("-m", "benchmarks.worker_process"),
             cwd=APP_ROOT,
-            env={**os.environ, **emulator.environment, "AzureWebJobsStorage": storage.connection_string},
+            env={**os.environ, **emulator.environment, "AzureWebJobsStorage": storage.connection_string, **ONE_LOOK},
             input=job,
             stdout=subprocess.PIPE,
             text=True,

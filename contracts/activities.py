@@ -110,7 +110,19 @@ class MessageRef(Wire, frozen=True, kw_only=True):
     message_id: str
 
 
-class CreateRun(OnThread, frozen=True, kw_only=True):
+class Looking(OnThread, frozen=True, kw_only=True):
+    """Base of what looks at a run, and brings a completed one's answer along."""
+
+    message: Stamp | None = None
+    """The stamp of the message to be answered, on a thread to which others may have added theirs."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether the activity stays with the run for a while."""
+        return True
+
+
+class CreateRun(Looking, frozen=True, kw_only=True):
     """Input of `create_run`; it returns a `RunSnapshot`."""
 
     thread_id: str
@@ -122,18 +134,23 @@ class CreateRun(OnThread, frozen=True, kw_only=True):
     """Null where the instance owns the thread already: it has posted its message."""
 
 
-class RunRef(OnThread, frozen=True, kw_only=True):
+class RunRef(Looking, frozen=True, kw_only=True):
     """Input of `get_run`, which returns a `RunSnapshot` (a completed run's with its answer, if that can be had), and of
     `get_response`, which returns an `Answer`.
     """
 
     thread_id: str
     run_id: str
-    message: Stamp | None = None
-    """The stamp of the message to be answered, on a thread to which others may have added theirs."""
+    watch_from: float | None = None
+    """How many seconds the run has worked, where `get_run` is to watch it; null: it is looked at once."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether `get_run` stays with the run for a while."""
+        return self.watch_from is not None
 
 
-class SubmitToolOutputs(OnThread, frozen=True, kw_only=True):
+class SubmitToolOutputs(Looking, frozen=True, kw_only=True):
     """Input of `submit_tool_outputs`; it returns a `RunSnapshot`."""
 
     thread_id: str

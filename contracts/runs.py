@@ -202,6 +202,8 @@ class RunSnapshot(Wire, frozen=True, kw_only=True):
     expires_at: int | None = None
     answer: Answer | None = None
     """What the run's agent wrote, where the look that saw it completed could fetch that too."""
+    looks: int = 0
+    """How many looks at the run the activity took that returned it."""
 
 
 class AgentSummary(Wire, frozen=True, kw_only=True):

@@ -182,8 +182,8 @@ param httpConcurrency int = 50
 
 @description('Threads for functions of one instance: at least maxConcurrentActivityFunctions and maxConcurrentOrchestratorFunctions of host.json together.')
 @minValue(1)
-@maxValue(32)
-param workerThreads int = 24
+@maxValue(1000)
+param workerThreads int = 72
 
 @description('Replication of the storage account. With Standard_ZRS runs survive the loss of a zone.')
 @allowed([
@@ -248,6 +248,11 @@ param runMaxTimeoutSeconds int = 86400
 @minValue(0)
 @maxValue(100)
 param runRateLimitRetries int = 50
+
+@description('FOUNDRY_MAX_LOOKS_PER_SECOND: looks at runs of one instance, at most. 0: durable timers alone pace them.')
+@minValue(0)
+@maxValue(1000)
+param foundryMaxLooksPerSecond int = 20
 
 @description('ORPHAN_SCAN_SCHEDULE: NCRONTAB of the search for runs whose instance was terminated.')
 param orphanScanSchedule string = '0 */5 * * * *'
@@ -335,6 +340,7 @@ module resources 'resources.bicep' = {
     runTimeoutSeconds: runTimeoutSeconds
     runMaxTimeoutSeconds: runMaxTimeoutSeconds
     runRateLimitRetries: runRateLimitRetries
+    foundryMaxLooksPerSecond: foundryMaxLooksPerSecond
     orphanScanSchedule: orphanScanSchedule
     deleteThread: deleteThread
     historyRetentionDays: historyRetentionDays

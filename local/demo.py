@@ -1,7 +1,7 @@
 """`make demo`: run an agent durably on this machine, kill the host under the second run, and count what became of it.
 
 A run of the agent `history` takes two seconds. The second one is on the thread of the first, and its host is killed
-with SIGKILL as soon as the run is seen. Started again, the host finishes it; the emulator's ledger tells how many
+with SIGKILL as soon as Foundry has the run. Started again, the host finishes it; the emulator's ledger tells how many
 messages and runs that took.
 """
 
@@ -74,7 +74,7 @@ def _show(services: LocalServices) -> None:
     killed = False
     for document in second.until_ended():
         second.show(document)
-        if document["run_id"] and not killed:
+        if not killed and len(_ledger(services.emulator, thread_id)["runs"]) > len(before["runs"]):
             process_id = services.host.kill()
             second.say(painted(f"kill -9 {process_id}", Colour.BAD) + "  the host is dead, the run in Foundry goes on")
             services.restart_host()
@@ -117,15 +117,15 @@ class Run:
 
     def show(self, document: dict[str, Any]) -> None:
         """Print what is new in a status document."""
-        seen = (document["status"], document["run_status"])
-        if seen == self._shown or not document["run_id"]:
+        seen = (document["status"], document["run_status"] or document["step"] or "")
+        if seen == self._shown or not (document["run_id"] or document["step"] == "create_run"):
             return
         self._shown = seen
         if document["status"] == "Success":
             answer = textwrap.shorten(document["response"], WIDTH, placeholder=" ...")
             self.say(f"{painted('Success', Colour.GOOD)}  {answer}")
         else:
-            self.say(f"Running  {document['run_status']}")
+            self.say(f"Running  {seen[1]}")
 
     def say(self, text: str) -> None:
         """Print a line with the time since the start."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import msgspec
+
 from contracts.activities import (
     CancelledRun,
     CancelRun,
@@ -21,9 +25,11 @@ from contracts.activities import (
 )
 from contracts.codes import ErrorCode
 from contracts.request import AgentRunRequest, RunPolicy
-from contracts.runs import Answer, RunSnapshot, RunState
+from contracts.runs import Answer, RunSnapshot, RunState, Stamp
 from contracts.status import Status
+from look_schedule import is_watched
 from orchestrators.progress import Progress
+from orchestrators.question import Stage
 from orchestrators.retry_policy import is_to_be_asked_again
 from orchestrators.shown_status import shortened
 from orchestrators.steps import Course, Step, StepFailed, Steps
@@ -94,7 +100,7 @@ def create_message(steps: Steps, progress: Progress) -> Step[None]:
 
 
 def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
-    """Start the run, or look at the one that an earlier generation started."""
+    """Start the run, or look at the one that an earlier generation started; watch it."""
     if progress.run_id is not None:
         return (yield from get_run(steps, progress))
 
@@ -106,6 +112,7 @@ def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
             stamp=progress.run_stamp(),
             options=progress.options,
             metadata=progress.metadata,
+            message=_message_to_be_answered(progress),
             turn=None if progress.owns_thread else _turn(progress),
             until=progress.deadline,
         )
@@ -119,10 +126,19 @@ def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
     return run
 
 
-def get_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
-    """Look at the run once."""
-    run = yield from steps.call("get_run", lambda: _run_ref(steps, progress), RunSnapshot, progress)
-    progress.polls += 1
+def get_run(steps: Steps, progress: Progress, since: datetime | None = None) -> Step[RunSnapshot]:
+    """Look at the run, and watch it while it is young; `since`: when it began to do what is waited for, if that is not
+    its work.
+
+    While it asks something it is looked at once: the answer comes as an event, and no watch may stand in its way.
+    """
+
+    def wanted() -> RunRef:
+        age = progress.run_age(steps.now) if since is None else (steps.now - since).total_seconds()
+        watches = is_watched(age) and progress.question.stage is Stage.NONE
+        return msgspec.structs.replace(_run_ref(steps, progress), watch_from=age if watches else None)
+
+    run = yield from steps.call("get_run", wanted, RunSnapshot, progress)
     progress.saw(run, steps.now)
     return run
 
@@ -140,6 +156,7 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         thread_id=run.thread_id,
         run_id=run.run_id,
         answer=answer,
+        message=_message_to_be_answered(progress),
         until=progress.deadline,
     )
     try:
@@ -150,7 +167,7 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         progress.attempts.settled()  # it is the caller who tries again
         question.refused(shortened(signal.failure.message, _LONGEST_REFUSAL))
         return run
-    if run.state is not RunState.EXPIRED:  # which it has found instead of calls that wait
+    if run.state is not RunState.EXPIRED or run.looks:  # an expired one may be all that it has found
         question.taken()
     progress.saw(run, steps.now)
     return run
@@ -201,14 +218,17 @@ def _turn(progress: Progress) -> Turn:
 
 def _run_ref(steps: Steps, progress: Progress) -> RunRef:
     assert progress.run_id is not None
-    message = progress.message_stamp() if progress.checks_answer else None
     return RunRef(
         runs_as=steps.instance_id,
         thread_id=_thread_id(progress),
         run_id=progress.run_id,
-        message=message,
+        message=_message_to_be_answered(progress),
         until=progress.deadline,
     )
+
+
+def _message_to_be_answered(progress: Progress) -> Stamp | None:
+    return progress.message_stamp() if progress.checks_answer else None
 
 
 def _thread_id(progress: Progress) -> str:

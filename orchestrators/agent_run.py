@@ -32,6 +32,7 @@ from contracts.instance_input import continued_input, read_instance_input
 from contracts.request import LONGEST_TIMEOUT_SECONDS, RunPolicy
 from contracts.runs import RunSnapshot
 from contracts.wire import from_wire
+from look_schedule import next_poll_delay, whole_and_half
 from orchestrators import endings
 from orchestrators.activity_calls import (
     create_message,
@@ -42,7 +43,6 @@ from orchestrators.activity_calls import (
     show,
     submit_tool_outputs,
 )
-from orchestrators.poll_schedule import next_poll_delay, whole_and_half
 from orchestrators.progress import Progress, begin
 from orchestrators.question import Stage
 from orchestrators.retry_policy import quota_delay, share_of

@@ -16,9 +16,9 @@ from contracts.outcome import Outcome
 from contracts.runs import Answer, RunSnapshot, RunState, Tokens
 from contracts.status import CustomStatus
 from contracts.wire import to_wire
+from look_schedule import next_poll_delay
 from orchestrators import activity_calls
 from orchestrators.activity_calls import show
-from orchestrators.poll_schedule import next_poll_delay
 from orchestrators.progress import STOPPING_STEP, Progress
 from orchestrators.run_outcome import (
     Verdict,
@@ -90,6 +90,8 @@ def end(steps: Steps, progress: Progress | None, ending: Ending) -> Step[dict[st
     There is no progress where the input did not fit.
     """
     steps.only_finish()
+    if not isinstance(ending, Cancelled):  # the platform would hold the end back until then; a termination it does not
+        yield from steps.wait_for_interrupted()
     steps.show(_last_status(progress, ending))
     steps.log("agent_run.ended", **_ended_event(steps, progress, ending))
     match ending:
@@ -264,10 +266,12 @@ def _stop_run(steps: Steps, progress: Progress) -> Step[tuple[RunSnapshot | None
     run: RunSnapshot | None = None
     try:
         run = yield from activity_calls.cancel_run(steps, progress)
+        if run is None and (yield from steps.wait_for_interrupted()):
+            run = yield from activity_calls.cancel_run(steps, progress)  # it may have been created after the look
         while run is not None and verdict_of(run) is Verdict.GOES_ON:
             steps.show(progress.custom_status())
             yield from steps.sleep(next_poll_delay((steps.now - asked_at).total_seconds()), progress)
-            run = yield from activity_calls.get_run(steps, progress)
+            run = yield from activity_calls.get_run(steps, progress, asked_at)
     except (DeadlinePassed, StepFailed):
         return run, progress.attempts.last
     return run, None

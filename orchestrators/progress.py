@@ -89,7 +89,8 @@ class Progress(msgspec.Struct, kw_only=True):
     # --- what happened ---
 
     def saw(self, run: RunSnapshot, now: datetime) -> None:
-        """Take over what a look at the run showed."""
+        """Take over what a look at the run, or the last one of several, showed."""
+        self.polls += run.looks
         self.run_id, self.run_state, self.run_status = run.run_id, run.state, run.raw_status
         self.run_lifetime = lifetime_of(run) or self.run_lifetime
         self.tokens = run.tokens or self.tokens

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from contracts.activities import Failure
 from contracts.codes import ErrorCode
-from orchestrators.poll_schedule import whole_and_half
+from look_schedule import whole_and_half
 
 FIRST_DELAY_SECONDS = 1.5
 LONGEST_BACKOFF_SECONDS = 60.5

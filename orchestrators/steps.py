@@ -8,6 +8,8 @@ What the platform demands (durable-protocol.md, rules 1 to 5), kept in this one 
 - the losing timer of a race is cancelled, or the instance could not end;
 - every delay is k + 0.5 seconds, and a timer that fired is taken as due;
 - a generation ends only right after a timer fired, never in an episode in which an event won a race;
+- an activity that watches a run is raced with the cancel too; the platform ends no instance and no generation while an
+  activity is open, so one that a cancel has interrupted is waited for at the end (and a cancelled one never renews);
 - every question is asked under a fresh event name.
 """
 
@@ -15,14 +17,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, cast
 
 from app_log import log_event
-from contracts.activities import ActivityResult, Failure
+from contracts.activities import ActivityResult, Failure, Looking
 from contracts.durable import CANCEL_EVENT
 from contracts.wire import Wire, from_wire, to_wire
-from orchestrators.poll_schedule import within_deadline
+from look_schedule import within_deadline
 from orchestrators.retry_policy import failure_of_exception
 
 _log = logging.getLogger("agent_run.orchestrator")
@@ -34,6 +37,12 @@ Step = Generator[Any, Any, V]
 TIMERS_PER_GENERATION = 8
 """Replay costs grow with the square of the history, so it starts anew after this many timers. Fewer would cost more
 transactions than they save processor time (benchmarks/README.md, `replay_cost`).
+"""
+
+
+RACE_SECONDS = 330.5
+"""A timer stands in every race, or the extension would not see the cancel win (durable-protocol.md, rule 21). It is
+longer than an activity may take (`functionTimeout` in host.json), and most instances.
 """
 
 
@@ -97,6 +106,7 @@ class Steps:
         self._awaited: tuple[str | None, Any] = (None, None)
         self._timers = 0
         self._calls: list[Any] = []
+        self._interrupted: Any = None
         self._interruptible = True
 
     # --- the instance ---
@@ -150,7 +160,9 @@ class Steps:
         """Call the activity once; return its value or its failure."""
         task = self._context.call_activity(activity, to_wire(message))
         self._calls.append(task)
-        if not self._cancel_is_raced:
+        if self._interruptible and isinstance(message, Looking) and message.watches:
+            yield from self._race(task)
+        elif not self._cancel_is_raced:
             # The SDK knows a waiter only once it has been yielded, so the first call of a generation is a race too.
             self._cancel_is_raced = True
             yield self._context.task_any([task, self._cancel])
@@ -159,6 +171,27 @@ class Steps:
         except Exception as error:  # noqa: BLE001 - the SDK raises bare exceptions, only their text tells them apart
             return ActivityResult(failure=failure_of_exception(str(error)))
         return from_wire(ActivityResult[kind], wire)  # type: ignore[valid-type]
+
+    def _race(self, task: Any) -> Step[None]:
+        """Wait for the task, or raise `CancelRequested`: then the task goes on, and what it returns is ignored."""
+        self._cancel_is_raced = True
+        while not task.is_completed and not self._cancel.is_completed:
+            timer = self._context.create_timer(self.now + timedelta(seconds=RACE_SECONDS))
+            yield self._context.task_any([task, self._cancel, timer])
+            if not timer.is_completed:
+                timer.cancel()
+        if not task.is_completed:
+            self._interrupted = task
+            self._heed_cancel()
+
+    def wait_for_interrupted(self) -> Step[bool]:
+        """Wait for the end of the activity that a cancel has interrupted; say whether there is one."""
+        task, self._interrupted = self._interrupted, None
+        if task is None:
+            return False
+        with suppress(Exception):  # its worker has died, say: whatever it did is looked for by its stamp
+            yield task
+        return True
 
     def sleep(self, seconds: float, course: Course) -> Step[None]:
         """Wait `seconds`, or until the deadline, a cancel, or the awaited event, whichever comes first.

@@ -11,6 +11,8 @@ NAMES = (
     "requests_per_run",
     "poll_cpu",
     "lag_measured",
+    "watches",
+    "burst",
     "memory",
     "throughput",
 )

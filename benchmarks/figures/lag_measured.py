@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from statistics import fmean, median
-from typing import Any
 
 from benchmarks.numbers import p95
 from benchmarks.options import Options
 from benchmarks.report import Cell, Check, Figure, Table
-from benchmarks.stage import NAIVE_APP, AppHost, Emulator, Ended, agent_lasting, sdk_loops
+from benchmarks.stage import NAIVE_APP, AppHost, Emulator, Ended, agent_lasting, sdk_loops, together
 
 SPREAD_SECONDS = 20.0
 """The runs begin within this time: each side has a few in flight, no crowd (that is `throughput`)."""
@@ -48,8 +46,8 @@ def measure(options: Options) -> Figure:
         hosts = dict(zip(begin, (storage, exact, naive), strict=True))
         started: dict[str, list[tuple[str, float]]] = {name: [] for name in begin}
         loops.go()
-        _all_at_once(
-            [_starter(begin[name], starts[:: NAIVE_SHARE if name == NAIVE else 1], started[name]) for name in begin]
+        together(
+            *(_starter(begin[name], starts[:: NAIVE_SHARE if name == NAIVE else 1], started[name]) for name in begin)
         )
         for name, host in hosts.items():
             host.until_completed(len(started[name]), patience=90, every=0.5)
@@ -57,7 +55,7 @@ def measure(options: Options) -> Figure:
         created = emulator.run_starts()
         sides = {name: _samples(host.ends([i for i, _ in started[name]]), started[name], created)
                  for name, host in hosts.items()}  # fmt: skip
-        looks = _looks_by_run(emulator)
+        looks = emulator.looks()
     lasting = dict(zip((run.run_id for run in theirs), (duration for _, duration in sorted(starts)), strict=True))
     sides["SDK's 1 s loop"] = [
         (lasting[r.run_id], r.ended - created[r.run_id] - lasting[r.run_id], looks.get(r.run_id, 0)) for r in theirs
@@ -111,25 +109,10 @@ def _start_naive(host: AppHost, duration: float) -> str:
     return str(host.request("POST", path, {"agent_id": agent_lasting(duration)})["id"])
 
 
-def _all_at_once(actions: list[Callable[[], Any]]) -> None:
-    threads = [threading.Thread(target=action) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 def _samples(ends: dict[str, Ended], started: list[tuple[str, float]], created: dict[str, float]) -> list[Sample]:
     return [
         (duration, ends[i].at - created[ends[i].run_id] - duration, ends[i].polls) for i, duration in started
     ]  # fmt: skip
-
-
-def _looks_by_run(emulator: Emulator) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for entry in emulator.requests("get_run"):
-        counts[entry["run_id"]] = counts.get(entry["run_id"], 0) + 1
-    return counts
 
 
 def _row(samples: list[Sample]) -> list[Cell]:

@@ -21,64 +21,90 @@ from benchmarks.schedules import app_run, naive_looks
 from local.services import APP_ROOT
 
 ACTIVITY_SECONDS = 0.1
+WATCHING, ONE_LOOK, NAIVE = "the app", "the app without watches", "1 s durable timers"
 NAIVE_STEPS = 4
 """Activities of the naive monitor beside its looks: thread, message, run, answer."""
 
 
 def measure(options: Options) -> Figure:
     """Count what the real orchestrator does in virtual time, and put it into the model."""
-    durations = options.pick((1, 30, 600), (1, 5, 10, 30, 60, 120, 300, 600))
+    durations = options.pick((0.3, 30, 600), (0.3, 1, 3, 10, 30, 60, 120, 300, 600))
     prices = Prices()
     rows: list[list[Cell]] = []
-    ours: list[tuple[float, float]] = []
-    naive: list[tuple[float, float]] = []
+    lines: dict[str, list[tuple[float, float]]] = {WATCHING: [], ONE_LOOK: [], NAIVE: []}
     for duration in durations:
-        for exact in (False, True):
-            app, monitor = counted_app(duration, exact_timers=exact), counted_naive(duration, exact_timers=exact)
-            app_total, naive_total = storage_transactions(app).total, storage_transactions(monitor).total
-            if exact:  # the scheduler's timers are exact, Azure Storage's are not
-                rows[-1] += [
-                    scheduler_actions(app),
-                    1000 * scheduler_dollars(scheduler_actions(app), prices),
-                    scheduler_actions(monitor) / scheduler_actions(app),
-                ]
-            else:
-                ours.append((float(duration), app_total))
-                naive.append((float(duration), naive_total))
-                dollars = 1000 * storage_dollars(storage_transactions(app), prices)
-                rows.append([duration, app.timers, app_total, 1000 * app_total, dollars, naive_total / app_total])
+        sides = {
+            WATCHING: counted_app(duration, exact_timers=False),
+            ONE_LOOK: counted_app(duration, exact_timers=False, watches=False),
+            NAIVE: counted_naive(duration, exact_timers=False),
+        }
+        totals = {name: storage_transactions(counted).total for name, counted in sides.items()}
+        for name, total in totals.items():
+            lines[name].append((float(duration), total))
+        exact = counted_app(duration, exact_timers=True)  # the scheduler's timers are, Azure Storage's are not
+        before = counted_app(duration, exact_timers=True, watches=False)
+        monitor = counted_naive(duration, exact_timers=True)
+        rows.append(
+            [
+                duration,
+                *totals.values(),
+                totals[WATCHING] / totals[ONE_LOOK],
+                1000 * storage_dollars(storage_transactions(sides[WATCHING]), prices),
+                scheduler_actions(exact),
+                scheduler_actions(before),
+                scheduler_actions(monitor),
+                1000 * scheduler_dollars(scheduler_actions(exact), prices),
+            ]
+        )
+    ratios = {row[0]: float(row[4] or 0) for row in rows}
     return Figure(
-        "Transactions and money per 1,000 runs",
+        "Transactions and money of a run",
         Table(
-            ("duration [s]", "timers", "transactions a run", "a 1,000 runs", "$ a 1,000 runs", "naive / app",
-             "scheduler: actions a run", "$ a 1,000 runs (scheduler)", "naive / app (scheduler)"),
+            ("duration [s]", "transactions", "... without watches", "... of the naive monitor", "with / without",
+             "$ a 1,000 runs", "scheduler: actions", "... without watches", "... of the naive monitor",
+             "$ a 1,000 runs (scheduler)"),
             rows,
         ),
         [
+            *(
+                Check(f"transactions with watches to those without, {d:g} s", ratio, 0.5 if d <= 30 else 1.0)
+                for d, ratio in ratios.items()
+                if isinstance(d, (int, float)) and (d <= 30 or d == durations[-1])
+            ),
             Check("naive monitor's transactions to the app's, 10 minutes, Azure Storage",
-                  naive[-1][1] / ours[-1][1], 10, least=True),
+                  lines[NAIVE][-1][1] / lines[WATCHING][-1][1], 10, least=True),
             Check("naive monitor's actions to the app's, 10 minutes, Durable Task Scheduler",
-                  float(rows[-1][-1] or 0), 10, least=True),
+                  float(rows[-1][8] or 0) / float(rows[-1][6] or 1), 10, least=True),
             Check("transactions of one look (timer, episode, activity, episode)", one_look(), 12),
         ],
-        [*_idle_notes(prices), f"Prices are assumptions: {prices}."],
+        [
+            "Without watches: `FOUNDRY_MAX_LOOKS_PER_SECOND` is 0, and durable timers alone pace the looks.",
+            *_idle_notes(prices),
+            f"Prices are assumptions: {prices}.",
+        ],
         data={"prices": prices.__dict__, "idle": idle_table(prices)},
         charts={
             "transactions": Chart(
                 "Storage transactions of one run, Azure Storage", "duration of the run [s]", "transactions",
-                [Line("the app", ours), Line("1 s durable timers", naive)], log_x=True, log_y=True,
+                [Line(name, points) for name, points in lines.items()], log_x=True, log_y=True,
             )
         },
     )  # fmt: skip
 
 
-def counted_app(duration: float, *, exact_timers: bool) -> Counted:
+def counted_app(duration: float, *, exact_timers: bool, watches: bool = True) -> Counted:
     """Count what the real orchestrator does for a run of this duration."""
-    foundry, ended = app_run(duration, exact_timers=exact_timers, activity_seconds=ACTIVITY_SECONDS)
+    foundry, ended = app_run(
+        duration,
+        exact_timers=exact_timers,
+        activity_seconds=ACTIVITY_SECONDS,
+        watches=watches,
+    )
     return Counted(
         episodes=ended.episodes,
         activities=len(foundry.simulation.calls),
         timers=len(ended.timers),
+        cancelled_timers=ended.cancelled_timers if watches else 0,  # whoever does not watch needs no race
         generations=ended.generations,
         documents=OF_A_RUN,
     )

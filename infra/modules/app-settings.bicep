@@ -61,6 +61,9 @@ param runMaxTimeoutSeconds int
 @description('New runs after a run that Foundry ended for lack of quota.')
 param runRateLimitRetries int
 
+@description('Looks at runs of one instance, at most.')
+param foundryMaxLooksPerSecond int
+
 @description('NCRONTAB of the search for runs whose instance was terminated.')
 param orphanScanSchedule string
 
@@ -123,6 +126,7 @@ var ownSettings = {
   RUN_TIMEOUT_SECONDS: string(runTimeoutSeconds)
   RUN_MAX_TIMEOUT_SECONDS: string(runMaxTimeoutSeconds)
   RUN_RATE_LIMIT_RETRIES: string(runRateLimitRetries)
+  FOUNDRY_MAX_LOOKS_PER_SECOND: string(foundryMaxLooksPerSecond)
   ORPHAN_SCAN_SCHEDULE: orphanScanSchedule
   DELETE_THREAD: deleteThread
   HISTORY_RETENTION_DAYS: string(historyRetentionDays)

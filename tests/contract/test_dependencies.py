@@ -15,13 +15,23 @@ from tests.contract.project import (
 )
 
 MODULES = sorted(deployed_modules())
-SHARED = {"settings", "policy", "app_log", "version", "recovery", "task_hub", "timed_http"}
+SHARED = {"look_schedule", "settings", "policy", "app_log", "version", "recovery", "task_hub", "timed_http"}
 OURS = {*DEPLOYED_PACKAGES, *SHARED, "function_app"}
 
 MAY_IMPORT = {
     # who -> which of our own packages, besides itself
     "function_app": {"activities", "http_api", "maintenance", "orchestrators", "settings"},  # the level of the app
-    "activities": {"contracts", "validation", "settings", "policy", "app_log", "foundry", "ownership", "store"},
+    "activities": {
+        "contracts",
+        "validation",
+        "settings",
+        "policy",
+        "app_log",
+        "foundry",
+        "look_schedule",
+        "ownership",
+        "store",
+    },
     "http_api": {
         "contracts",
         "validation",
@@ -39,7 +49,8 @@ MAY_IMPORT = {
     "http_api.run_files": {"contracts", "foundry", "settings"},
     "http_api.agents": {"contracts", "validation", "settings", "policy", "app_log", "foundry"},
     "maintenance": {"contracts", "settings", "app_log", "foundry", "recovery", "task_hub", "ownership", "store"},
-    "orchestrators": {"contracts", "validation", "app_log"},
+    "orchestrators": {"contracts", "validation", "app_log", "look_schedule"},
+    "look_schedule": set(),
     "ownership": {"contracts", "app_log", "store", "recovery"},
     "store": {"contracts", "timed_http"},
     "foundry": {"contracts", "timed_http"},
@@ -86,7 +97,7 @@ def test_the_foundry_client_knows_no_durable(module):
 
 # --- determinism ------------------------------------------------------------------------------------------------------
 
-ORCHESTRATORS = [m for m in MODULES if m.startswith("orchestrators")]
+ORCHESTRATORS = [m for m in MODULES if m.startswith(("orchestrators", "look_schedule"))]
 FORBIDDEN_IMPORTS = {
     "asyncio",
     "concurrent",

@@ -156,9 +156,9 @@ def test_the_durable_client_goes_to_those_who_need_it():
 
 def test_only_what_foundry_calls_block_takes_a_thread_of_the_worker():
     # durable-protocol.md, rule 18: sync functions share a pool of threads, async ones one loop. The pool is just large
-    # enough for all activities and orchestrators: a request must not take the place of one.
+    # enough for all activities and orchestrators: a request must not take the place of one, nor what watches a run.
     coroutines = {name for name, f in functions().items() if f["coroutine"]}
-    assert coroutines == WITH_CLIENT | set(of_type("httpTrigger"))
+    assert coroutines == WITH_CLIENT | {"get_run", "submit_tool_outputs"} | set(of_type("httpTrigger"))
 
 
 def test_a_function_takes_just_its_bindings():

@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from activities.watch import MOST_WATCHES
+from orchestrators.steps import RACE_SECONDS
 from tests.contract.project import ROOT, deployed_modules
 
 HOST = json.loads((ROOT / "host.json").read_text("utf-8"))
@@ -131,7 +133,15 @@ def test_storage_is_as_measured():
 
 
 def test_concurrency_is_bounded():
-    assert (DURABLE["maxConcurrentActivityFunctions"], DURABLE["maxConcurrentOrchestratorFunctions"]) == (16, 8)
+    assert (DURABLE["maxConcurrentActivityFunctions"], DURABLE["maxConcurrentOrchestratorFunctions"]) == (64, 8)
+
+
+def test_activities_that_watch_leave_room_for_those_that_start_runs():
+    assert DURABLE["maxConcurrentActivityFunctions"] * 3 / 4 == MOST_WATCHES
+
+
+def test_the_timer_of_a_race_outlives_every_activity():
+    assert seconds(HOST["functionTimeout"]) + 13 < RACE_SECONDS  # the host ends a function so much later (rule 10)
 
 
 def test_python_keeps_no_sessions():

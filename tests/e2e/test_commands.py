@@ -140,7 +140,7 @@ def lines_of(svg: str) -> list[tuple[str, list[str]]]:
     ("after", "number"),
     [
         ("Starting", signal.SIGINT),
-        ("queued", signal.SIGTERM),
+        ("create_run", signal.SIGTERM),
         ("kill -9", signal.SIGINT),
         ("up again", signal.SIGHUP),
         pytest.param(
@@ -161,7 +161,7 @@ def test_an_interrupted_demo_leaves_no_process(after: str, number: signal.Signal
 @needs_proc
 def test_a_demo_that_is_interrupted_again_while_it_ends_leaves_no_process() -> None:
     with Command("local.demo") as demo:
-        demo.until(lambda line: "queued" in line)
+        demo.until(lambda line: "create_run" in line)
         [host] = [p for p in descendants(demo.mark) if b"functions_host" in Path(f"/proc/{p}/cmdline").read_bytes()]
         os.kill(host, signal.SIGSTOP)  # it cannot end by itself now
         wait_for(lambda: status_of(host, "State")[0] == "T")

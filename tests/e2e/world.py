@@ -17,6 +17,9 @@ from tests.faults.spoiling import Spoil, SpoilingProxy
 from tests.functions_host.harness import REPOSITORY, Answer, HostProcess
 
 SPEED = 20.0
+FASTEST_WITH_WATCHES = 10.0
+"""A watch stays for four real seconds, whatever the clocks show: where they run faster, a look is one look."""
+
 PATIENCE_SECONDS = 60.0
 PATIENCE_WITH_A_GIVEN_HOST_SECONDS = 300.0
 """Its clock runs no faster than ours, and its timers may be late."""
@@ -49,6 +52,7 @@ class World:
         port = self._given.emulator_port if self._given else 0
         # The clock of a given host is ours, and the agent service has to keep to it.
         self.emulator = FoundryEmulator(clock_speed=1.0 if self._given else speed, port=port, **(emulator or {}))
+        self._speed = speed
         self._env = dict(env or {})
         self._args = ["--clock-speed", str(speed), *args]
         self._spoiled = spoiled
@@ -85,6 +89,8 @@ class World:
             self._proxy = self._stack.enter_context(SpoilingProxy(endpoint))
             endpoint = self._proxy.endpoint
         settings = {"FOUNDRY_PROJECT_ENDPOINT": endpoint, **SETTINGS}
+        if self._speed > FASTEST_WITH_WATCHES:
+            settings["FOUNDRY_MAX_LOOKS_PER_SECOND"] = "0"
         self.host = HostProcess(REPOSITORY, env={**settings, **self._env}, args=self._args)
         self._stack.enter_context(self.host)
 

@@ -8,6 +8,7 @@ import pytest
 
 from infra.checks.facts import LOG_EVENTS, ROLES
 from infra.checks.project import Project
+from look_schedule import WATCH_SECONDS, is_watched, next_look, next_poll_delay
 from tests.infra.conftest import ROOT
 
 PROJECT = Project(ROOT)
@@ -78,16 +79,16 @@ def test_every_file_that_is_named_exists() -> None:
 
 @pytest.mark.parametrize(("runs", "column"), [(100, 1), (10_000, 2), (1_000_000, 3)])
 def test_the_cost_of_a_month_is_worked_out_right(runs: int, column: int) -> None:
-    polls, steps, renewals, looks_of_the_caller = 22, 3, 2, 7
-    queues = polls * 6 + steps * 4 + renewals * 2 + 2
-    tables = polls * 6 + steps * 3 + renewals * 3 + 4 + looks_of_the_caller
-    episodes = 1 + steps + 2 * polls + renewals
-    executions = 1 + looks_of_the_caller + steps + polls + episodes
+    timers, steps, looks_of_the_caller = 6, 3, 7
+    watches = timers + 1
+    queues = timers * 6 + steps * 4 + watches * 2 + 2
+    tables = timers * 6 + steps * 3 + watches + 4 + looks_of_the_caller
+    executions = 1 + looks_of_the_caller + steps + timers + (1 + steps + 2 * timers)
     costs = {
         "... cost": runs * (queues * 0.004 + tables * 0.00036) / 10_000,
         "polling of an idle hub": 9 * MONTH / 5 * 0.004 / 10_000,
         "one instance always ready": 2 * MONTH * 0.000004,
-        "execution, durable": min(runs * (polls + 3) * 2, 2 * MONTH) * 0.000016,
+        "execution, durable": min(runs * (2 + 22) * 2, 2 * MONTH) * 0.000016,
         "execution, HTTP": min(runs * 8 * 2, 2 * MONTH) * 0.000026,
         "timers": (30 * 24 * 12 + 30) * 2 * 0.000026,
         "executions": runs * executions * 0.40 / 1_000_000,
@@ -100,16 +101,32 @@ def test_the_cost_of_a_month_is_worked_out_right(runs: int, column: int) -> None
     assert row("**total**")[column] == f"**${sum(costs.values()):,.2f}**"
 
 
-def test_the_polls_that_the_costs_rest_on_are_those_of_the_schedule() -> None:
-    from orchestrators.poll_schedule import next_poll_delay
+def test_the_watches_that_the_costs_rest_on_are_those_of_the_schedule() -> None:
+    assert round(course(30)[1]) == 22
+    for seconds, timers in ((30, 6), (60, 11), (300, 29), (600, 37)):
+        assert course(seconds)[0] == timers, seconds
+    assert "11 in one minute, 29 in five, 37 in ten" in " ".join(TEXT.split())
 
-    for seconds, polls in ((30, 22), (60, 30), (300, 49), (600, 57)):
-        age, count = 0.0, 0
-        while age < seconds:
-            # Azure Storage cuts the delay to whole seconds; the queue and the poll take a tenth of a second each.
-            age += int(next_poll_delay(age)) + 0.1 + 0.1
-            count += 1
-        assert count == polls, seconds
+
+def course(lasting: float) -> tuple[int, float]:
+    """Return the timers of a run that takes so long, and the seconds for which it is watched."""
+    age, timers = _watched(0.0, lasting), 0
+    held = age
+    while age < lasting:
+        # Azure Storage cuts the delay to whole seconds; the queue and the look take a tenth of a second each.
+        age += int(next_poll_delay(age)) + 0.1 + 0.1
+        timers += 1
+        if is_watched(age):
+            held += _watched(age, lasting) - age
+            age = _watched(age, lasting)
+    return timers, held
+
+
+def _watched(age: float, lasting: float) -> float:
+    end = age + WATCH_SECONDS
+    while age < lasting and age + next_look(age) <= end:
+        age += next_look(age)
+    return age
 
 
 def row(name: str) -> list[str]:

@@ -45,6 +45,12 @@ def _run(
     return foundry, foundry.run(request, **options)
 
 
+def _watched(states: dict[float, Any]) -> ScriptedFoundry:
+    foundry = ScriptedFoundry(states)
+    foundry.watches = True
+    return foundry
+
+
 SCENARIOS: dict[str, Scenario] = {
     "success": lambda: _run(ScriptedFoundry()),
     "given-thread": lambda: _run(ScriptedFoundry(), {"thread_id": "thread_x"}),
@@ -79,6 +85,9 @@ SCENARIOS: dict[str, Scenario] = {
         policy={"delete_thread": "on_success"},
     ),
     "no-message": lambda: _run(ScriptedFoundry(), {"thread_id": "thread_x", "user_message": None}),
+    "watched": lambda: _run(_watched({0: "active", 6: "completed"})),
+    "cancel-in-the-first-watch": lambda: _run(_watched({0: "active"}), events=[(2, "cancel")]),
+    "cancel-in-a-later-watch": lambda: _run(_watched({0: "active"}), events=[(7, "cancel")]),
     "answer-lags": lambda: _run(ScriptedFoundry(get_response=[ok(NO_ANSWER)])),
 }
 

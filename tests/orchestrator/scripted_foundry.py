@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from look_schedule import WATCH_SECONDS, next_look
 from orchestrators import agent_run as module
-from tests.orchestrator.simulation import ActivityCrashError, Ended, Simulation
+from tests.orchestrator.simulation import ActivityCrashError, Ended, Simulation, Takes
 
 ORCHESTRATOR = module.agent_run._function._func.orchestrator_function
 
@@ -45,7 +46,7 @@ class ScriptedFoundry:
 
     An override is a list of answers (or exceptions) given one after the other before the normal behaviour resumes. A
     look at a completed run brings the answer along, unless `get_response` is overridden; with `list_lags` it finds
-    none.
+    none. With `watches` the activities stay with the run as the real ones do.
     """
 
     def __init__(self, states: dict[float, State] | None = None, **overrides: list[Any]) -> None:
@@ -58,6 +59,9 @@ class ScriptedFoundry:
         self.deleted: list[str] = []
         self.cancel_takes = 2.0
         self.list_lags = False
+        self.watches = False
+        self.looked_at: list[float] = []
+        """When the run was looked at, in seconds since the start."""
         self.after_answer: dict[float, State] = {0: "active", 2: "completed"}
         self.simulation: Simulation
         self._cancelled_at: float | None = None
@@ -134,14 +138,29 @@ class ScriptedFoundry:
             known = {"id": f"run_{len(self.runs) + 1}", "stamp": payload["stamp"], "at": seconds, "states": self.states}
             self.runs.append(known)
             self._cancelled_at = None
-        return ok(self._snapshot(known, seconds, payload["thread_id"]))
+        return self._watched(known, self._snapshot(known, seconds, payload["thread_id"]), seconds, 0.0)
 
     def get_run(self, payload: Any, seconds: float) -> Any:
         run = next(r for r in self.runs if r["id"] == payload["run_id"])
-        snapshot = self._snapshot(run, seconds, payload["thread_id"])
+        return self._watched(run, self._look(run, seconds, payload["thread_id"]), seconds, payload["watch_from"])
+
+    def _look(self, run: dict[str, Any], seconds: float, thread_id: str) -> dict[str, Any]:
+        self.looked_at.append(seconds)
+        snapshot = self._snapshot(run, seconds, thread_id)
         if snapshot["state"] == "completed" and not self.overrides.get("get_response"):
-            snapshot["answer"] = NO_ANSWER if self.list_lags else self._answer(payload)
-        return ok(snapshot)
+            snapshot["answer"] = NO_ANSWER if self.list_lags else self._answer({"run_id": run["id"]})
+        return {**snapshot, "looks": 1}
+
+    def _watched(self, run: dict[str, Any], seen: dict[str, Any], seconds: float, age: float | None) -> Any:
+        """Return the answer of an activity that goes on looking as the schedule says."""
+        looked, looks = 0.0, seen.get("looks", 0)
+        while self.watches and age is not None and seen["state"] in ("active", "cancelling"):
+            due = looked + next_look(age + looked)
+            if due > WATCH_SECONDS:
+                break
+            looked, looks = due, looks + 1
+            seen = self._look(run, seconds + looked, seen["thread_id"])
+        return Takes(ok({**seen, "looks": looks}), looked)
 
     def get_response(self, payload: Any, seconds: float) -> Any:
         return ok(self._answer(payload))
@@ -153,7 +172,7 @@ class ScriptedFoundry:
         self.submitted.append(payload["answer"])
         run = next(r for r in self.runs if r["id"] == payload["run_id"])
         run["at"], run["states"] = seconds, self.after_answer
-        return ok(self._snapshot(run, seconds, payload["thread_id"]))
+        return self._watched(run, self._snapshot(run, seconds, payload["thread_id"]), seconds, 0.0)
 
     def cancel_run(self, payload: Any, seconds: float) -> Any:
         run = next(

@@ -31,6 +31,14 @@ class ActivityCrashError(Exception):
 
 
 @dataclass
+class Takes:
+    """What an activity answers after so many seconds more than others take."""
+
+    answer: Any
+    seconds: float
+
+
+@dataclass
 class Call:
     """One execution of an activity."""
 
@@ -53,7 +61,8 @@ class Ended:
     generations: int
     episodes: int
     timers: list[tuple[float, float]] = field(default_factory=list)
-    """When each timer was made, and its delay."""
+    """When each timer was made, and its delay; those that were cancelled are left out."""
+    cancelled_timers: int = 0
     custom_statuses: list[Any] = field(default_factory=list)
     histories: list[dict[str, Any]] = field(default_factory=list)
     """The last orchestrator input of every generation."""
@@ -88,6 +97,7 @@ class Simulation:
         self.events: list[tuple[float, str, Any]] = []
         self.start = self.now = start
         self.terminated: str | None = None
+        self._timers: dict[int, tuple[float, float]] = {}
 
     def raise_event(self, at: float, name: str, data: Any = None) -> None:
         """Deliver an event `at` seconds after the start."""
@@ -125,6 +135,7 @@ class Simulation:
         history: list[dict[str, Any]] = []
         queue: list[tuple[datetime, int, dict[str, Any]]] = []
         open_ids: set[int] = set()
+        self._timers = {}
         answer: dict[str, Any] = {"actions": [[]]}
         sequence = 0
         new: list[dict[str, Any]] = [
@@ -142,7 +153,7 @@ class Simulation:
             for index, action in enumerate(a for a in leaves if a["actionType"] in (0, 5)):
                 if action["actionType"] == 5 and action.get("isCanceled") and index in open_ids:
                     open_ids.discard(index)
-                    queue = [q for q in queue if q[2].get("TimerId") != index]
+                    queue = self._cancelled(index, queue, ended)
                 if index >= sequence:
                     sequence = index + 1
                     open_ids.add(index)
@@ -215,11 +226,17 @@ class Simulation:
         stamp = self.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return {"EventId": -1, "IsPlayed": False, "Timestamp": stamp, **event}
 
+    def _cancelled(self, index: int, queue: list[Any], ended: Ended) -> list[Any]:
+        """Return the queue without the timer."""
+        ended.timers.remove(self._timers.pop(index))
+        ended.cancelled_timers += 1
+        return [q for q in queue if q[2].get("TimerId") != index]
+
     def _schedule(self, index: int, action: dict[str, Any], queue: list[Any], ended: Ended) -> dict[str, Any]:
         if action["actionType"] == 5:
-            fire_at = datetime.fromisoformat(action["fireAt"])
-            delay = (fire_at - self.now).total_seconds()
-            ended.timers.append((self.seconds(), delay))
+            delay = (datetime.fromisoformat(action["fireAt"]) - self.now).total_seconds()
+            self._timers[index] = (self.seconds(), delay)
+            ended.timers.append(self._timers[index])
             really = delay if self.exact_timers else int(delay) + 0.1
             queue.append(
                 (
@@ -229,24 +246,23 @@ class Simulation:
                 )
             )
             return {"EventType": 10, "FireAt": action["fireAt"]}
-        event = self._run_activity(index, action)
-        queue.append((self.now + timedelta(seconds=self.activity_seconds), index, event))
+        event, seconds = self._run_activity(index, action)
+        queue.append((self.now + timedelta(seconds=self.activity_seconds + seconds), index, event))
         return {"EventType": 4, "Name": action["functionName"], "Version": None, "Input": action["input"]}
 
-    def _run_activity(self, index: int, action: dict[str, Any]) -> dict[str, Any]:
+    def _run_activity(self, index: int, action: dict[str, Any]) -> tuple[dict[str, Any], float]:
         name = action["functionName"]
         payload = json.loads(action["input"])
         self.calls.append(Call(name, payload, self.seconds()))
         try:
             result = self.activities[name](payload, self.seconds())
         except ActivityCrashError as crash:
-            return {
-                "EventType": 6,
-                "TaskScheduledId": index,
-                "Reason": str(crash),
-                "Details": '{"$type":"System.Exception"}',
-            }
-        return {"EventType": 5, "TaskScheduledId": index, "Result": json.dumps(result)}
+            result = crash
+        answer, seconds = (result.answer, result.seconds) if isinstance(result, Takes) else (result, 0.0)
+        if isinstance(answer, ActivityCrashError):
+            failed = {"EventType": 6, "TaskScheduledId": index, "Reason": str(answer)}
+            return {**failed, "Details": '{"$type":"System.Exception"}'}, seconds
+        return {"EventType": 5, "TaskScheduledId": index, "Result": json.dumps(answer)}, seconds
 
     def _next_moment(self, queue: list[Any]) -> datetime:
         events = (self.start + timedelta(seconds=at) for at, *_ in self.events)

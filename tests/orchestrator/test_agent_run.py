@@ -32,7 +32,7 @@ both_backends = pytest.mark.parametrize("exact", [False, True], ids=["azure-stor
 
 
 def most_timers_of_a_generation(ended: Ended) -> int:
-    return max(sum(e["EventType"] == 10 for e in h["history"]) for h in ended.histories)
+    return max(sum(e["EventType"] == 11 for e in h["history"]) for h in ended.histories)
 
 
 LATER = "2026-11-21T11:00:00Z"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.activities import Failure
-from orchestrators.poll_schedule import whole_and_half
+from look_schedule import whole_and_half
 from orchestrators.retry_policy import AT_A_RUN, LONGEST_PART_SECONDS, Situation, quota_delay, retry_delay, share_of
 from tests.orchestrator.crowd import Quota, crowd
 

@@ -14,8 +14,8 @@ import pytest
 
 from activities import foundry_calls, next_in_turn
 from activities.next_in_turn import MOST_STAYS, NEAR, STAY_SECONDS, Stays, TurnSeen
-from activities.others import MOST_AT_ONCE
 from activities.slots import Slots
+from activities.threads import MOST_AT_ONCE
 from contracts.activities import ActivityResult, MessageRef
 from contracts.wire import from_wire, to_wire
 from ownership.line import Place
@@ -69,10 +69,11 @@ def post(time, service, others, environment):
         environment.setattr(foundry_calls, name, value)
     service.within = lambda _: service
 
-    async def in_a_thread(_, work):
-        return work(others)
+    async def in_a_thread(work):
+        return work()
 
     environment.setattr(foundry_calls, "in_a_thread", in_a_thread)
+    environment.setattr(foundry_calls, "others_by", lambda _: others)
 
     def run(message=MESSAGE):
         payload = json.loads(json.dumps(to_wire(message)))

@@ -58,6 +58,7 @@ def test_every_setting_of_the_design_is_known_with_its_default():
         "RUN_TIMEOUT_SECONDS": "1800",
         "RUN_MAX_TIMEOUT_SECONDS": "86400",
         "RUN_RATE_LIMIT_RETRIES": "50",
+        "FOUNDRY_MAX_LOOKS_PER_SECOND": "20",
         "DELETE_THREAD": "never",
         "ORPHAN_SCAN_SCHEDULE": "0 */5 * * * *",
         "HISTORY_RETENTION_DAYS": "30",
@@ -79,6 +80,7 @@ def test_every_setting_is_read():
         RUN_TIMEOUT_SECONDS="60",
         RUN_MAX_TIMEOUT_SECONDS="120",
         RUN_RATE_LIMIT_RETRIES="0",
+        FOUNDRY_MAX_LOOKS_PER_SECOND="5",
         HISTORY_RETENTION_DAYS="0",
         IDEMPOTENCY_DAYS="1",
     )
@@ -93,6 +95,7 @@ def test_every_setting_is_read():
         timeout_seconds=60,
         max_timeout_seconds=120,
         rate_limit_retries=0,
+        most_looks_per_second=5,
         history_retention_days=0,
         idempotency_days=1,
     )
@@ -377,6 +380,7 @@ MALFORMED = [
             "RUN_TIMEOUT_SECONDS",
             "RUN_MAX_TIMEOUT_SECONDS",
             "RUN_RATE_LIMIT_RETRIES",
+            "FOUNDRY_MAX_LOOKS_PER_SECOND",
             "HISTORY_RETENTION_DAYS",
             "IDEMPOTENCY_DAYS",
         )
@@ -386,6 +390,7 @@ MALFORMED = [
     ("RUN_MAX_TIMEOUT_SECONDS", "0"),
     ("RUN_MAX_TIMEOUT_SECONDS", "518400"),  # six days: such a timer is split and cannot be cancelled
     ("RUN_RATE_LIMIT_RETRIES", "101"),
+    ("FOUNDRY_MAX_LOOKS_PER_SECOND", "1001"),
     ("HISTORY_RETENTION_DAYS", "3651"),
     ("IDEMPOTENCY_DAYS", "0"),
     ("IDEMPOTENCY_DAYS", "3651"),

@@ -11,9 +11,8 @@ import threading
 import msgspec
 import pytest
 
-from activities import others as others_module
-from activities import turns
-from activities.others import MOST_AT_ONCE, in_a_thread
+from activities import threads, turns
+from activities.others import others_by
 from contracts.activities import (
     CancelledRun,
     CancelRun,
@@ -369,6 +368,11 @@ class Client:
         self.asked.append((instance_id, event, data))
 
 
+async def asked_in_a_thread(client, work):
+    platform = others_by(client)
+    return await threads.in_a_thread(lambda: work(platform))
+
+
 def test_what_blocks_in_a_thread_asks_the_platform_on_the_loop(caplog):
     client = Client()
 
@@ -380,7 +384,7 @@ def test_what_blocks_in_a_thread_asks_the_platform_on_the_loop(caplog):
         return "done"
 
     with caplog.at_level("INFO"):
-        assert asyncio.run(in_a_thread(client, work)) == "done"
+        assert asyncio.run(asked_in_a_thread(client, work)) == "done"
     assert client.asked == [("a%20b%2Fc", threading.main_thread().name), ("i1", "cancel", {"reason": "why"})]
     assert [m.split()[0] for m in caplog.messages] == ["agent_run.not_asked_to_cancel"]
 
@@ -391,10 +395,10 @@ def test_a_platform_that_fails_is_said_so():
             raise RuntimeError("500")
 
     with pytest.raises(InstanceNotSeenError):
-        asyncio.run(in_a_thread(Broken(), lambda platform: platform.status_of("i1")))
+        asyncio.run(asked_in_a_thread(Broken(), lambda platform: platform.status_of("i1")))
 
 
 def test_there_are_as_many_threads_as_the_platform_hands_out_activities():
     host = json.loads((ROOT / "host.json").read_text("utf-8"))
-    assert host["extensions"]["durableTask"]["maxConcurrentActivityFunctions"] == MOST_AT_ONCE
-    assert others_module._threads._max_workers == MOST_AT_ONCE
+    assert host["extensions"]["durableTask"]["maxConcurrentActivityFunctions"] == threads.MOST_AT_ONCE
+    assert threads._threads._max_workers == threads.MOST_AT_ONCE

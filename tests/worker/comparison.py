@@ -88,6 +88,7 @@ class Player:
         settings = {
             "FOUNDRY_PROJECT_ENDPOINT": self.foundry.endpoint,
             "FOUNDRY_ACCESS_TOKEN": TOKEN,
+            "FOUNDRY_MAX_LOOKS_PER_SECOND": "0",  # the clock stands still, so that a watch would see nothing new
             "AzureWebJobsStorage": self.storage.connection_string,
             "ORPHAN_SCAN_SCHEDULE": NEVER,
             "TICK_SCHEDULE": NEVER,

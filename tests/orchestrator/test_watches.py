@@ -1,0 +1,134 @@
+"""The orchestrator with activities that watch: what they see, and what a cancel makes of one that is under way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.orchestrator.scripted_foundry import (
+    DEAD_WORKER,
+    ActivityCrashError,
+    ScriptedFoundry,
+    call,
+    down,
+    failure,
+    ok,
+)
+from tests.orchestrator.simulation import Takes
+
+both_backends = pytest.mark.parametrize("exact", [False, True], ids=["azure-storage", "exact"])
+
+
+def watched(states: dict[float, Any], **overrides: Any) -> ScriptedFoundry:
+    foundry = ScriptedFoundry(states, **overrides)
+    foundry.watches = True
+    return foundry
+
+
+def calls_of(foundry: ScriptedFoundry, name: str) -> list[float]:
+    return [c.at for c in foundry.simulation.calls if c.name == name]
+
+
+def test_a_short_run_is_seen_to_its_end_by_the_activity_that_started_it() -> None:
+    foundry = watched({0: "active", 2: "completed"})
+    ended = foundry.run()
+    assert ended.output["response"] == "answer of run_1"
+    assert [c.name for c in foundry.simulation.calls] == ["create_thread", "create_message", "create_run"]
+    assert ended.custom_status["polls"] == len(foundry.looked_at) == 3
+    assert ended.timers == []
+
+
+def test_timers_lie_between_the_watches_of_a_longer_run() -> None:
+    foundry = watched({0: "active", 12: "completed"})
+    ended = foundry.run()
+    assert ended.status == "Completed"
+    assert len(foundry.called("get_run")) == len(ended.timers) == 2
+    assert ended.custom_status["polls"] == len(foundry.looked_at) > 10
+    assert [p["watch_from"] for p in foundry.called("get_run")] == [
+        pytest.approx(5.2, abs=0.3),
+        pytest.approx(10, abs=1),
+    ]
+
+
+def test_an_old_run_is_looked_at_once() -> None:
+    foundry = watched({0: "active", 300: "completed"})
+    foundry.run(timeout=900)
+    looks = [p["watch_from"] for p in foundry.called("get_run")]
+    assert looks[0] is not None
+    assert looks[-10:] == [None] * 10
+
+
+def test_a_run_that_asks_something_is_looked_at_once_and_its_answer_is_not_kept_waiting() -> None:
+    asks = {"state": "requires_action", "pending_calls": [call("c1")]}
+    foundry = watched({0: "active", 1: asks})
+    answer = {"tool_outputs": [{"tool_call_id": "c1", "output": "42"}], "approvals": []}
+    ended = foundry.run(events=[(9, "tool_outputs_1", answer)])
+    assert ended.status == "Completed"
+    assert {p["watch_from"] for p in foundry.called("get_run")} == {None}
+    assert calls_of(foundry, "submit_tool_outputs") == [pytest.approx(9, abs=0.2)]
+    assert len(foundry.called("submit_tool_outputs")) == 1  # which saw the run's end, two seconds later
+    assert ended.seconds < 12
+
+
+@both_backends
+@pytest.mark.parametrize("tenth", range(2, 110, 9))
+def test_a_cancel_is_heard_at_once_while_a_watch_is_under_way(exact: bool, tenth: int) -> None:
+    foundry = watched({0: "active"})
+    ended = foundry.run(events=[(tenth / 10, "cancel")], exact_timers=exact)
+    assert ended.status == "Terminated"
+    assert calls_of(foundry, "cancel_run")[0] <= tenth / 10 + 0.3
+    assert ended.custom_statuses[-2]["status"] == "Cancelling"
+
+
+def test_a_cancel_in_the_first_watch_finds_the_run_by_its_stamp() -> None:
+    foundry = watched({0: "active"})
+    ended = foundry.run(events=[(2, "cancel")])
+    assert [(p["run_id"], p["stamp"]) for p in foundry.called("cancel_run")] == [(None, foundry.runs[0]["stamp"])]
+    assert ended.output == "cancelled on request; the Foundry run run_1 was cancelled"
+
+
+def test_a_run_that_is_created_after_its_cancel_is_stopped_too() -> None:
+    """The activity was still on its way when the cancel looked for the run."""
+    foundry = watched({0: "active"}, cancel_run=[ok({"run": None})])
+    ended = foundry.run(events=[(2, "cancel")])
+    assert calls_of(foundry, "cancel_run") == [2.0, pytest.approx(4, abs=0.3)]
+    assert ended.output == "cancelled on request; the Foundry run run_1 was cancelled"
+
+
+def test_a_cancel_before_a_creation_that_fails_finds_no_run() -> None:
+    def slow(_payload: Any, _seconds: float) -> Any:
+        return Takes(failure("forbidden"), 5)
+
+    foundry = ScriptedFoundry(create_run=[slow])
+    ended = foundry.run(events=[(1, "cancel")])
+    assert ended.output == "cancelled on request, before a Foundry run was started"
+    assert calls_of(foundry, "cancel_run") == [1.0, pytest.approx(5.3, abs=0.2)]
+
+
+def test_an_interrupted_watch_whose_worker_dies_is_no_failure() -> None:
+    foundry = ScriptedFoundry(create_run=[lambda *_: Takes(ActivityCrashError(DEAD_WORKER), 5)])
+    ended = foundry.run(events=[(1, "cancel")])
+    assert (ended.status, len(foundry.runs)) == ("Terminated", 0)
+
+
+def test_the_end_waits_for_a_watch_that_a_cancel_has_interrupted() -> None:
+    """The run completes before it can be cancelled: an instance ends only when no activity is open."""
+    done = {"run_id": "run_1", "thread_id": "thread_1", "state": "completed", "raw_status": "completed"}
+    foundry = watched({0: "active"}, cancel_run=[ok({"run": done})])
+    ended = foundry.run(events=[(1, "cancel")])
+    assert (ended.status, ended.output["run_id"]) == ("Completed", "run_1")
+    assert ended.seconds == pytest.approx(4, abs=0.3)
+
+
+def test_the_deadline_is_told_to_every_watch() -> None:
+    foundry = watched({0: "active"})
+    foundry.run(timeout=20)
+    looking = [*foundry.called("create_run"), *foundry.called("get_run")]
+    assert {p["until"] for p in looking[:3]} == {"2026-11-21T10:00:20Z"}
+
+
+def test_an_activity_that_is_open_for_longer_than_the_timer_of_its_race_is_still_waited_for() -> None:
+    foundry = ScriptedFoundry(create_run=[lambda *_: Takes(down(), 400)])
+    ended = foundry.run(timeout=900)
+    assert (ended.status, len(foundry.runs)) == ("Completed", 1)
