@@ -83,6 +83,10 @@ def post(time, service, others, environment):
     return run
 
 
+def long_at_work():
+    return msgspec.structs.replace(RUN, created_at=int(datetime.now(UTC).timestamp()) - 60)
+
+
 def in_line(store, others, *before):
     owned_by(store, *before, ME)
     for instance in before:
@@ -116,7 +120,7 @@ def test_who_has_just_come_says_first_what_it_waits_for(time, store, others, pos
 def test_a_stay_is_short_and_looks_at_the_line_more_often_than_at_the_owner(time, service, store, others, post):
     in_line(store, others, "first")
     others.add("first", thread_id="thread_1", run_id="run_x")
-    service.run = msgspec.structs.replace(RUN, created_at=int(datetime.now(UTC).timestamp()) - 60)
+    service.run = long_at_work()
     store.requests = 0
     failure = post().failure
     assert (failure.code, failure.position) == ("thread_busy", 1)
@@ -157,8 +161,10 @@ def test_the_deadline_ends_a_stay(time, store, others, post):
     assert 1.0 < time.now <= 2.0
 
 
-def test_a_store_that_goes_away_ends_a_stay_and_says_so(time, store, others, post):
+def test_a_store_that_goes_away_ends_a_stay_and_says_so(time, service, store, others, post):
     in_line(store, others, "first")
+    others.add("first", thread_id="thread_1", run_id="run_x")
+    service.run = long_at_work()
 
     def away():
         raise StoreError("the storage is away")
