@@ -61,7 +61,8 @@ class TurnSeen:
             except NotItsTurnError as turn:
                 self.turn = turn
                 left = STAY_SECONDS if wanted.until is None else (wanted.until - datetime.now(UTC)).total_seconds()
-                self.seconds_left = min(left, STAY_SECONDS)
+                # Where nobody watches, nobody stays: a clock may run faster there than this one.
+                self.seconds_left = min(left, STAY_SECONDS) if settings.most_looks_per_second else 0.0
                 raise
 
         return act

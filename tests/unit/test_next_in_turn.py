@@ -20,6 +20,7 @@ from contracts.activities import ActivityResult, MessageRef
 from contracts.wire import from_wire, to_wire
 from ownership.line import Place
 from ownership.threads import leave, take_place
+from settings import load_settings
 from store.documents import StoreError
 from tests.unit.test_activities import (  # noqa: F401 - fixtures count
     ME,
@@ -217,11 +218,18 @@ def test_who_wants_to_fail_does_not_stay(time, store, others, post):
     assert time.now == 0.0
 
 
-def test_a_line_that_moved_is_told_by_its_front(store, others):
+def test_where_nobody_watches_nobody_stays(time, store, others, post, environment):
+    environment.setenv("FOUNDRY_MAX_LOOKS_PER_SECOND", "0")
+    in_line(store, others, "first")
+    assert post().failure.code == "thread_busy"
+    assert time.now == 0.0
+
+
+def test_a_line_that_moved_is_told_by_its_front(store, others, environment):
     seen = TurnSeen()
     in_line(store, others, "first")
     with pytest.raises(next_in_turn.NotItsTurnError):
-        seen.noting(lambda *_: raise_turn(store))(None, MESSAGE)
+        seen.noting(lambda *_: raise_turn(store))(load_settings(), MESSAGE)
     assert not seen.has_moved(lambda: store)
     take_place(store, "thread_1", "last", lambda _: False)
     assert not seen.has_moved(lambda: store)
