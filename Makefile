@@ -131,9 +131,10 @@ load: $(READY) ## five hundred runs at once on the local host
 races: $(READY) .azurite/.ready ## a thousand starts on two hundred threads, from two processes, with a storage that loses answers
 	@$(BIN)/python -m tests.ownership.race
 
-chaos: $(READY) ## hundreds of runs with random faults, kills and cancels; then fifty seeds of the hostile host
+chaos: $(READY) ## hundreds of runs with random faults, kills and cancels; then fifty seeds of the hostile host, and eighty starts on one thread of it
 	@$(BIN)/python -m tests.faults.chaos
 	@$(BIN)/python -m tests.faults.chaos --hostile-seeds 50
+	@$(BIN)/python -m tests.faults.chaos --crowd 80
 
 bench: $(BENCH_READY) ## all benchmarks side by side with the SDK's loop, a quarter of an hour
 	@$(BIN)/python -m benchmarks

@@ -16,6 +16,8 @@ Finder = Callable[[Caller, str], Iterator[str]]
 SCAN = {"ORPHAN_SCAN_SCHEDULE": "*/10 * * * * *"}
 """What the host of a world needs in its environment: scans long before the service lets a run expire."""
 
+A_DAY = 86_400
+
 SPEED = 10.0
 """Runs expire after six hundred seconds, which has to be longer than a busy machine takes for everything here."""
 
@@ -162,6 +164,27 @@ def keeps_a_key_for_one_request(caller: Caller, name: str) -> Iterator[str]:
             yield f"the key was another request's, but the answer is {answer.status}: {answer.text}"
         yield from _answered(caller.end(instance_id), name)
     yield from one_message_one_run(caller.world.emulator.ledger().threads, instance_id)
+
+
+def crowds_a_thread(caller: Caller, name: str, starts: int) -> Iterator[str]:
+    """Many starts on one thread: each gets its own answer, however long it waits, for one message and one run."""
+    thread_id = new_thread(caller.world)
+    messages = [f"{name}-{n}" for n in range(starts)]
+
+    def started(message: str) -> str:
+        return caller.start("instant", message, thread_id=thread_id, timeout_seconds=A_DAY)
+
+    with ThreadPoolExecutor(8) as pool:
+        instances = list(pool.map(started, messages))
+    for message, instance_id in zip(messages, instances, strict=True):
+        yield from _answered(caller.end(instance_id), message)
+    threads = caller.world.emulator.ledger().threads
+    for instance_id in instances:
+        yield from one_message_one_run(threads, instance_id)
+    if (posted := len(served(threads[thread_id]))) != starts:
+        yield f"{starts} starts left {posted} messages"
+    yield from doubled(threads)
+    yield from still_active(threads)
 
 
 BEHAVIOURS: tuple[Finder, ...] = (

@@ -1,11 +1,12 @@
-"""Chaos: `python -m tests.faults.chaos [--seed N] [--runs 600]`, or `--hostile-seeds N`. Exits 1 with what it found.
+"""Chaos: `python -m tests.faults.chaos [--seed N] [--runs 600]`, `--hostile-seeds N`, or `--crowd N`. Exits 1 with what
+it found.
 
 Hundreds of concurrent runs, most of them on threads that they share, many started by several callers at once with one
 key, meet random faults of Foundry and of the storage, kills of the host, cancels, terminations from outside and tool
 calls, from a printed seed. In the end the ledger must be right: every key has one run, every start one end, no message
 or run is doubled, nothing is active, no cancel and no tool's output was lost, every answer belongs to its message, and
 on each thread those who waited were served in the order of their arrival. With `--hostile-seeds` the behaviours of
-`behaviours.py` run on a hostile host instead, once for each seed.
+`behaviours.py` run on a hostile host instead, once for each seed; with `--crowd` many starts wait there for one thread.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from local.blob_storage.endpoint import BlobEndpoint
+from local.functions_host.hostile import BEHAVIOURS, NOT_BY_DEFAULT
 from tests.e2e.world import World
-from tests.faults.behaviours import SCAN, SPEED, all_at_once
+from tests.faults.behaviours import SCAN, SPEED, all_at_once, crowds_a_thread
 from tests.faults.caller import Caller, new_thread
 from tests.faults.checks import Started, all_findings, out_of_order
 from tests.store.troubled import Away, Trouble, TroubledStorage
 
+CROWD_SPEED = 20.0
+NOT_TOGETHER = ("restart", "dead-worker")
 STORM_SPEED = 8.0
 """Hundreds of runs at once take a while, and Foundry's runs must not expire meanwhile."""
 
@@ -273,6 +277,24 @@ def hostile(seeds: range) -> list[str]:
     return found
 
 
+def crowd(seed: int, starts: int, without: str) -> list[str]:
+    """Crowd one thread on a hostile host, whose hostilities are all but one.
+
+    Restarts and dead workers come one at a time: what fails at once is noted before the next restart, what succeeds
+    often is not, so that together some activity fails eight times in a row.
+    """
+    plan = f"{seed}:{','.join(sorted(BEHAVIOURS.keys() - NOT_BY_DEFAULT - {without}))}"
+    with World(speed=CROWD_SPEED, args=["--hostile", plan], env=SCAN) as world:
+        began = time.monotonic()
+        found = list(crowds_a_thread(Caller(world, patience=300), f"crowd-{seed}", starts))
+        took = time.monotonic() - began
+        print(
+            f"hostile seed {seed} without {without}: {starts} starts on one thread, {took:.0f} s, {len(found)} findings",
+            flush=True,
+        )
+        return [*found, world.host.log[-3000:]] if found else []
+
+
 def main() -> int:
     """Read the command line; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -282,9 +304,12 @@ def main() -> int:
     parser.add_argument(
         "--hostile-seeds", type=int, metavar="N", help="hostile hosts with N seeds instead, from --seed on"
     )
+    parser.add_argument("--crowd", type=int, metavar="N", help="N starts on one thread of a hostile host instead")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
-    if given.hostile_seeds:
+    if given.crowd:
+        found = [f for without in NOT_TOGETHER for f in crowd(given.seed, given.crowd, without)]
+    elif given.hostile_seeds:
         found = hostile(range(given.seed, given.seed + given.hostile_seeds))
     else:
         found = storm(given.seed, given.runs, given.kills)
