@@ -288,10 +288,8 @@ def crowd(seed: int, starts: int, without: str) -> list[str]:
         began = time.monotonic()
         found = list(crowds_a_thread(Caller(world, patience=300), f"crowd-{seed}", starts))
         took = time.monotonic() - began
-        print(
-            f"hostile seed {seed} without {without}: {starts} starts on one thread, {took:.0f} s, {len(found)} findings",
-            flush=True,
-        )
+        happened = f"{starts} starts on one thread, {took:.0f} s, {len(found)} findings"
+        print(f"hostile seed {seed} without {without}: {happened}", flush=True)
         return [*found, world.host.log[-3000:]] if found else []
 
 
