@@ -194,7 +194,7 @@ def test_a_long_run_continues_as_new_and_keeps_its_state(world: World) -> None:
     assert document["status"] == "Success"
     long = world.start("forever", timeout_seconds=60)
     document = world.end(long)
-    assert document["customStatus"]["polls"] > 20
+    assert document["customStatus"]["polls"] > 10
     assert document["error"]["code"] == "timeout"
     one_message_one_run(world, document)
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,6 @@ class Platform:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._local = threading.local()
 
     @classmethod
     def create(cls, file: Path) -> Platform:
@@ -63,17 +61,15 @@ class Platform:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if db is None:
-            db = self._local.db = sqlite3.connect(self._file, isolation_level=None, timeout=60)
+        with closing(sqlite3.connect(self._file, isolation_level=None, timeout=60)) as db:
             db.execute("PRAGMA synchronous=OFF")
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
 
     def add(self, instance: str, thread: str, message: str, due: float, *, replaces: bool = False) -> None:
         """Start an instance."""
