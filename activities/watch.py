@@ -72,12 +72,7 @@ class Watch:
             if seen is None:
                 break
             run = seen
-        return _counting(run, looks)
-
-
-def _counting(run: RunSnapshot, looks: int) -> RunSnapshot:
-    """Return the run with the number of looks that it took."""
-    return msgspec.structs.replace(run, looks=looks)
+        return msgspec.structs.replace(run, looks=looks)
 
 
 @functools.lru_cache(maxsize=1)

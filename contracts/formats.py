@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from msgspec import Meta
@@ -31,3 +31,8 @@ AGENT_PATTERN = r"[^\x00-\x20\x7f]([^\x00-\x1f\x7f]{0,254}[^\x00-\x20\x7f])?"
 
 Utc = Annotated[datetime, Meta(tz=True)]
 """A moment that says in which time zone it is."""
+
+
+def utc_text(moment: datetime) -> str:
+    """Return the moment as callers read it: ISO 8601, UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

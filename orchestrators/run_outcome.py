@@ -15,6 +15,7 @@ import msgspec
 
 from contracts.activities import Failure
 from contracts.codes import ErrorCode
+from contracts.formats import utc_text
 from contracts.outcome import Outcome
 from contracts.request import RunPolicy
 from contracts.runs import Answer, AnswerMessage, PendingCall, RunSnapshot, RunState, composite_run_id
@@ -197,4 +198,4 @@ def _once(items: Iterable[T]) -> list[T]:
 
 def _iso(unix_seconds: int | None, otherwise: datetime) -> str:
     moment = otherwise if unix_seconds is None else datetime.fromtimestamp(unix_seconds, UTC)
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_text(moment)

@@ -56,8 +56,7 @@ def take_place(
     ended: set[str] = set()
     name = document_of(thread_id)
     for attempt in range(MOST_TRIES):
-        found = None if is_new and attempt == 0 else store.read(name)
-        line = _line_of(found.value) if found else []
+        line, etag = ([], None) if is_new and attempt == 0 else _read(store, thread_id)
         while (other := to_look_at(line, instance, ended.__contains__)) is not None and has_ended(other):
             ended.add(other)
         wanted = joined(line, instance, ended=ended, next_in_turn=next_in_turn, waits=waits)
@@ -66,7 +65,7 @@ def take_place(
             wanted = joined(line, instance, ended=ended, next_in_turn=next_in_turn, waits=waits)
         if len(wanted) > MOST_IN_LINE:
             raise LineIsFullError(f"{MOST_IN_LINE:,} runs wait for thread {thread_id} already", retryable=False)
-        if wanted == line or store.write(name, _value_of(wanted), found.etag if found else None) is not None:
+        if wanted == line or store.write(name, _value_of(wanted), etag) is not None:
             return replace(place_of(wanted, instance), has_just_come=instance not in line)
     raise StoreError(f"{MOST_TRIES} others were faster at thread {thread_id}")
 
@@ -76,12 +75,11 @@ def leave(store: DocumentStore, thread_id: str, instance: str) -> None:
     name = document_of(thread_id)
     try:
         for _ in range(MOST_TRIES):
-            found = store.read(name)
-            line = _line_of(found.value) if found else []
-            if found is None or instance not in line:
+            line, etag = _read(store, thread_id)
+            if etag is None or instance not in line:
                 return
             rest = left(line, instance)
-            gone = store.delete(name, found.etag) if not rest else store.write(name, _value_of(rest), found.etag)
+            gone = store.delete(name, etag) if not rest else store.write(name, _value_of(rest), etag)
             if gone:
                 return
     except StoreError as error:
@@ -90,26 +88,32 @@ def leave(store: DocumentStore, thread_id: str, instance: str) -> None:
 
 def is_wanted(store: DocumentStore, thread_id: str, instance: str) -> bool:
     """Say whether anybody else stands in the thread's line, going on or not. Raises `StoreError`."""
-    found = store.read(document_of(thread_id))
-    return found is not None and bool(left(_line_of(found.value), instance))
+    line, _ = _read(store, thread_id)
+    return bool(left(line, instance))
 
 
 def owner_of(store: DocumentStore, thread_id: str, has_ended: Callable[[str], bool]) -> str | None:
     """Return the instance that owns the thread now, if one does. Raises `StoreError`."""
-    found = store.read(document_of(thread_id))
-    return next((other for other in _line_of(found.value) if not has_ended(other)), None) if found else None
+    line, _ = _read(store, thread_id)
+    return next((other for other in line if not has_ended(other)), None)
 
 
 def front_of(store: DocumentStore, thread_id: str) -> str | None:
     """Return who stands first in the thread's line, going on or not. Raises `StoreError`."""
-    found = store.read(document_of(thread_id))
-    return next(iter(_line_of(found.value)), None) if found else None
+    line, _ = _read(store, thread_id)
+    return next(iter(line), None)
 
 
 def is_unused(store: DocumentStore, document: Listed, *, has_ended: Callable[[str], bool]) -> bool:
     """Say whether all in the line of a document that was listed have ended. Raises `StoreError`."""
     found = store.read_listed(document)
     return found is not None and all(has_ended(other) for other in _line_of(found.value))
+
+
+def _read(store: DocumentStore, thread_id: str) -> tuple[list[str], str | None]:
+    """Return the thread's line and the version of its document; nobody, and None, where there is none."""
+    found = store.read(document_of(thread_id))
+    return (_line_of(found.value), found.etag) if found else ([], None)
 
 
 def _line_of(value: dict[str, Any]) -> list[str]:

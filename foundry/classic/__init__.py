@@ -4,6 +4,9 @@
     runs      what a run says
     pending   what a run waits for
     answers   what a message says
+    steps     what the steps of a run say
+    files     the requests for a file
+    pages     follows the pages of a list
     citations takes citation marks out of a text
     fields    reads single fields
 

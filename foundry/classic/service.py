@@ -26,11 +26,11 @@ from foundry import errors
 from foundry.classic.answers import message_of
 from foundry.classic.fields import carries, id_of, instance_of, items_of, obj, objects, optional, text_of
 from foundry.classic.files import run_file
+from foundry.classic.pages import PAGE, Params, pages, run_path, thread_path
 from foundry.classic.runs import snapshot
 from foundry.classic.steps import files_of, raw_steps, run_steps
 from foundry.transport import Transport, path_id
 
-_PAGE = 100
 _SMALL_PAGE = 10
 _MOST_PAGES = 20
 """Of agents: two thousand of them."""
@@ -103,17 +103,17 @@ class ClassicAgentService:
         body: dict[str, Any] = {"role": "user", "content": content, "metadata": {**metadata, **stamp.as_metadata()}}
         if attachments:
             body["attachments"] = attachments
-        posted = self._transport.post(f"{_thread(thread_id)}/messages", msgspec.to_builtins(body))
+        posted = self._transport.post(f"{thread_path(thread_id)}/messages", msgspec.to_builtins(body))
         return id_of(posted, "id")
 
     def find_message(self, thread_id: str, stamp: Stamp) -> str | None:
         """Return the id of the message that carries the stamp, if it is among the thread's newest hundred."""
-        found = self._find(f"{_thread(thread_id)}/messages", stamp, pages=_PAGES_SEARCHED)
+        found = self._find(f"{thread_path(thread_id)}/messages", stamp, pages=_PAGES_SEARCHED)
         return id_of(found, "id") if found else None
 
     def awaits_run(self, thread_id: str, instance_id: str) -> bool:
         """Say whether the thread's newest message is the instance's, and has no run yet."""
-        newest = self._newest(f"{_thread(thread_id)}/messages")
+        newest = self._newest(f"{thread_path(thread_id)}/messages")
         if newest is None or newest.get("role") != "user" or instance_of(newest) != instance_id:
             return False
         run = next((r for r in self.list_runs(thread_id) if r.instance_id == instance_id), None)
@@ -130,19 +130,19 @@ class ClassicAgentService:
             body["additional_messages"] = [_stamped(message, stamp) for message in added]
         include = body.pop("include", None)
         query = {"include[]": ",".join(include)} if include else {}
-        return snapshot(self._transport.post(f"{_thread(thread_id)}/runs", body, **query), thread_id)
+        return snapshot(self._transport.post(f"{thread_path(thread_id)}/runs", body, **query), thread_id)
 
     def get_run(self, thread_id: str, run_id: str) -> RunSnapshot:
         """Return the run as it is now."""
-        return snapshot(self._transport.get(_run(thread_id, run_id)), thread_id, run_id)
+        return snapshot(self._transport.get(run_path(thread_id, run_id)), thread_id, run_id)
 
     def list_runs(self, thread_id: str) -> list[RunSnapshot]:
         """Return the thread's newest hundred runs, newest first."""
-        return [snapshot(item, thread_id) for item in self._pages(f"{_thread(thread_id)}/runs", 1)]
+        return [snapshot(item, thread_id) for item in self._pages(f"{thread_path(thread_id)}/runs", 1)]
 
     def find_run(self, thread_id: str, stamp: Stamp) -> RunSnapshot | None:
         """Return the run that carries the stamp, if it is among the thread's newest hundred."""
-        found = self._find(f"{_thread(thread_id)}/runs", stamp, pages=_PAGES_SEARCHED)
+        found = self._find(f"{thread_path(thread_id)}/runs", stamp, pages=_PAGES_SEARCHED)
         return snapshot(found, thread_id) if found else None
 
     def cancel_run(self, thread_id: str, run_id: str) -> RunSnapshot:
@@ -152,7 +152,7 @@ class ClassicAgentService:
         and its real end is the answer.
         """
         try:
-            return snapshot(self._transport.post(f"{_run(thread_id, run_id)}/cancel"), thread_id, run_id)
+            return snapshot(self._transport.post(f"{run_path(thread_id, run_id)}/cancel"), thread_id, run_id)
         except _REFUSALS as error:
             run = self.get_run(thread_id, run_id)
             if run.state not in {RunState.ACTIVE, RunState.REQUIRES_ACTION}:
@@ -181,7 +181,7 @@ class ClassicAgentService:
                 for a in answer.approvals
             ]
         try:
-            posted = self._transport.post(f"{_run(thread_id, run_id)}/submit_tool_outputs", body)
+            posted = self._transport.post(f"{run_path(thread_id, run_id)}/submit_tool_outputs", body)
             return snapshot(posted, thread_id, run_id)
         except (errors.InvalidInputError, errors.UnreadableRefusalError, errors.RefusedForNowError) as error:
             run = self.get_run(thread_id, run_id)
@@ -196,7 +196,7 @@ class ClassicAgentService:
         """Delete the thread; return whether it is gone. It is left where this app has not created it, or where anybody
         but the instance has used it last.
         """
-        path = _thread(thread_id)
+        path = thread_path(thread_id)
         try:
             if not self._is_only_used_by(instance_id, thread_id):
                 return False
@@ -207,10 +207,10 @@ class ClassicAgentService:
         return True
 
     def _is_only_used_by(self, instance_id: str, thread_id: str) -> bool:
-        creator = instance_of(self._transport.get(_thread(thread_id)))
+        creator = instance_of(self._transport.get(thread_path(thread_id)))
         if creator is None:
             return False
-        run = self._newest(f"{_thread(thread_id)}/runs")
+        run = self._newest(f"{thread_path(thread_id)}/runs")
         if run is not None:
             seen = snapshot(run, thread_id)
             return (
@@ -220,7 +220,7 @@ class ClassicAgentService:
 
     def _is_wanted(self, instance_id: str, thread_id: str) -> bool:
         """Say whether somebody else's message is the newest one: its run is still to come."""
-        newest = self._newest(f"{_thread(thread_id)}/messages")
+        newest = self._newest(f"{thread_path(thread_id)}/messages")
         return newest is not None and newest.get("role") == "user" and instance_of(newest) != instance_id
 
     def _newest(self, path: str) -> dict[str, Any] | None:
@@ -236,7 +236,7 @@ class ClassicAgentService:
             return Answer(messages=_answer(self._messages_of(thread_id, run_id), run_id))
         mine: list[dict[str, Any]] = []
         other = False
-        for item in self._pages(f"{_thread(thread_id)}/messages", _PAGES_OF_AN_ANSWER):
+        for item in self._pages(f"{thread_path(thread_id)}/messages", _PAGES_OF_AN_ANSWER):
             if _is_answer(item, run_id):
                 mine.append(item)
             elif carries(item, message):
@@ -248,7 +248,7 @@ class ClassicAgentService:
         return Answer(messages=_answer(self._messages_of(thread_id, run_id), run_id))
 
     def _messages_of(self, thread_id: str, run_id: str) -> Iterator[dict[str, Any]]:
-        return self._pages(f"{_thread(thread_id)}/messages", _PAGES_OF_A_RUN, run_id=path_id(run_id, "run"))
+        return self._pages(f"{thread_path(thread_id)}/messages", _PAGES_OF_A_RUN, run_id=path_id(run_id, "run"))
 
     def list_steps(self, thread_id: str, run_id: str) -> RunSteps:
         """Return what the run did, oldest first."""
@@ -270,22 +270,12 @@ class ClassicAgentService:
         return next((item for item in self._pages(path, pages) if carries(item, stamp)), None)
 
     def _pages(self, path: str, most: int = _MOST_PAGES, **filters: str) -> Iterator[dict[str, Any]]:
-        """Yield the items of all pages, newest first; stop at a page that is empty, is the last, or does not lead
-        on.
-        """
-        params: dict[str, str | int] = {"limit": _PAGE, "order": "desc", **filters}
-        cursors: set[str] = set()
-        for _ in range(most):
-            page = self._page(path, params)
-            items = items_of(page)
+        """Yield the items of all pages, newest first."""
+        params: Params = {"limit": PAGE, "order": "desc", **filters}
+        for items, _ in pages(lambda asked: self._page(path, asked), params, most):
             yield from items
-            cursor = page.get("last_id") or (items[-1].get("id") if items else None)
-            if not items or not page.get("has_more") or not isinstance(cursor, str) or cursor in cursors:
-                return
-            cursors.add(cursor)
-            params["after"] = cursor
 
-    def _page(self, path: str, params: dict[str, str | int]) -> dict[str, Any]:
+    def _page(self, path: str, params: Params) -> dict[str, Any]:
         """Return a page; a smaller one, from then on, where a hundred items are too large to be read: messages may have
         a megabyte each.
         """
@@ -317,11 +307,3 @@ def _answer(items: Iterable[dict[str, Any]], run_id: str) -> list[AnswerMessage]
 def _stamped(message: dict[str, Any], stamp: Stamp) -> dict[str, Any]:
     """Return a message that is sent along with a run, so that it counts as the instance's own."""
     return {**message, "metadata": {**obj(message.get("metadata")), **stamp.as_metadata()}}
-
-
-def _thread(thread_id: str) -> str:
-    return f"/threads/{path_id(thread_id, 'thread')}"
-
-
-def _run(thread_id: str, run_id: str) -> str:
-    return f"{_thread(thread_id)}/runs/{path_id(run_id, 'run')}"

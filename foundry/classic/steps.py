@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
 from contracts.codes import ErrorCode
+from contracts.formats import utc_text
 from contracts.status import RunError
 from contracts.steps import RunStep, RunSteps, StepCall
-from foundry.classic.fields import id_of, is_id, items_of, obj, objects, optional, word
+from foundry.classic.fields import id_of, is_id, obj, objects, optional, word
+from foundry.classic.pages import PAGE, pages, run_path
 from foundry.harmless import unix_seconds
-from foundry.transport import Transport, path_id
+from foundry.transport import Transport
 
-PAGE = 100
 MOST_PAGES = 10
 _LONGEST_NAME = 256
 _LONGEST_MESSAGE = 1000
@@ -33,20 +34,11 @@ def raw_steps(transport: Transport, thread_id: str, run_id: str) -> tuple[list[d
     """Return the run's steps as they come over the wire, and whether these are all. A step that changes place while
     pages are read is returned once.
     """
-    path = f"/threads/{path_id(thread_id, 'thread')}/runs/{path_id(run_id, 'run')}/steps"
-    params: dict[str, str | int] = {"limit": PAGE, "order": "asc"}
-    found: dict[str, dict[str, Any]] = {}
-    cursors: set[str] = set()
-    for _ in range(MOST_PAGES):
-        page = transport.get(path, **params)
-        items = items_of(page)
-        found.update((id_of(item, "id"), item) for item in items)
-        cursor = page.get("last_id") or (items[-1].get("id") if items else None)
-        if not items or not page.get("has_more") or not isinstance(cursor, str) or cursor in cursors:
-            return list(found.values()), True
-        cursors.add(cursor)
-        params["after"] = cursor
-    return list(found.values()), False
+    path = f"{run_path(thread_id, run_id)}/steps"
+    read = list(pages(lambda asked: transport.get(path, **asked), {"limit": PAGE, "order": "asc"}, MOST_PAGES))
+    found = {id_of(item, "id"): item for items, _ in read for item in items}
+    _, another_follows = read[-1]
+    return list(found.values()), not another_follows
 
 
 def files_of(step: dict[str, Any]) -> Iterator[str]:
@@ -130,7 +122,7 @@ def _error(value: Any) -> RunError | None:
 
 def _moment(value: Any) -> str | None:
     seconds = unix_seconds(value)
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else utc_text(datetime.fromtimestamp(seconds, UTC))
 
 
 def _word(value: Any) -> str:
