@@ -225,11 +225,13 @@ def test_every_line_that_start_prints_works_as_printed_and_a_run_is_one_line(
         )
         assert done.returncode == 0, done.stderr
         answers = [json.loads(text) for n in range(8) if (text := (tmp_path / f"out-{n}").read_text("utf-8"))]
-        assert [answer for answer in answers if answer.get("error")] == []
+        # a slow machine may have ended the cancelled run by the time its cancel is answered
+        assert {error["code"] for answer in answers if (error := answer.get("error"))} <= {"cancelled"}
         [agents, answered, looked_at, cancelled, tool] = answers
         assert len(agents["agents"]) == 35
         assert (answered["status"], "Rayleigh" in answered["response"]) == ("Success", True)
-        assert (looked_at["status"], cancelled["status"]) == ("Running", "Cancelling")
+        assert looked_at["status"] == "Running"
+        assert cancelled["status"] in ("Cancelling", "Cancelled")
         ended = [start.until(lambda line: "agent_run" in line) for _ in range(3)]
         assert [line.split("agent_run ")[1].split()[:2] for line in ended] == [
             [answered["instanceId"], "Completed"],
