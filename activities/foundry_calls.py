@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 import azure.durable_functions as df
 
+import host_clock
 from activities.agent_calls import AgentCalls, log_foundry_error, log_store_error
 from activities.next_in_turn import TurnSeen, stays_of_worker
 from activities.others import others_by
@@ -160,7 +161,7 @@ async def _watch(wanted: Looker, run: RunSnapshot, age: Callable[[Looker], float
         message=wanted.message,
         until=wanted.until,
     )
-    left = math.inf if wanted.until is None else (wanted.until - datetime.now(UTC)).total_seconds()
+    left = math.inf if wanted.until is None else (wanted.until - host_clock.now()).total_seconds()
     return await watch.news_of(
         run, lambda: in_a_thread(lambda: look_again(settings, ref)), age=worked, seconds_left=left
     )
@@ -170,7 +171,7 @@ def look_again(settings: Settings, ref: RunRef) -> RunSnapshot | None:
     """Look at the run once more; None where that fails. It has less time than the first look: the next one of those is
     not far.
     """
-    now = datetime.now(UTC)
+    now = host_clock.now()
     service = agent_service(settings).within(SHORTEST_SECONDS)
     try:
         return AgentCalls(service, settings, document_store, now).get_run(ref)
@@ -185,7 +186,7 @@ def _at_foundry(
     """Return the call, given this worker's connections, and the time it has."""
 
     def act(settings: Settings, wanted: Asked) -> Output:
-        now = datetime.now(UTC)
+        now = host_clock.now()
         service = agent_service(settings).within(seconds_for(wanted, now))
         return call(AgentCalls(service, settings, document_store, now, others), wanted)
 

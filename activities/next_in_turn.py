@@ -9,13 +9,11 @@ A cancel is heard when the stay is over: so it is short.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypeVar
 
+import host_clock
 from activities.slots import Slots
 from activities.threads import MOST_AT_ONCE
 from activities.turns import NotItsTurnError
@@ -60,7 +58,7 @@ class TurnSeen:
                 return action(settings, wanted)
             except NotItsTurnError as turn:
                 self.turn = turn
-                left = STAY_SECONDS if wanted.until is None else (wanted.until - datetime.now(UTC)).total_seconds()
+                left = STAY_SECONDS if wanted.until is None else (wanted.until - host_clock.now()).total_seconds()
                 # Where nobody watches, nobody stays: a clock may run faster there than this one.
                 self.seconds_left = min(left, STAY_SECONDS) if settings.most_looks_per_second else 0.0
                 raise
@@ -95,8 +93,8 @@ class Stays:
     """What the stays of one worker share."""
 
     slots: Slots
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    clock: Callable[[], float] = host_clock.seconds
+    sleep: Callable[[float], Awaitable[None]] = host_clock.sleep
 
     async def until_its_turn(
         self, attempt: Callable[[], Awaitable[R]], seen: TurnSeen, has_moved: Callable[[], Awaitable[bool]]

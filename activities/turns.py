@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Protocol
 
+import host_clock
 from contracts.activities import Turn
 from contracts.runs import RunSnapshot
 from contracts.status import read_custom_status
@@ -90,7 +90,7 @@ class Turns:
         payload = self.others.status_of(other)
         if payload is not None:
             self._seen[other] = payload
-        return not goes_on(payload, datetime.now(UTC))
+        return not goes_on(payload, host_clock.now())
 
     def _is_done(self, thread_id: str, owner: str) -> bool:
         """Say whether the owner's run has ended, as far as a look tells."""
@@ -106,7 +106,7 @@ class Turns:
         except FoundryError:
             return False  # the look is a favour: the owner will see it
         if run.created_at is not None:
-            self._worked[owner] = datetime.now(UTC).timestamp() - run.created_at
+            self._worked[owner] = host_clock.now().timestamp() - run.created_at
         return is_done(run)
 
     def _replace(self, owner: str, instance: str) -> None:

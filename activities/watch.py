@@ -9,14 +9,13 @@ four seconds are less than the ten that the host leaves to activities.
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import msgspec
 
+import host_clock
 from activities.look_rate import LookRate
 from activities.slots import Slots
 from activities.threads import MOST_AT_ONCE
@@ -39,8 +38,8 @@ class Watch:
 
     rate: LookRate
     slots: Slots
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    clock: Callable[[], float] = host_clock.seconds
+    sleep: Callable[[float], Awaitable[None]] = host_clock.sleep
 
     async def news_of(self, run: RunSnapshot, look: Look, *, age: float, seconds_left: float) -> RunSnapshot:
         """Return the run as it was last seen: ended, asking something, or when the watch was over.
@@ -78,4 +77,6 @@ class Watch:
 @functools.lru_cache(maxsize=1)
 def watch_of_worker(most_looks_per_second: int) -> Watch:
     """Return the one of this worker process; with 0 looks a second nobody watches."""
-    return Watch(LookRate(most_looks_per_second, time.monotonic()), Slots(MOST_WATCHES if most_looks_per_second else 0))
+    return Watch(
+        LookRate(most_looks_per_second, host_clock.seconds()), Slots(MOST_WATCHES if most_looks_per_second else 0)
+    )

@@ -8,12 +8,12 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import azure.durable_functions as df
 
+import host_clock
 import recovery
 from contracts.codes import ErrorCode
 from contracts.durable import ORCHESTRATOR
@@ -45,7 +45,7 @@ async def read_document(client: df.DurableOrchestrationClient, instance_id: str)
     payload: dict[str, Any] = status.to_json()
     whole = await _whole(client, instance_id) if recovery.ended_by_the_platform(payload) else {}
     # Of one moment: it may have been rewound since the first look. And the SDK drops its version.
-    return status_document(whole or payload, datetime.now(UTC), whole.get("historyEvents"), _monitor_url())
+    return status_document(whole or payload, host_clock.now(), whole.get("historyEvents"), _monitor_url())
 
 
 def _monitor_url() -> str | None:

@@ -20,13 +20,14 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
 
 import azure.durable_functions as df
 import azure.functions as func
 
+import host_clock
 from app_log import log_event
 from contracts.durable import ORCHESTRATOR
 from contracts.status import read_custom_status
@@ -177,7 +178,7 @@ async def scan(hub: TaskHub, memory: Memory) -> dict[str, int]:
     many looks failed, and how many instances are left for the next scan.
     """
     counts = {"scanned": 0, "rewound": 0, "cancelled": 0, "failed": 0, "left": 0}
-    now, began = datetime.now(UTC), monotonic()
+    now, began = host_clock.now(), monotonic()
     try:
         suspects = await asyncio.wait_for(_suspects(hub, now), LISTING_SECONDS)
     except Exception as error:  # noqa: BLE001 - whatever keeps us from listing, the next scan tries again
@@ -230,7 +231,7 @@ async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple[Find
 
 
 async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple[Finding, int]:
-    now = datetime.now(UTC)
+    now = host_clock.now()
     whole = await hub.whole(suspect.instance_id)
     history = whole.get("historyEvents")
     if may_stand_still(suspect.payload, now):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 from urllib.parse import quote
 
 import azure.durable_functions as df
 
+import host_clock
 from contracts.codes import ErrorCode
 from contracts.durable import ENDED_RUNTIME_STATUSES
 from recovery import is_recovering
@@ -49,7 +50,7 @@ async def status_of(client: df.DurableOrchestrationClient, instance_id: str) -> 
 
 async def has_ended(client: df.DurableOrchestrationClient, instance_id: str) -> bool:
     """Say whether the instance has ended, or is unknown. Raises `InstanceNotSeenError`."""
-    return not goes_on(await status_of(client, instance_id), datetime.now(UTC))
+    return not goes_on(await status_of(client, instance_id), host_clock.now())
 
 
 def asked_from_a_thread(client: df.DurableOrchestrationClient) -> Callable[[str], bool]:

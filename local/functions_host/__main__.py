@@ -32,6 +32,8 @@ from local.functions_host.store import Store
 # Set in the environment of the process that takes over after an edit: from then on a broken app does not end the
 # host, it answers 404 as the real one does.
 _RELOADED = "LOCAL_FUNCTIONS_HOST_RELOADED"
+# The host's clock, for an app that lives by it.
+_CLOCK = "LOCAL_FUNCTIONS_HOST_CLOCK"
 # How often the process has taken over from itself in hostile mode.
 _RESTARTS = "LOCAL_FUNCTIONS_HOST_RESTARTS"
 # The listening socket that a process hands to the one that takes over, so that nobody else gets the port meanwhile.
@@ -132,6 +134,7 @@ async def _run(given: argparse.Namespace, console: Console) -> socket.socket | N
         opened.callback(store.close)
         opened.enter_context(storage_account(database, os.environ))
         clock = Clock(speed=given.clock_speed, not_before=store.latest_timestamp())
+        os.environ[_CLOCK] = clock.told
         ahead = clock.timestamp() - time.time()
         if ahead > 60:
             console.info(f"the clock is {ahead:.0f} s ahead: so far had a faster one come on this database")

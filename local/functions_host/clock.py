@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 class Clock:
     """Wall-clock time that runs `speed` times faster than real time from the moment it is made.
 
-    Timestamps, timers, the time orchestrators see and cron schedules follow it; measured durations do not.
+    Timestamps, timers, the time orchestrators see and cron schedules follow it; measured durations do not. An app that
+    lives by its host's time finds in the environment what `told` returns.
     """
 
     def __init__(self, *, speed: float = 1.0, not_before: float = 0.0) -> None:
@@ -23,6 +24,11 @@ class Clock:
     def timestamp(self) -> float:
         """Seconds since the epoch."""
         return self._origin + (time.monotonic() - self._started) * self.speed
+
+    @property
+    def told(self) -> str:
+        """The speed, and a moment: by this clock (epoch seconds), and by the system's monotonic one."""
+        return f"{self.speed!r} {self._origin!r} {self._started!r}"
 
     def now(self) -> datetime:
         """Return the time as an aware datetime in UTC."""

@@ -15,7 +15,17 @@ from tests.contract.project import (
 )
 
 MODULES = sorted(deployed_modules())
-SHARED = {"look_schedule", "settings", "policy", "app_log", "version", "recovery", "task_hub", "timed_http"}
+SHARED = {
+    "look_schedule",
+    "settings",
+    "policy",
+    "app_log",
+    "version",
+    "recovery",
+    "task_hub",
+    "timed_http",
+    "host_clock",
+}
 OURS = {*DEPLOYED_PACKAGES, *SHARED, "function_app"}
 
 MAY_IMPORT = {
@@ -31,6 +41,7 @@ MAY_IMPORT = {
         "look_schedule",
         "ownership",
         "store",
+        "host_clock",
     },
     "http_api": {
         "contracts",
@@ -43,19 +54,31 @@ MAY_IMPORT = {
         "task_hub",
         "ownership",
         "store",
+        "host_clock",
     },
     "http_api.beside_document": {"contracts", "settings", "foundry"},
     "http_api.foundry_reads": {"contracts", "settings", "foundry"},
     "http_api.run_files": {"contracts", "foundry", "settings"},
     "http_api.agents": {"contracts", "validation", "settings", "policy", "app_log", "foundry"},
-    "maintenance": {"contracts", "settings", "app_log", "foundry", "recovery", "task_hub", "ownership", "store"},
+    "maintenance": {
+        "contracts",
+        "settings",
+        "app_log",
+        "foundry",
+        "recovery",
+        "task_hub",
+        "ownership",
+        "store",
+        "host_clock",
+    },
     "orchestrators": {"contracts", "validation", "app_log", "look_schedule"},
     "look_schedule": set(),
-    "ownership": {"contracts", "app_log", "store", "recovery"},
+    "ownership": {"contracts", "app_log", "store", "recovery", "host_clock"},
     "store": {"contracts", "timed_http"},
     "foundry": {"contracts", "timed_http"},
     "foundry.connection": {"contracts", "settings"},
     "timed_http": set(),
+    "host_clock": set(),
     "contracts": set(),
     "validation": {"contracts"},
     "version": set(),
