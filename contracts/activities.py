@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Generic
 
 from contracts.formats import Utc
+from contracts.generations import Generation
 from contracts.messages import ContentPart, MessageAttachment
 from contracts.request import DeleteThreadWhen, IfThreadBusy, RunOptions
-from contracts.runs import RunSnapshot, Stamp, ToolAnswer
+from contracts.runs import Effect, PostedMessage, RunSnapshot, Stamp, ToolAnswer
 from contracts.wire import T, Wire
 
 
@@ -57,6 +58,8 @@ class PlanRun(Wire, frozen=True, kw_only=True):
 class Timed(Wire, frozen=True, kw_only=True):
     """Base of what is asked of Foundry."""
 
+    generation: Generation = "classic"
+    """Of the service that is asked."""
     until: Utc | None = None
     """When the orchestration's time is over: its requests end by then."""
 
@@ -78,6 +81,14 @@ class Turn(Wire, frozen=True, kw_only=True):
     """
 
 
+class NewMessage(Wire, frozen=True, kw_only=True):
+    """A message of the user that is to be posted."""
+
+    content: str | list[ContentPart]
+    metadata: dict[str, str] = {}
+    attachments: list[MessageAttachment] = []
+
+
 class CreateThread(OnThread, frozen=True, kw_only=True):
     """Input of `create_thread`; it returns a `ThreadRef`. `repeated`: an earlier attempt may have created it
     already.
@@ -85,36 +96,42 @@ class CreateThread(OnThread, frozen=True, kw_only=True):
 
     stamp: Stamp
     repeated: bool = False
+    message: NewMessage | None = None
+    """The first message, where a new thread takes it along."""
 
 
 class ThreadRef(Wire, frozen=True, kw_only=True):
-    """A thread."""
+    """A thread, with its message where that was taken along."""
 
     thread_id: str
+    message_id: str | None = None
 
 
 class CreateMessage(OnThread, frozen=True, kw_only=True):
     """Input of `create_message`; it returns a `MessageRef`."""
 
     thread_id: str
-    content: str | list[ContentPart]
+    message: NewMessage | None
+    """Null where the run answers what stands on the thread: then the thread is only taken over."""
     stamp: Stamp
-    metadata: dict[str, str] = {}
-    attachments: list[MessageAttachment] = []
     turn: Turn = Turn()
+    doubt_since: Utc | None = None
+    """When the first post was sent that may have taken effect although its answer was lost."""
 
 
 class MessageRef(Wire, frozen=True, kw_only=True):
-    """A message on a thread."""
+    """A message on a thread; its id is null where there was none to be posted."""
 
-    message_id: str
+    message_id: str | None
+    known_runs: tuple[str, ...] = ()
+    """Runs that were on the thread before, where not all of them can be told by a stamp."""
 
 
 class Looking(OnThread, frozen=True, kw_only=True):
     """Base of what looks at a run, and brings a completed one's answer along."""
 
-    message: Stamp | None = None
-    """The stamp of the message to be answered, on a thread to which others may have added theirs."""
+    message: PostedMessage | None = None
+    """The message to be answered, on a thread to which others may have added theirs."""
 
     @property
     def watches(self) -> bool:
@@ -127,7 +144,8 @@ class CreateRun(Looking, frozen=True, kw_only=True):
 
     thread_id: str
     agent_id: str
-    stamp: Stamp
+    agent_version: str | None = None
+    effect: Effect
     options: RunOptions = RunOptions()
     metadata: dict[str, str] = {}
     turn: Turn | None = None
@@ -156,17 +174,26 @@ class SubmitToolOutputs(Looking, frozen=True, kw_only=True):
     thread_id: str
     run_id: str
     answer: ToolAnswer
+    agent_id: str
+    agent_version: str | None = None
+    effect: Effect
+    """Of the run that the answer starts, where it does."""
+    metadata: dict[str, str] = {}
 
 
 class CancelRun(OnThread, frozen=True, kw_only=True):
     """Input of `cancel_run`; it returns a `CancelledRun`.
 
-    `run_id` is null where the answer to `create_run` was lost: the run is then looked for by its stamp.
+    `run_id` is null where there may be a run, but the answer to `create_run` was lost: it is then looked for. Where an
+    answer to tool calls may have started another one, that is looked for first.
     """
 
     thread_id: str
     run_id: str | None
-    stamp: Stamp
+    effect: Effect
+    """Of the run that was asked for last."""
+    message_id: str | None = None
+    """The message that is taken back where there is no run."""
 
 
 class CancelledRun(Wire, frozen=True, kw_only=True):

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from contracts.formats import Id
+from contracts.formats import ID_PATTERN, Id
+from contracts.generations import Generation
 from contracts.ids import AgentReference, ThreadId
 from contracts.messages import (
     MAX_MESSAGE_CHARACTERS,
@@ -26,6 +27,9 @@ LONGEST_TIMEOUT_SECONDS = 5 * 86_400
 MAX_REASON_CHARACTERS = 500
 
 AgentId = Id
+
+PolicyAgent = Annotated[str, Meta(pattern=rf"\A{ID_PATTERN}(:[0-9]{{1,19}})?\Z")]
+"""An agent's id, or a second-generation agent's name, with or without a version."""
 
 Timeout = Annotated[int, Meta(ge=1, le=10**9)]
 
@@ -68,6 +72,8 @@ class RunOptions(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
         Annotated[list[AdditionalMessage], Meta(min_length=1, max_length=MAX_ADDITIONAL_MESSAGES)] | None
     ) = None
     include: Annotated[list[Include], Meta(min_length=1, max_length=1)] | None = None
+    structured_inputs: dict[str, Any] | None = None
+    """Fills the templates in the instructions of a second-generation agent, which takes no other option."""
 
 
 class AgentRunRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -161,7 +167,11 @@ class RetryRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, forbid_u
 class RunPolicy(Wire, frozen=True, kw_only=True):
     """What the settings decide about one run; fixed when it starts, so that a change of settings breaks no replay."""
 
-    agent_id: AgentId
+    agent_id: PolicyAgent
+    """What the caller asked for, or the id that a classic agent's name stands for."""
+    generation: Generation = "classic"
+    agent_version: Annotated[str, Meta(max_length=64)] | None = None
+    """Of a second-generation agent: the one that was resolved when the run started."""
     timeout_seconds: Annotated[int, Meta(ge=1, le=LONGEST_TIMEOUT_SECONDS)]
     rate_limit_retries: Annotated[int, Meta(ge=0, le=100)] = 50
     delete_thread: DeleteThreadWhen = "never"

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from contracts.formats import Utc
+from contracts.generations import Generation
 from contracts.wire import Wire
 
 METADATA_INSTANCE = "durable_instance_id"
@@ -33,12 +35,12 @@ class RunState(enum.StrEnum):
         return self not in {RunState.ACTIVE, RunState.REQUIRES_ACTION, RunState.CANCELLING}
 
 
-CallKind = Literal["function", "approval", "unsupported"]
+CallKind = Literal["function", "approval", "consent", "unsupported"]
 
 
 class PendingCall(Wire, frozen=True, kw_only=True):
-    """A tool call that waits for the caller: `kind` is `function` (wants an output), `approval` (wants a yes or no), or
-    `unsupported` (nobody can answer it over this app).
+    """A tool call that waits for the caller: `kind` is `function` (wants an output), `approval` (wants a yes or no), `consent`
+    (wants a yes once the user has consented behind `link`), or `unsupported` (nobody can answer it over this app).
     """
 
     id: str
@@ -50,6 +52,8 @@ class PendingCall(Wire, frozen=True, kw_only=True):
     """JSON text, whole; null where it is too long to travel (`activities.bounds`)."""
     server_label: str = ""
     """Of an approval: the MCP server that would be called."""
+    link: str = ""
+    """Of a consent: where the user gives it; http or https."""
 
 
 class ToolOutput(Wire, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,9 +170,20 @@ class Answer(Wire, frozen=True, kw_only=True):
 class Tokens(Wire, frozen=True, kw_only=True):
     """What a run used, whatever its generation calls it; null where the service does not say."""
 
-    prompt: int | None = None
-    completion: int | None = None
+    input: int | None = None
+    output: int | None = None
     total: int | None = None
+    cached: int | None = None
+    """Of the input."""
+
+    def plus(self, other: Tokens) -> Tokens:
+        """Return the sum of both; what only one of them says counts as it is."""
+        names = self.__struct_fields__
+        return Tokens(**{name: _sum(getattr(self, name), getattr(other, name)) for name in names})
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other if one is None else one + other
 
 
 class RunSnapshot(Wire, frozen=True, kw_only=True):
@@ -210,8 +225,15 @@ class AgentSummary(Wire, frozen=True, kw_only=True):
     """One agent of the project, as job discovery lists it."""
 
     id: str
+    """What a start names. In the second generation it is the name."""
     name: str | None
     model: str | None
+    generation: Generation = "classic"
+    version: str | None = None
+    """The latest, of the second generation."""
+    kind: str | None = None
+    """Of the second generation: `prompt`, `workflow`, `hosted`, or another word of the service."""
+    enabled: bool = True
 
 
 class Stamp(Wire, frozen=True, kw_only=True):
@@ -223,6 +245,23 @@ class Stamp(Wire, frozen=True, kw_only=True):
     def as_metadata(self) -> dict[str, str]:
         """Return the stamp as the metadata pairs that Foundry stores."""
         return {METADATA_INSTANCE: self.instance_id, METADATA_OPERATION: self.operation_id}
+
+
+class PostedMessage(Wire, frozen=True, kw_only=True):
+    """The message that a run is to answer: what it carries, or its id, where messages carry nothing."""
+
+    stamp: Stamp
+    message_id: str | None = None
+
+
+class Effect(Wire, frozen=True, kw_only=True):
+    """What tells a run that was asked for from all others, where the answer to the request was lost."""
+
+    stamp: Stamp
+    known_runs: tuple[str, ...] = ()
+    """Runs that were on the thread before, where not all of them can be told by a stamp."""
+    doubt_since: Utc | None = None
+    """When the first request was sent that may have taken effect although its answer was lost."""
 
 
 def composite_run_id(thread_id: str, run_id: str) -> str:

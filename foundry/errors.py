@@ -9,6 +9,9 @@
     │   └── UnknownAgentError        names agents that may have been meant
     ├── ThreadBusyError          another run is active on the thread; names it where Foundry does
     ├── RefusedForNowError       something else is under way (409, 423, 424)
+    ├── WaitsForToolError        a tool call of somebody else waits on the conversation
+    ├── ConversationUnusableError the service does nothing on the conversation any more
+    ├── MayHaveHappenedError     nothing was sent: what an earlier request may have made does not show yet
     ├── AnswerRefusedError       Foundry refuses an answer to tool calls that are still pending
     ├── RateLimitedError         (429)
     ├── TimeIsOverError          nothing was sent: the orchestration's deadline has passed
@@ -118,6 +121,25 @@ class RefusedForNowError(FoundryError):
     """Something else is under way there: the same request may be taken later."""
 
     code = ErrorCode.REFUSED_FOR_NOW
+    retryable = True
+
+
+class WaitsForToolError(FoundryError):
+    """A tool call that is none of this app's waits for its answer: nothing else may be sent before."""
+
+    code = ErrorCode.CONVERSATION_WAITS_FOR_TOOL
+
+
+class ConversationUnusableError(FoundryError):
+    """The service does nothing on this conversation any more: a new one is needed."""
+
+    code = ErrorCode.CONVERSATION_UNUSABLE
+
+
+class MayHaveHappenedError(FoundryError):
+    """The answer to an earlier request was lost, and what it may have made does not show yet: nothing was sent."""
+
+    code = ErrorCode.MAY_HAVE_HAPPENED
     retryable = True
 
 

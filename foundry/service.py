@@ -1,20 +1,29 @@
-"""What the app needs of the agent service, whichever generation of it answers.
+"""What the app needs of the agent service, whichever generation of it answers: open a thread, add a message once, start a
+run once, look at it, answer it, stop it, read what it wrote, and find what was started.
 
 Every method raises `foundry.errors.FoundryError`, and nothing else, for what the service or the network does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from contracts.messages import ContentPart, MessageAttachment
-from contracts.runs import AgentSummary, Answer, RunSnapshot, Stamp, ToolAnswer
+from contracts.activities import NewMessage, ThreadRef
+from contracts.generations import Capabilities
+from contracts.runs import AgentSummary, Answer, Effect, PostedMessage, RunSnapshot, Stamp, ToolAnswer
 from contracts.steps import RunFile, RunSteps
 
 
 class AgentService(Protocol):
-    """Threads, messages and runs of agents. Ids are opaque."""
+    """Threads, messages and runs of agents; of the second generation these are conversations, items and responses. Ids
+    are opaque.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this generation can do."""
+        ...
 
     def within(self, seconds: float) -> AgentService:
         """Return the same service, all of whose requests together end within so many seconds from now."""
@@ -25,38 +34,45 @@ class AgentService(Protocol):
         ...
 
     def get_agent(self, agent_id: str) -> AgentSummary:
-        """Return the agent."""
+        """Return the agent, in the version that the id names."""
         ...
 
     def check(self) -> None:
         """Ask the project for something small; return if it answers."""
         ...
 
-    def create_thread(self, stamp: Stamp) -> str:
-        """Create a thread and return its id."""
+    def create_thread(self, stamp: Stamp, message: NewMessage | None = None) -> ThreadRef:
+        """Create a thread, with its first message where it is to take that along (`Capabilities.opens_with_message`).
+        """
         ...
 
-    def find_thread(self, stamp: Stamp) -> str | None:
-        """Return the id of the thread that carries the stamp, if it is among the newest ones."""
+    def find_thread(self, stamp: Stamp) -> ThreadRef | None:
+        """Return the thread that carries the stamp, if it is among the newest ones."""
         ...
 
     def threads_of_instance(self, instance_id: str) -> list[str]:
         """Return the ids of those among the newest threads that the instance has created."""
         ...
 
-    def create_message(
-        self,
-        thread_id: str,
-        content: str | list[ContentPart],
-        metadata: dict[str, str],
-        stamp: Stamp,
-        attachments: Sequence[MessageAttachment] = (),
-    ) -> str:
+    def take_over(self, thread_id: str, instance_id: str) -> tuple[str, ...]:
+        """Make the thread ready for the instance, which owns it now; return the ids of the runs that it cannot tell
+        from its own by a stamp. Calls that this app's runs have left open are closed; raise `WaitsForToolError` where
+        one is open that is none of theirs.
+        """
+        ...
+
+    def create_message(self, thread_id: str, message: NewMessage, stamp: Stamp) -> str:
         """Add the user's message to the thread and return its id."""
         ...
 
-    def find_message(self, thread_id: str, stamp: Stamp) -> str | None:
-        """Return the id of the message that carries the stamp, if it is among the thread's newest ones."""
+    def find_message(self, thread_id: str, message: NewMessage, stamp: Stamp) -> str | None:
+        """Return the id of the message that carries the stamp, if it is among the thread's newest ones. Where messages
+        carry none, it is one with this very content that stands behind all answers.
+        """
+        ...
+
+    def take_back_message(self, thread_id: str, message_id: str) -> None:
+        """Delete the message, which no run has answered. It may be gone already."""
         ...
 
     def awaits_run(self, thread_id: str, instance_id: str) -> bool:
@@ -64,7 +80,13 @@ class AgentService(Protocol):
         ...
 
     def create_run(
-        self, thread_id: str, agent_id: str, options: dict[str, Any], metadata: dict[str, str], stamp: Stamp
+        self,
+        thread_id: str,
+        agent_id: str,
+        options: dict[str, Any],
+        metadata: dict[str, str],
+        stamp: Stamp,
+        agent_version: str | None = None,
     ) -> RunSnapshot:
         """Start a run of the agent on the thread."""
         ...
@@ -74,22 +96,36 @@ class AgentService(Protocol):
         ...
 
     def list_runs(self, thread_id: str) -> list[RunSnapshot]:
-        """Return the thread's newest runs, newest first."""
+        """Return the thread's newest runs, newest first. One whose calls were answered, or closed, asks nothing."""
         ...
 
-    def find_run(self, thread_id: str, stamp: Stamp) -> RunSnapshot | None:
-        """Return the run that carries the stamp, if it is among the thread's newest ones."""
+    def find_run(self, thread_id: str, effect: Effect) -> RunSnapshot | None:
+        """Return the run that carries the stamp, if it is among the thread's newest ones. Where the service does not
+        show stamps, it is one that was not there before.
+        """
         ...
 
     def cancel_run(self, thread_id: str, run_id: str) -> RunSnapshot:
-        """Ask for the run's cancellation; return the run as it is then, which may have ended otherwise meanwhile."""
+        """Stop the run; return it as it is then, which may have ended otherwise meanwhile. Calls that it leaves open,
+        and that would outlive it, are closed: then it counts as cancelled.
+        """
         ...
 
     def submit_tool_outputs(
-        self, thread_id: str, run_id: str, answer: ToolAnswer, headers: Mapping[str, Mapping[str, str]] | None = None
+        self,
+        thread_id: str,
+        run_id: str,
+        answer: ToolAnswer,
+        headers: Mapping[str, Mapping[str, str]] | None = None,
+        *,
+        agent_id: str,
+        agent_version: str | None,
+        effect: Effect,
+        metadata: Mapping[str, str],
     ) -> RunSnapshot:
-        """Answer the calls that the run waits for; return the run as it is then. `headers` are for the tool's server,
-        by the id of the call that is approved: secrets. Raise `AnswerRefusedError` where the calls wait still.
+        """Answer the calls that the run waits for; return the run as it is then, or the one that the answer has started
+        (`Capabilities.answer_is_new_run`), which carries the stamp of `effect`. `headers` are for the tool's server, by
+        the id of the call that is approved: secrets. Raise `AnswerRefusedError` where the calls wait still.
         """
         ...
 
@@ -99,7 +135,7 @@ class AgentService(Protocol):
         """
         ...
 
-    def get_answer(self, thread_id: str, run_id: str, message: Stamp | None = None) -> Answer:
+    def get_answer(self, thread_id: str, run_id: str, message: PostedMessage | None = None) -> Answer:
         """Return what the run's agent wrote."""
         ...
 

@@ -98,7 +98,7 @@ class Transport:
     def __init__(
         self,
         endpoint: str,
-        api_version: str,
+        api_version: str | None,
         tokens: TokenSource,
         *,
         timeouts: tuple[float, float] = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
@@ -125,6 +125,12 @@ class Transport:
         limited = copy.copy(self)
         limited._until = time.monotonic() + seconds  # noqa: SLF001 - its own copy
         return limited
+
+    def versioned(self, api_version: str | None) -> Transport:
+        """Return the same transport, which asks for another version of the API, or for none."""
+        other = copy.copy(self)
+        other._api_version = api_version  # noqa: SLF001 - its own copy
+        return other
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         """GET `path`; return the answer's JSON object."""
@@ -167,7 +173,7 @@ class Transport:
         request = requests.Request(
             method,
             f"{self._endpoint}{path}",
-            params={**params, "api-version": self._api_version},
+            params={**params, **({"api-version": self._api_version} if self._api_version else {})},
             data=None if body is None else msgspec.json.encode(body),
             headers={**_HEADERS, "Accept": accept},
         )

@@ -86,6 +86,8 @@ def _tokens(usage: Any) -> Tokens | None:
     found = numbers(usage)
     if not found:
         return None
-    values = (found.get(f"{kind}_tokens") for kind in ("prompt", "completion", "total"))
-    prompt, completion, total = (value if isinstance(value, int) else None for value in values)
-    return Tokens(prompt=prompt, completion=completion, total=total)
+    details = numbers(obj(usage).get("prompt_token_details")) or numbers(obj(usage).get("prompt_tokens_details")) or {}
+    given = (found.get("prompt_tokens"), found.get("completion_tokens"), found.get("total_tokens"))
+    values = (value if isinstance(value, int) else None for value in (*given, details.get("cached_tokens")))
+    prompt, completion, total, cached = values
+    return Tokens(input=prompt, output=completion, total=total, cached=cached)

@@ -6,16 +6,19 @@ stamp in its metadata, and can be found by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from contracts.messages import ContentPart, MessageAttachment
+from contracts.activities import NewMessage, ThreadRef
+from contracts.generations import CAPABILITIES, Capabilities
 from contracts.runs import (
     AgentSummary,
     Answer,
     AnswerMessage,
+    Effect,
+    PostedMessage,
     RunSnapshot,
     RunState,
     Stamp,
@@ -61,6 +64,11 @@ class ClassicAgentService:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this generation can do."""
+        return CAPABILITIES["classic"]
+
     def within(self, seconds: float) -> ClassicAgentService:
         """Return the same service, all of whose requests together end within so many seconds from now."""
         return ClassicAgentService(self._transport.within(seconds))
@@ -78,38 +86,47 @@ class ClassicAgentService:
         """Ask for one agent; return if the project answers."""
         self._transport.get("/assistants", limit=1)
 
-    def create_thread(self, stamp: Stamp) -> str:
-        """Create a thread and return its id."""
-        return id_of(self._transport.post("/threads", {"metadata": stamp.as_metadata()}), "id")
+    def create_thread(self, stamp: Stamp, message: NewMessage | None = None) -> ThreadRef:
+        """Create a thread. Its message comes by itself."""
+        assert message is None
+        return ThreadRef(thread_id=id_of(self._transport.post("/threads", {"metadata": stamp.as_metadata()}), "id"))
 
-    def find_thread(self, stamp: Stamp) -> str | None:
-        """Return the id of the thread that carries the stamp, if it is among the project's newest hundred."""
+    def find_thread(self, stamp: Stamp) -> ThreadRef | None:
+        """Return the thread that carries the stamp, if it is among the project's newest hundred."""
         found = self._find("/threads", stamp, pages=1)
-        return id_of(found, "id") if found else None
+        return ThreadRef(thread_id=id_of(found, "id")) if found else None
 
     def threads_of_instance(self, instance_id: str) -> list[str]:
         """Return the ids of those among the project's newest hundred threads that the instance has created."""
         return [id_of(item, "id") for item in self._pages("/threads", 1) if instance_of(item) == instance_id]
 
-    def create_message(
-        self,
-        thread_id: str,
-        content: str | list[ContentPart],
-        metadata: dict[str, str],
-        stamp: Stamp,
-        attachments: Sequence[MessageAttachment] = (),
-    ) -> str:
+    def take_over(self, thread_id: str, instance_id: str) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+        """Do nothing: every run carries its stamp, and takes its calls along when it ends."""
+        return ()
+
+    def create_message(self, thread_id: str, message: NewMessage, stamp: Stamp) -> str:
         """Add the user's message to the thread and return its id."""
-        body: dict[str, Any] = {"role": "user", "content": content, "metadata": {**metadata, **stamp.as_metadata()}}
-        if attachments:
-            body["attachments"] = attachments
+        metadata = {**message.metadata, **stamp.as_metadata()}
+        body: dict[str, Any] = {"role": "user", "content": message.content, "metadata": metadata}
+        if message.attachments:
+            body["attachments"] = message.attachments
         posted = self._transport.post(f"{thread_path(thread_id)}/messages", msgspec.to_builtins(body))
         return id_of(posted, "id")
 
-    def find_message(self, thread_id: str, stamp: Stamp) -> str | None:
+    def find_message(self, thread_id: str, message: NewMessage, stamp: Stamp) -> str | None:  # noqa: ARG002
         """Return the id of the message that carries the stamp, if it is among the thread's newest hundred."""
         found = self._find(f"{thread_path(thread_id)}/messages", stamp, pages=_PAGES_SEARCHED)
         return id_of(found, "id") if found else None
+
+    def take_back_message(self, thread_id: str, message_id: str) -> None:
+        """Delete the message; it may be gone already. The app does not ask for it: a message that stays is answered
+        by the next run, and callers of this generation know it so.
+        """
+        try:
+            self._transport.delete(f"{thread_path(thread_id)}/messages/{path_id(message_id, 'message')}")
+        except errors.NotFoundError as error:
+            if not error.names_it:
+                raise
 
     def awaits_run(self, thread_id: str, instance_id: str) -> bool:
         """Say whether the thread's newest message is the instance's, and has no run yet."""
@@ -121,7 +138,13 @@ class ClassicAgentService:
         return run is None or run.rate_limited
 
     def create_run(
-        self, thread_id: str, agent_id: str, options: dict[str, Any], metadata: dict[str, str], stamp: Stamp
+        self,
+        thread_id: str,
+        agent_id: str,
+        options: dict[str, Any],
+        metadata: dict[str, str],
+        stamp: Stamp,
+        agent_version: str | None = None,  # noqa: ARG002 - there are none
     ) -> RunSnapshot:
         """Start a run of the agent on the thread."""
         body = {**options, "assistant_id": agent_id, "metadata": {**metadata, **stamp.as_metadata()}}
@@ -140,9 +163,9 @@ class ClassicAgentService:
         """Return the thread's newest hundred runs, newest first."""
         return [snapshot(item, thread_id) for item in self._pages(f"{thread_path(thread_id)}/runs", 1)]
 
-    def find_run(self, thread_id: str, stamp: Stamp) -> RunSnapshot | None:
+    def find_run(self, thread_id: str, effect: Effect) -> RunSnapshot | None:
         """Return the run that carries the stamp, if it is among the thread's newest hundred."""
-        found = self._find(f"{thread_path(thread_id)}/runs", stamp, pages=_PAGES_SEARCHED)
+        found = self._find(f"{thread_path(thread_id)}/runs", effect.stamp, pages=_PAGES_SEARCHED)
         return snapshot(found, thread_id) if found else None
 
     def cancel_run(self, thread_id: str, run_id: str) -> RunSnapshot:
@@ -163,7 +186,16 @@ class ClassicAgentService:
             raise
 
     def submit_tool_outputs(
-        self, thread_id: str, run_id: str, answer: ToolAnswer, headers: Mapping[str, Mapping[str, str]] | None = None
+        self,
+        thread_id: str,
+        run_id: str,
+        answer: ToolAnswer,
+        headers: Mapping[str, Mapping[str, str]] | None = None,
+        *,
+        agent_id: str,  # noqa: ARG002 - the run goes on, and these are its own
+        agent_version: str | None,  # noqa: ARG002
+        effect: Effect,  # noqa: ARG002
+        metadata: Mapping[str, str],  # noqa: ARG002
     ) -> RunSnapshot:
         """Answer the calls that the run waits for; return the run as it is then. `headers` are for the tool's server,
         by the id of the call that is approved: secrets.
@@ -227,7 +259,7 @@ class ClassicAgentService:
         items = items_of(self._transport.get(path, limit=1, order="desc"))
         return items[0] if items else None
 
-    def get_answer(self, thread_id: str, run_id: str, message: Stamp | None = None) -> Answer:
+    def get_answer(self, thread_id: str, run_id: str, message: PostedMessage | None = None) -> Answer:
         """Return what the run's agent wrote.
 
         With the stamp of the message that it was to answer, see whether another one came between that and the run.
@@ -239,11 +271,11 @@ class ClassicAgentService:
         for item in self._pages(f"{thread_path(thread_id)}/messages", _PAGES_OF_AN_ANSWER):
             if _is_answer(item, run_id):
                 mine.append(item)
-            elif carries(item, message):
+            elif carries(item, message.stamp):
                 return Answer(messages=_answer(mine, run_id), of_another_message=other)
             elif mine:
                 # What the instance itself has added with the run is its own.
-                other = other or (item.get("role") == "user" and instance_of(item) != message.instance_id)
+                other = other or (item.get("role") == "user" and instance_of(item) != message.stamp.instance_id)
         # Others have written so much since that our message is far down: what the run wrote may be there, too.
         return Answer(messages=_answer(self._messages_of(thread_id, run_id), run_id))
 
