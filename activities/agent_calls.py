@@ -37,16 +37,26 @@ from contracts.activities import (
     Timed,
     Turn,
 )
-from contracts.runs import Answer, RunSnapshot, RunState
+from contracts.runs import Answer, Effect, RunSnapshot, RunState
 from contracts.wire import to_wire
-from foundry.errors import AnswerRefusedError, FoundryError, ThreadBusyError, TimeIsOverError
+from foundry.errors import (
+    AnswerRefusedError,
+    FoundryError,
+    MayHaveHappenedError,
+    ThreadBusyError,
+    TimeIsOverError,
+)
 from foundry.service import AgentService
 from ownership.threads import is_wanted, leave, take_place
-from policy import policy_for
+from policy import policy_errors
 from settings import MCP_HEADERS, Settings, SettingsError, mcp_headers
 from store.documents import DocumentStore, StoreError
+from validation.field_errors import InvalidRequestError
 
 _log = logging.getLogger("agent_run.activities")
+
+BETWEEN_LOOKS_SECONDS = 2.5
+"""While it is not known whether a request was carried out."""
 
 
 @dataclass(frozen=True)
@@ -62,30 +72,44 @@ class AgentCalls:
     """For those who take their turn."""
 
     def create_thread(self, wanted: CreateThread) -> ThreadRef:
-        """Create the thread, and stand first in its line, before anybody else learns of it. A first one that nobody
-        knows of stays behind empty, which is harmless.
+        """Create the thread, with its message where it takes that along, and stand first in its line, before anybody
+        else learns of it. A first one that nobody knows of stays behind, which is harmless: no run is paid for.
         """
         known = self.service.find_thread(wanted.stamp) if wanted.repeated else None
         if known is None:
             self._in_time(wanted)
-        thread_id = known or self.service.create_thread(wanted.stamp)
-        take_place(self.store(), thread_id, wanted.runs_as, lambda _: False, is_new=known is None)
-        return ThreadRef(thread_id=thread_id)
+        thread = known or self.service.create_thread(wanted.stamp, wanted.message)
+        take_place(self.store(), thread.thread_id, wanted.runs_as, lambda _: False, is_new=known is None)
+        return thread
 
     def create_message(self, wanted: CreateMessage) -> MessageRef:
-        """Post the message, unless it is there, once the instance owns the thread."""
+        """Take over the thread and post the message, unless it is there, once the instance owns the thread."""
         self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
-        known = self.service.find_message(wanted.thread_id, wanted.stamp)
+        known_runs = self.service.take_over(wanted.thread_id, wanted.stamp.instance_id)
+        if wanted.message is None:
+            return MessageRef(message_id=None, known_runs=known_runs)
+        known = self.service.find_message(wanted.thread_id, wanted.message, wanted.stamp)
         if known is not None:
-            return MessageRef(message_id=known)
+            return MessageRef(message_id=known, known_runs=known_runs)
         self._in_time(wanted)
+        self._beyond_doubt(wanted.doubt_since)
         try:
-            created = self.service.create_message(
-                wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp, wanted.attachments
-            )
+            created = self.service.create_message(wanted.thread_id, wanted.message, wanted.stamp)
         except ThreadBusyError as error:
             raise self._told(error, wanted.thread_id) from None
-        return MessageRef(message_id=created)
+        return MessageRef(message_id=created, known_runs=known_runs)
+
+    def _beyond_doubt(self, since: datetime | None) -> None:
+        """Raise an error while a request whose answer was lost may still show what it has done: sent again now, it
+        would be done twice.
+        """
+        grace = self.service.capabilities.grace_seconds
+        if since is not None and (left := grace - (self.now - since).total_seconds()) > 0:
+            raise MayHaveHappenedError(
+                f"the answer to an earlier request was lost: whether it was carried out is looked for during {grace:.0f} "
+                "seconds before it is sent again",
+                retry_after_seconds=min(left, BETWEEN_LOOKS_SECONDS),
+            )
 
     def _take_turn(self, thread_id: str, instance: str, turn: Turn) -> None:
         assert self.others is not None, "whoever takes a turn can ask about the others"
@@ -108,35 +132,51 @@ class AgentCalls:
         """Start the run, unless it is there."""
         # The agent is checked here too, since whoever holds the system key can start the orchestrator with an input of
         # his own making.
-        policy_for(self.settings, agent_id=wanted.agent_id, timeout_seconds=None)
+        _check_agent(self.settings, wanted.agent_id)
         if wanted.turn is not None:
             self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
-        if known := self.service.find_run(wanted.thread_id, wanted.stamp):
+        if known := self.service.find_run(wanted.thread_id, wanted.effect):
             return self._left(bounded_run(known), wanted)
         self._in_time(wanted)
+        self._beyond_doubt(wanted.effect.doubt_since)
         options: dict[str, Any] = to_wire(wanted.options)
         if "additional_messages" in options and self._has_run_before(wanted):
             del options["additional_messages"]
         try:
-            run = self.service.create_run(wanted.thread_id, wanted.agent_id, options, wanted.metadata, wanted.stamp)
+            run = self.service.create_run(
+                wanted.thread_id,
+                wanted.agent_id,
+                options,
+                wanted.metadata,
+                wanted.effect.stamp,
+                wanted.agent_version,
+            )
         except ThreadBusyError as error:
             # It may be our own run that occupies the thread: one whose creation was on its way when we looked.
-            known = self.service.find_run(wanted.thread_id, wanted.stamp)
+            known = self.service.find_run(wanted.thread_id, wanted.effect)
             if known is None:
-                raise self._told(error, wanted.thread_id) from None
+                raise self._told(self._may_be_ours(error, wanted.effect), wanted.thread_id) from None
             run = known
         return self._left(bounded_run(run), wanted)
+
+    def _may_be_ours(self, error: ThreadBusyError, effect: Effect) -> FoundryError:
+        """Return what a busy thread means: behind a lost answer it is most likely our own run that works there, and
+        shows itself in time.
+        """
+        if effect.doubt_since is None or self.service.capabilities.stamps_messages:
+            return error
+        return MayHaveHappenedError(error.message, summary=error.summary, retry_after_seconds=BETWEEN_LOOKS_SECONDS)
 
     def _has_run_before(self, wanted: CreateRun) -> bool:
         """Say whether the instance has had a run on the thread: one that failed for lack of quota has put its messages
         there all the same.
         """
         runs = self.service.list_runs(wanted.thread_id)
-        return any(run.instance_id == wanted.stamp.instance_id for run in runs)
+        return any(run.instance_id == wanted.effect.stamp.instance_id for run in runs)
 
-    def _told(self, error: ThreadBusyError, thread_id: str) -> ThreadBusyError:
+    def _told(self, error: FoundryError, thread_id: str) -> FoundryError:
         """Return the error with what the run that occupies the thread is doing, if a look tells."""
-        if error.active_run_id is not None:
+        if isinstance(error, ThreadBusyError) and error.active_run_id is not None:
             with contextlib.suppress(FoundryError):  # the look is a favour: the thread is busy without it, too
                 error.active_run_status = self.service.get_run(thread_id, error.active_run_id).raw_status
         return error
@@ -165,19 +205,32 @@ class AgentCalls:
         return bounded_answer(self.service.get_answer(ref.thread_id, ref.run_id, ref.message), ref.thread_id)
 
     def cancel_run(self, wanted: CancelRun) -> CancelledRun:
-        """Cancel the run, if there is one."""
+        """Stop the run, if there is one; else take back its message, which would wait for an answer for ever."""
         run_id = wanted.run_id
-        if run_id is None:
-            known = self.service.find_run(wanted.thread_id, wanted.stamp)
+        if run_id is None or wanted.answered:
+            known = self.service.find_run(wanted.thread_id, wanted.effect)
+            run_id = known.run_id if known is not None else run_id
             if known is None:
-                return CancelledRun(run=None)
-            run_id = known.run_id
-        return CancelledRun(run=self._left(bounded_run(self.service.cancel_run(wanted.thread_id, run_id)), wanted))
+                self._beyond_doubt(wanted.effect.doubt_since)
+        if run_id is not None:
+            run = self.service.cancel_run(wanted.thread_id, run_id)
+            return CancelledRun(run=self._left(bounded_run(run), wanted))
+        if wanted.message_id is not None:
+            self.service.take_back_message(wanted.thread_id, wanted.message_id)
+        return CancelledRun(run=None)
 
     def submit_tool_outputs(self, wanted: SubmitToolOutputs) -> RunSnapshot:
         """Pass on the answer to the run's tool calls."""
-        headers = self._headers_for(wanted)
-        run = self.service.submit_tool_outputs(wanted.thread_id, wanted.run_id, wanted.answer, headers)
+        run = self.service.submit_tool_outputs(
+            wanted.thread_id,
+            wanted.run_id,
+            wanted.answer,
+            self._headers_for(wanted),
+            agent_id=wanted.agent_id,
+            agent_version=wanted.agent_version,
+            effect=wanted.effect,
+            metadata=wanted.metadata,
+        )
         return self._left(bounded_run(run), wanted)
 
     def _headers_for(self, wanted: SubmitToolOutputs) -> dict[str, Mapping[str, str]]:
@@ -211,6 +264,12 @@ class AgentCalls:
         if is_wanted(self.store(), wanted.thread_id, wanted.instance_id):
             return ThreadDeletion(deleted=False)
         return ThreadDeletion(deleted=self.service.delete_thread(wanted.thread_id, wanted.instance_id))
+
+
+def _check_agent(settings: Settings, agent_id: str) -> None:
+    """Raise `InvalidRequestError` where the settings do not allow the agent."""
+    if errors := policy_errors(settings, agent_id=agent_id, timeout_seconds=None):
+        raise InvalidRequestError(errors)
 
 
 def log_foundry_error(activity: str, error: FoundryError) -> None:

@@ -156,6 +156,7 @@ async def _watch(wanted: Looker, run: RunSnapshot, age: Callable[[Looker], float
         return run
     ref = RunRef(
         runs_as=wanted.runs_as,
+        generation=wanted.generation,
         thread_id=run.thread_id,
         run_id=run.run_id,
         message=wanted.message,
@@ -172,7 +173,7 @@ def look_again(settings: Settings, ref: RunRef) -> RunSnapshot | None:
     not far.
     """
     now = host_clock.now()
-    service = agent_service(settings).within(SHORTEST_SECONDS)
+    service = agent_service(settings, ref.generation).within(SHORTEST_SECONDS)
     try:
         return AgentCalls(service, settings, document_store, now).get_run(ref)
     except FoundryError as error:
@@ -187,7 +188,7 @@ def _at_foundry(
 
     def act(settings: Settings, wanted: Asked) -> Output:
         now = host_clock.now()
-        service = agent_service(settings).within(seconds_for(wanted, now))
+        service = agent_service(settings, wanted.generation).within(seconds_for(wanted, now))
         return call(AgentCalls(service, settings, document_store, now, others), wanted)
 
     return act

@@ -192,6 +192,8 @@ class CancelRun(OnThread, frozen=True, kw_only=True):
     run_id: str | None
     effect: Effect
     """Of the run that was asked for last."""
+    answered: bool = False
+    """It may be the answer to the calls of `run_id` that has started it."""
     message_id: str | None = None
     """The message that is taken back where there is no run."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypedDict
 
 import msgspec
 
@@ -15,6 +16,7 @@ from contracts.activities import (
     DeleteThread,
     Failure,
     MessageRef,
+    NewMessage,
     PlanRun,
     RunRef,
     SubmitToolOutputs,
@@ -24,8 +26,9 @@ from contracts.activities import (
     Turn,
 )
 from contracts.codes import ErrorCode
+from contracts.generations import Generation
 from contracts.request import AgentRunRequest, RunPolicy
-from contracts.runs import Answer, RunSnapshot, RunState, Stamp
+from contracts.runs import Answer, RunSnapshot, RunState
 from contracts.status import Status
 from look_schedule import is_watched
 from orchestrators.progress import Progress
@@ -58,45 +61,56 @@ def plan_run(steps: Steps, request: AgentRunRequest) -> Step[RunPolicy]:
 
 
 def create_thread(steps: Steps, progress: Progress) -> Step[None]:
-    """Create the thread, unless there is one."""
+    """Create the thread, unless there is one; with the message, where a new thread takes it along."""
     if progress.thread_id is not None:
         return
+    message = _new_message(progress) if progress.can.opens_with_message else None
 
     def wanted() -> CreateThread:
         # With an idempotency key the start itself may be repeated, and an earlier one may have created the thread.
         repeated = progress.attempts.failed > 0 or progress.policy.request_fingerprint is not None
         return CreateThread(
-            runs_as=steps.instance_id, stamp=progress.thread_stamp(), repeated=repeated, until=progress.deadline
+            **_asked_by(steps, progress), stamp=progress.thread_stamp(), repeated=repeated, message=message
         )
 
     show(steps, progress, "create_thread")
     thread = yield from steps.call("create_thread", wanted, ThreadRef, progress)
     progress.thread_id = thread.thread_id
+    if message is not None:
+        _has_posted(progress, thread.message_id)
 
 
 def create_message(steps: Steps, progress: Progress) -> Step[None]:
     """Post the message, unless it is posted, or there is none. Then the thread is this instance's until its run has
-    ended.
+    ended. Where stamps do not tell the runs apart, the thread is taken over even without a message.
     """
-    message = progress.message
-    if message is None:
+    if progress.message_posted or progress.run_requested:
         return
+    if progress.message is None and (progress.can.stamps_messages or progress.owns_thread):
+        return
+    message = _new_message(progress)
 
     def wanted() -> CreateMessage:
         return CreateMessage(
-            runs_as=steps.instance_id,
+            **_asked_by(steps, progress),
             thread_id=_thread_id(progress),
-            content=message.as_content(),
-            attachments=message.attachments,
+            message=message,
             stamp=progress.message_stamp(),
-            metadata=progress.metadata,
             turn=_turn(progress),
-            until=progress.deadline,
+            doubt_since=progress.doubt_since,
         )
 
     show(steps, progress, "create_message")
-    yield from steps.call("create_message", wanted, MessageRef, progress)
-    progress.message, progress.owns_thread = None, True
+    posted = yield from steps.call("create_message", wanted, MessageRef, progress)
+    progress.known_runs, progress.owns_thread = posted.known_runs, True
+    if message is not None:
+        _has_posted(progress, posted.message_id)
+
+
+def _has_posted(progress: Progress, message_id: str | None) -> None:
+    progress.message_posted, progress.message_id, progress.owns_thread = True, message_id, True
+    if not progress.can.takes_back_messages:
+        progress.message = None
 
 
 def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
@@ -106,15 +120,15 @@ def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
 
     def wanted() -> CreateRun:
         return CreateRun(
-            runs_as=steps.instance_id,
+            **_asked_by(steps, progress),
             thread_id=_thread_id(progress),
             agent_id=progress.policy.agent_id,
-            stamp=progress.run_stamp(),
+            agent_version=progress.policy.agent_version,
+            effect=progress.effect(),
             options=progress.options,
             metadata=progress.metadata,
-            message=_message_to_be_answered(progress),
+            message=progress.posted_message(),
             turn=None if progress.owns_thread else _turn(progress),
-            until=progress.deadline,
         )
 
     show(steps, progress, "create_run")
@@ -151,26 +165,33 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         question.refused(shortened("; ".join(f"{p.target} {p.message}" for p in problems), _LONGEST_REFUSAL))
         return run
     show(steps, progress, "submit_tool_outputs")
-    wanted = SubmitToolOutputs(
-        runs_as=steps.instance_id,
-        thread_id=run.thread_id,
-        run_id=run.run_id,
-        answer=answer,
-        message=_message_to_be_answered(progress),
-        until=progress.deadline,
-    )
+
+    def wanted() -> SubmitToolOutputs:
+        return SubmitToolOutputs(
+            **_asked_by(steps, progress),
+            thread_id=run.thread_id,
+            run_id=run.run_id,
+            answer=answer,
+            agent_id=progress.policy.agent_id,
+            agent_version=progress.policy.agent_version,
+            effect=progress.effect(),
+            metadata=progress.metadata,
+            message=progress.posted_message(),
+        )
+
     try:
-        run = yield from steps.call("submit_tool_outputs", lambda: wanted, RunSnapshot, progress)
+        after = yield from steps.call("submit_tool_outputs", wanted, RunSnapshot, progress)
     except StepFailed as signal:
         if not is_to_be_asked_again(signal.failure):
             raise
         progress.attempts.settled()  # it is the caller who tries again
+        progress.doubt_since = None
         question.refused(shortened(signal.failure.message, _LONGEST_REFUSAL))
         return run
-    if run.state is not RunState.EXPIRED or run.looks:  # an expired one may be all that it has found
+    if after.state is not RunState.EXPIRED or after.looks:  # an expired one may be all that it has found
         question.taken()
-    progress.saw(run, steps.now)
-    return run
+    progress.saw(after, steps.now)
+    return after
 
 
 def get_response(steps: Steps, progress: Progress) -> Step[Answer]:
@@ -178,25 +199,36 @@ def get_response(steps: Steps, progress: Progress) -> Step[Answer]:
     return (yield from steps.call("get_response", lambda: _run_ref(steps, progress), Answer, progress))
 
 
-def cancel_run(steps: Steps, progress: Progress) -> Step[RunSnapshot | None]:
-    """Ask for the run's cancellation; return it as it is then, None where there is no run."""
+def cancel_run(steps: Steps, progress: Progress, *, take_back: bool) -> Step[RunSnapshot | None]:
+    """Ask for the run's cancellation; return it as it is then, None where there is no run. `take_back`: then its
+    message goes, too.
+    """
+    takes_back = take_back and progress.can.takes_back_messages
     wanted = CancelRun(
-        runs_as=steps.instance_id,
+        **_asked_by(steps, progress),
         thread_id=_thread_id(progress),
         run_id=progress.run_id,
-        stamp=progress.run_stamp(),
-        until=progress.deadline,
+        effect=progress.effect(),
+        answered=progress.answer_starts_run,
+        message_id=progress.message_id if takes_back else None,
     )
     run = (yield from steps.call("cancel_run", lambda: wanted, CancelledRun, progress)).run
     if run is not None:
         progress.saw(run, steps.now)
+    elif wanted.message_id is not None:
+        progress.message_posted, progress.message_id = False, None
     return run
 
 
 def delete_thread(steps: Steps, progress: Progress) -> Step[bool]:
     """Delete the thread, if this app has created it and nobody else uses it; return whether it is gone."""
     show(steps, progress, "delete_thread")
-    wanted = DeleteThread(thread_id=_thread_id(progress), instance_id=progress.instance_id, until=progress.deadline)
+    wanted = DeleteThread(
+        generation=progress.policy.generation,
+        thread_id=_thread_id(progress),
+        instance_id=progress.instance_id,
+        until=progress.deadline,
+    )
     return (yield from steps.call("delete_thread", lambda: wanted, ThreadDeletion, progress)).deleted
 
 
@@ -216,19 +248,32 @@ def _turn(progress: Progress) -> Turn:
     return Turn(if_busy=progress.if_thread_busy, replaces=progress.replaces)
 
 
+def _new_message(progress: Progress) -> NewMessage | None:
+    message = progress.message
+    if message is None:
+        return None
+    return NewMessage(content=message.as_content(), metadata=progress.metadata, attachments=message.attachments)
+
+
+class _AskedBy(TypedDict):
+    runs_as: str
+    generation: Generation
+    until: datetime
+
+
+def _asked_by(steps: Steps, progress: Progress) -> _AskedBy:
+    """Return what all that is asked of Foundry has in common."""
+    return {"runs_as": steps.instance_id, "generation": progress.policy.generation, "until": progress.deadline}
+
+
 def _run_ref(steps: Steps, progress: Progress) -> RunRef:
     assert progress.run_id is not None
     return RunRef(
-        runs_as=steps.instance_id,
+        **_asked_by(steps, progress),
         thread_id=_thread_id(progress),
         run_id=progress.run_id,
-        message=_message_to_be_answered(progress),
-        until=progress.deadline,
+        message=progress.posted_message(),
     )
-
-
-def _message_to_be_answered(progress: Progress) -> Stamp | None:
-    return progress.message_stamp() if progress.checks_answer else None
 
 
 def _thread_id(progress: Progress) -> str:

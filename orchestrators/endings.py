@@ -139,7 +139,7 @@ def _last_status(progress: Progress | None, ending: Ending) -> CustomStatus:
 
 def _ended_event(steps: Steps, progress: Progress | None, ending: Ending) -> dict[str, Any]:
     """Return the fields of the log event `agent_run.ended`."""
-    tokens = (progress.tokens if progress else None) or Tokens()
+    tokens = (progress.used if progress else None) or Tokens()
     failure = ending.failure if isinstance(ending, Failed) else None
     return {
         "instance_id": progress.instance_id if progress else steps.instance_id,
@@ -151,8 +151,8 @@ def _ended_event(steps: Steps, progress: Progress | None, ending: Ending) -> dic
         "run_status": progress.run_status if progress else None,
         "seconds": round((steps.now - progress.started).total_seconds(), 1) if progress else 0.0,
         "polls": progress.polls if progress else 0,
-        "prompt_tokens": tokens.prompt,
-        "completion_tokens": tokens.completion,
+        "prompt_tokens": tokens.input,
+        "completion_tokens": tokens.output,
         "total_tokens": tokens.total,
     }
 
@@ -260,14 +260,20 @@ def _answer_of(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Answe
 
 def _stop_run(steps: Steps, progress: Progress) -> Step[tuple[RunSnapshot | None, Failure | None]]:
     """Cancel the run and wait until it has ended; return it as it was last seen, and what kept us from stopping it."""
-    if not progress.run_requested or progress.thread_id is None:
+    if progress.thread_id is None:
+        return None, None
+    if not progress.run_requested and not (progress.can.takes_back_messages and progress.message_posted):
         return None, None
     asked_at = steps.now
     run: RunSnapshot | None = None
     try:
-        run = yield from activity_calls.cancel_run(steps, progress)
+        # The message must not be taken back from a run that is just being created.
+        waits = progress.can.takes_back_messages
+        if waits:
+            yield from steps.wait_for_interrupted()
+        run = yield from activity_calls.cancel_run(steps, progress, take_back=waits)
         if run is None and (yield from steps.wait_for_interrupted()):
-            run = yield from activity_calls.cancel_run(steps, progress)  # it may have been created after the look
+            run = yield from activity_calls.cancel_run(steps, progress, take_back=False)  # created after the look
         while run is not None and verdict_of(run) is Verdict.GOES_ON:
             steps.show(progress.custom_status())
             yield from steps.sleep(next_poll_delay((steps.now - asked_at).total_seconds()), progress)

@@ -10,14 +10,18 @@ from msgspec import UNSET, Meta
 
 from contracts.activities import Failure
 from contracts.formats import Id, Utc
+from contracts.generations import CAPABILITIES, Capabilities
 from contracts.messages import UserMessage
 from contracts.request import AgentRunRequest, IfThreadBusy, RunOptions, RunPolicy
-from contracts.runs import RunSnapshot, RunState, Stamp, Tokens, composite_run_id
+from contracts.runs import Effect, PostedMessage, RunSnapshot, RunState, Stamp, Tokens, composite_run_id
 from contracts.status import CustomStatus, Status, WaitingFor
-from orchestrators.attempts import Attempts
+from orchestrators.attempts import LEAVES_DOUBT, Attempts
 from orchestrators.question import Question, Stage
 from orchestrators.retry_policy import Situation, retry_delay, share_of
 from orchestrators.shown_status import with_error, with_question
+
+CREATING = frozenset({"create_message", "create_run", "submit_tool_outputs"})
+"""Activities that create what must not be there twice."""
 
 STOPPING_STEP = "cancel_run"
 """The step at which an orchestration stops its run, until it knows how that has ended."""
@@ -39,7 +43,12 @@ class Progress(msgspec.Struct, kw_only=True):
     started: Utc
     deadline: Utc
     message: UserMessage | None
-    """The user's message, until it is posted; a start may have none, and runs what stands on the thread."""
+    """The user's message, until it is posted for good; a start may have none, and runs what stands on the thread."""
+    message_posted: bool = False
+    """It is on the thread, and may still be taken back."""
+    message_id: Id | None = None
+    known_runs: tuple[Id, ...] = ()
+    """Runs of the thread that are not the one that is asked for next, where stamps do not tell."""
     if_thread_busy: IfThreadBusy = "wait"
     replaces: str | None = None
     """The instance that owned the thread when this one came to replace it."""
@@ -64,10 +73,19 @@ class Progress(msgspec.Struct, kw_only=True):
     run_lifetime: int | None = None
     """Seconds that Foundry gives the run, as far as it says."""
     tokens: Tokens | None = None
+    tokens_before: Tokens | None = None
+    """Of the runs before the present one, which their answers have ended."""
+    doubt_since: Utc | None = None
+    """When the request was sent that may have created what is asked for now, although its answer was lost."""
     polls: int = 0
     question: Question = msgspec.field(default_factory=Question)
     unsupported_since: Utc | None = None
     """When the open question, which nobody can answer here, was first seen."""
+
+    @property
+    def can(self) -> Capabilities:
+        """What the generation of the service that this run is of can do."""
+        return CAPABILITIES[self.policy.generation]
 
     # --- stamps ---
 
@@ -83,6 +101,27 @@ class Progress(msgspec.Struct, kw_only=True):
         """Return the stamp of the present run."""
         return self._stamp(f"run-{self.run_number}")
 
+    def effect(self) -> Effect:
+        """Return what tells the run that was asked for last: by its creation, or by an answer."""
+        return Effect(
+            stamp=self.answer_stamp() if self.answer_starts_run else self.run_stamp(),
+            known_runs=self.known_runs,
+            doubt_since=self.doubt_since,
+        )
+
+    @property
+    def answer_starts_run(self) -> bool:
+        """Whether there is an answer that starts another run, or may have started it."""
+        return self.can.answer_is_new_run and self.question.stage is Stage.HELD
+
+    def answer_stamp(self) -> Stamp:
+        """Return the stamp of the run that the answer to the present question starts."""
+        return self._stamp(f"answer-{self.question.number}")
+
+    def posted_message(self) -> PostedMessage | None:
+        """Return the message that the run is to answer, where another one may have come between."""
+        return PostedMessage(stamp=self.message_stamp(), message_id=self.message_id) if self.checks_answer else None
+
     def _stamp(self, operation: str) -> Stamp:
         return Stamp(instance_id=self.instance_id[:512], operation_id=f"{self.operation_id}:{operation}")
 
@@ -91,6 +130,8 @@ class Progress(msgspec.Struct, kw_only=True):
     def saw(self, run: RunSnapshot, now: datetime) -> None:
         """Take over what a look at the run, or the last one of several, showed."""
         self.polls += run.looks
+        self.message, self.message_posted = None, True  # it has a run, and stays
+        self._knows(run)
         self.run_id, self.run_state, self.run_status = run.run_id, run.state, run.raw_status
         self.run_lifetime = lifetime_of(run) or self.run_lifetime
         self.tokens = run.tokens or self.tokens
@@ -103,11 +144,27 @@ class Progress(msgspec.Struct, kw_only=True):
         elif self.unsupported_since is None or self.question.number != asked:
             self.unsupported_since = now
 
+    def _knows(self, run: RunSnapshot) -> None:
+        if run.run_id == self.run_id:
+            return
+        if self.run_id is not None and self.tokens is not None:
+            self.tokens_before, self.tokens = self.used, None
+        if not self.can.stamps_messages:
+            self.known_runs = (*self.known_runs, run.run_id)
+
+    @property
+    def used(self) -> Tokens | None:
+        """What all runs together have used, as far as the service says."""
+        if self.tokens is None or self.tokens_before is None:
+            return self.tokens or self.tokens_before
+        return self.tokens_before.plus(self.tokens)
+
     def next_run(self) -> None:
         """Forget the present run; the next one has a stamp of its own."""
         self.run_number += 1
         self.run_requested, self.run_id, self.run_requested_at = False, None, None
         self.run_state = self.run_status = self.run_lifetime = None
+        self.tokens_before, self.tokens = self.used, None
 
     def run_age(self, now: datetime) -> float:
         """Return how many seconds ago the run was asked for."""
@@ -131,6 +188,9 @@ class Progress(msgspec.Struct, kw_only=True):
     def delay_after(self, activity: str, failure: Failure | None, now: datetime) -> float | None:
         """Count the attempt; return the seconds before another one, None where that is no use."""
         self.attempts.count(failure, activity)
+        if activity in CREATING:
+            doubtful = failure is not None and failure.code in LEAVES_DOUBT
+            self.doubt_since = (self.doubt_since or (now if doubtful else None)) if failure is not None else None
         if failure is None:
             return None
         if self.if_thread_busy == "replace":
@@ -158,7 +218,7 @@ class Progress(msgspec.Struct, kw_only=True):
             step=self.step,
             agent_id=self.policy.agent_id,
             thread_id=self.thread_id,
-            message_posted=self.message is None and self.thread_id is not None,
+            message_posted=(self.message is None or self.message_posted) and self.thread_id is not None,
             run_id=self.run_id,
             run_requested=self.run_requested,
             composite_run_id=composite_run_id(self.thread_id or "", self.run_id or "") if both else None,

@@ -115,6 +115,8 @@ def retry_delay(activity: str, failure: Failure, attempts: int, situation: Situa
         return min(FIRST_DELAY_SECONDS + near + far, LONGEST_DELAY_IN_LINE_SECONDS)
     if attempts >= most_attempts(activity, failure, situation):
         return None
+    if failure.code == ErrorCode.MAY_HAVE_HAPPENED:
+        return whole_and_half(failure.retry_after_seconds or FIRST_DELAY_SECONDS)
     if failure.retry_after_seconds is not None:
         hint = failure.retry_after_seconds
         if activity in AT_A_RUN:
