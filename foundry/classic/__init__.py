@@ -3,12 +3,9 @@
     service   the requests (`ClassicAgentService`)
     runs      what a run says
     pending   what a run waits for
-    answers   what a message says
     steps     what the steps of a run say
     files     the requests for a file
-    pages     follows the pages of a list
-    citations takes citation marks out of a text
-    fields    reads single fields
+    paths     of threads and runs
 
 Wire shapes and names of that service stay inside this package (foundry-api.md, section 1).
 """

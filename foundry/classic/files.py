@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.codes import ErrorCode
 from contracts.steps import RunFile
 from foundry import errors
-from foundry.classic.fields import optional
+from foundry.fields import optional
 from foundry.transport import Transport, path_id
 
 

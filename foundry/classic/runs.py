@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from contracts.codes import ErrorCode
 from contracts.runs import RunSnapshot, RunState, Tokens
 from foundry import errors
-from foundry.classic.fields import id_of, instance_of, obj, optional, text_of, word
 from foundry.classic.pending import pending_calls
+from foundry.failures import failure_of
+from foundry.fields import id_of, instance_of, obj, optional, text_of
 from foundry.harmless import numbers, unix_seconds
-from foundry.quotes import without_credentials
-from foundry.remedies import advice_on_run
-from foundry.responses import hint_in_text
 
 _STATES = {
     "queued": RunState.ACTIVE,
@@ -30,16 +26,6 @@ _STATES = {
 it asks something.
 """
 
-_NO_WAITING_HELPS = re.compile(
-    r"request too large|tokens must be reduced|exceeded your current quota|insufficient.quota|billing", re.IGNORECASE
-)
-"""A used-up quota that the same run would meet again, however long it waits."""
-
-_NO_WAITING = (
-    "No waiting mends that: raise the quota of the model's deployment or the account's budget, or ask for less at a "
-    "time (a new thread, or truncation_strategy in run_options)"
-)
-
 
 def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> RunSnapshot:
     """Return the run, which must be the one that was asked for."""
@@ -48,28 +34,18 @@ def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> 
     raw = text_of(run, "status")
     action = run.get("required_action")
     state = _STATES.get(raw, RunState.REQUIRES_ACTION if action else RunState.ACTIVE)
-    error = obj(run.get("last_error"))
-    summary = None
-    if state is RunState.INCOMPLETE:
-        reason = word(obj(run.get("incomplete_details")).get("reason"))
-        summary = f"the answer is not complete: {reason or 'no reason given'}"
-        error = {"code": reason or ErrorCode.INCOMPLETE, "message": summary}
-    code, message = word(error.get("code")), error.get("message")
-    told = str(message) if message else ""
-    of_quota = code == "rate_limit_exceeded"
-    rate_limited = of_quota and not _NO_WAITING_HELPS.search(told)
-    advice = _NO_WAITING if of_quota and not rate_limited else advice_on_run(code, told[:1000])
+    failure = failure_of(state, error=run.get("last_error"), incomplete_details=run.get("incomplete_details"))
     return RunSnapshot(
         run_id=id_of(run, "id"),
         thread_id=thread_id,
         state=state,
         raw_status=raw[:64],
-        error_code=code,
-        error_message=without_credentials(told[:1000]) or None,
-        error_summary=summary,
-        error_advice=advice if state is RunState.FAILED else None,
-        rate_limited=rate_limited,
-        retry_after_seconds=hint_in_text(told) if rate_limited else None,
+        error_code=failure.code,
+        error_message=failure.message,
+        error_summary=failure.summary,
+        error_advice=failure.advice,
+        rate_limited=failure.rate_limited,
+        retry_after_seconds=failure.retry_after_seconds,
         instance_id=instance_of(run),
         pending_calls=tuple(pending_calls(action)) if state is RunState.REQUIRES_ACTION else (),
         model=(optional(run, "model") or "")[:256] or None,

@@ -26,15 +26,15 @@ from contracts.runs import (
 )
 from contracts.steps import RunFile, RunSteps
 from foundry import errors
-from foundry.classic.answers import message_of
-from foundry.classic.fields import carries, id_of, instance_of, items_of, obj, objects, optional, text_of
+from foundry.answers import message_of
 from foundry.classic.files import run_file
-from foundry.classic.pages import PAGE, Params, pages, run_path, thread_path
+from foundry.classic.paths import run_path, thread_path
 from foundry.classic.runs import snapshot
 from foundry.classic.steps import files_of, raw_steps, run_steps
+from foundry.fields import carries, id_of, instance_of, items_of, obj, objects, optional, text_of
+from foundry.pages import PAGE, Params, pages, sized_page
 from foundry.transport import Transport, path_id
 
-_SMALL_PAGE = 10
 _MOST_PAGES = 20
 """Of agents: two thousand of them."""
 
@@ -304,20 +304,8 @@ class ClassicAgentService:
     def _pages(self, path: str, most: int = _MOST_PAGES, **filters: str) -> Iterator[dict[str, Any]]:
         """Yield the items of all pages, newest first."""
         params: Params = {"limit": PAGE, "order": "desc", **filters}
-        for items, _ in pages(lambda asked: self._page(path, asked), params, most):
+        for items, _ in pages(lambda asked: sized_page(self._transport, path, asked), params, most):
             yield from items
-
-    def _page(self, path: str, params: Params) -> dict[str, Any]:
-        """Return a page; a smaller one, from then on, where a hundred items are too large to be read: messages may have
-        a megabyte each.
-        """
-        try:
-            return self._transport.get(path, **params)
-        except errors.OversizedAnswerError:
-            if params["limit"] == _SMALL_PAGE:
-                raise
-            params["limit"] = _SMALL_PAGE
-            return self._transport.get(path, **params)
 
 
 def _agent(item: dict[str, Any]) -> AgentSummary:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, quote_plus, urlsplit
 
 from contracts.codes import ErrorCode
-from contracts.formats import utc_text
 from contracts.status import RunError
 from contracts.steps import RunStep, RunSteps, StepCall
-from foundry.classic.fields import id_of, is_id, obj, objects, optional, word
-from foundry.classic.pages import PAGE, pages, run_path
-from foundry.harmless import unix_seconds
+from foundry.bing import bing_query_url
+from foundry.classic.paths import run_path
+from foundry.fields import id_of, is_id, label_of, moment_of, obj, objects, optional, word
+from foundry.pages import PAGE, pages
 from foundry.transport import Transport
 
 MOST_PAGES = 10
-_LONGEST_NAME = 256
 _LONGEST_MESSAGE = 1000
-_LONGEST_URL = 8000
 _ENDS = ("completed_at", "failed_at", "cancelled_at", "expired_at")
 
 
@@ -61,8 +56,8 @@ def _step(item: dict[str, Any]) -> RunStep:
         id=id_of(item, "id"),
         type=_word(item.get("type")),
         status=_word(item.get("status")),
-        created_at=_moment(item.get("created_at")),
-        completed_at=next((at for name in _ENDS if (at := _moment(item.get(name)))), None),
+        created_at=moment_of(item.get("created_at")),
+        completed_at=next((at for name in _ENDS if (at := moment_of(item.get(name)))), None),
         error=_error(item.get("last_error")),
         message_id=message_id if is_id(message_id) else None,
         tool_calls=[_call(call) for call in _calls_of(item)],
@@ -82,31 +77,11 @@ def _call(call: dict[str, Any]) -> StepCall:
     return StepCall(
         id=call_id if is_id(call_id) else None,
         type=kind,
-        name=_text(call, "name") or _text(body, "name") or _text(obj(body.get("function")), "name"),
-        server_label=_text(call, "server_label") or _text(body, "server_label"),
+        name=label_of(call, "name") or label_of(body, "name") or label_of(obj(body.get("function")), "name"),
+        server_label=label_of(call, "server_label") or label_of(body, "server_label"),
         query_url=bing_query_url(body) if kind.startswith("bing_") else None,
         file_ids=list(dict.fromkeys(_files_of_call(call))),
     )
-
-
-def bing_query_url(search: dict[str, Any]) -> str | None:
-    """Return the page of bing.com that shows the search. What the service gives is the address of an API, which is of
-    no use to people; Microsoft's documentation says to put www.bing.com in its place.
-    """
-    for name, value in search.items():
-        if name.replace("_", "").lower() != "requesturl" or not isinstance(value, str):
-            continue
-        try:
-            parts = urlsplit(value)
-            host = parts.hostname or ""
-        except ValueError:
-            return None
-        query = parse_qs(parts.query).get("q")
-        if not query or not re.fullmatch(r"([a-z0-9-]+\.)*bing\.(com|microsoft\.com)", host):
-            return None
-        url = f"https://www.bing.com/search?q={quote_plus(query[0])}"
-        return url if len(url) <= _LONGEST_URL else None
-    return None
 
 
 def _error(value: Any) -> RunError | None:
@@ -120,15 +95,5 @@ def _error(value: Any) -> RunError | None:
     )
 
 
-def _moment(value: Any) -> str | None:
-    seconds = unix_seconds(value)
-    return None if seconds is None else utc_text(datetime.fromtimestamp(seconds, UTC))
-
-
 def _word(value: Any) -> str:
     return word(value) or "unknown"
-
-
-def _text(item: dict[str, Any], key: str) -> str | None:
-    value = optional(item, key)
-    return value[:_LONGEST_NAME] if value else None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contracts.runs import AnswerMessage, Attachment
 from contracts.wire import to_wire
-from foundry.classic.answers import message_of
+from foundry.answers import message_of
 from tests.unit.scripted import no_deadline
 
 

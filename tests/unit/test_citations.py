@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from foundry.classic.answers import message_of
-from foundry.classic.citations import without_marks
+from foundry.answers import message_of
+from foundry.citations import without_marks
 from tests.unit.scripted import no_deadline
 from tests.unit.test_answer_parts import image, message, text
 

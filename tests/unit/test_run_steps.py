@@ -14,7 +14,8 @@ from contracts.status import RunError
 from contracts.steps import RunStep, RunSteps, StepCall
 from contracts.wire import to_wire
 from foundry import errors
-from foundry.classic.steps import MOST_PAGES, bing_query_url
+from foundry.bing import bing_query_url
+from foundry.classic.steps import MOST_PAGES
 from tests.unit.scripted import no_deadline, raised_by, reply, service_of
 
 THREAD, RUN = "thread_1", "run_1"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.runs import UNFINISHED, AnswerMessage, Attachment
-from foundry.classic.citations import without_marks
-from foundry.classic.fields import obj, objects, word
+from foundry.citations import without_marks
+from foundry.fields import obj, objects, word
 from foundry.harmless import harmless
 
 _TEXTS = ("text", "output_text", "refusal")

@@ -1,14 +1,16 @@
-"""Follows the pages of a list (foundry-api.md, section 1.2), and builds the paths of what is listed."""
+"""Follows the pages of a list, which both generations cut alike (foundry-api.md, section 1.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from foundry.classic.fields import items_of
-from foundry.transport import path_id
+from foundry import errors
+from foundry.fields import items_of
+from foundry.transport import Transport
 
 PAGE = 100
+_SMALL_PAGE = 10
 
 Params = dict[str, str | int]
 
@@ -34,11 +36,14 @@ def pages(
         params["after"] = cursor
 
 
-def thread_path(thread_id: str) -> str:
-    """Return the path of a thread; raise `InvalidInputError` where the id is none."""
-    return f"/threads/{path_id(thread_id, 'thread')}"
-
-
-def run_path(thread_id: str, run_id: str) -> str:
-    """Return the path of a run; raise `InvalidInputError` where an id is none."""
-    return f"{thread_path(thread_id)}/runs/{path_id(run_id, 'run')}"
+def sized_page(transport: Transport, path: str, params: Params) -> dict[str, Any]:
+    """Return a page; a smaller one, from then on, where a hundred items are too large to be read: messages may have a
+    megabyte each.
+    """
+    try:
+        return transport.get(path, **params)
+    except errors.OversizedAnswerError:
+        if params["limit"] == _SMALL_PAGE:
+            raise
+        params["limit"] = _SMALL_PAGE
+        return transport.get(path, **params)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
-from contracts.formats import ID_PATTERN
+from contracts.formats import ID_PATTERN, utc_text
 from contracts.runs import METADATA_INSTANCE, Stamp
 from foundry import errors
+from foundry.harmless import unix_seconds
+
+_LONGEST_LABEL = 256
 
 
 def text_of(item: dict[str, Any], key: str) -> str:
@@ -48,6 +52,18 @@ def optional(item: dict[str, Any], key: str) -> str | None:
 def word(value: Any) -> str | None:
     """Return the value where it is a code: one word."""
     return value if isinstance(value, str) and re.fullmatch(r"[\w.-]{1,64}", value) else None
+
+
+def label_of(item: dict[str, Any], key: str) -> str | None:
+    """Return the text, cut to the length of a name, or None where there is none."""
+    value = optional(item, key)
+    return value[:_LONGEST_LABEL] if value else None
+
+
+def moment_of(value: Any) -> str | None:
+    """Return the moment of Unix seconds as callers read it, or None where it is none."""
+    seconds = unix_seconds(value)
+    return None if seconds is None else utc_text(datetime.fromtimestamp(seconds, UTC))
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
