@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import re
 
+from contracts.agents import ResolvedAgent
 from contracts.codes import ErrorCode
-from contracts.formats import ID_PATTERN
+from contracts.formats import AGENT_ID_PATTERN
 from contracts.request import DeleteThreadWhen, RunPolicy
 from settings import Settings
 from validation.field_errors import FieldError, InvalidRequestError
@@ -16,20 +17,20 @@ from validation.field_errors import FieldError, InvalidRequestError
 def policy_for(
     settings: Settings,
     *,
-    agent_id: str | None,
+    agent: ResolvedAgent | None,
     timeout_seconds: int | None,
     delete_thread: DeleteThreadWhen | None = None,
 ) -> RunPolicy:
-    """Return the policy for a run; raise `InvalidRequestError` where the settings do not allow what was asked for."""
-    errors = policy_errors(settings, agent_id=agent_id, timeout_seconds=timeout_seconds)
-    agent = agent_id or settings.default_agent_id
-    if agent is not None and not re.fullmatch(ID_PATTERN, agent):
-        message = "must be the agent's id: a name is looked up by the app's own routes only"
-        errors.append(FieldError(code=ErrorCode.INVALID, message=message, target="agent_id"))
+    """Return the policy for a run of this agent; raise `InvalidRequestError` where there is none, or where the settings
+    do not allow what was asked for.
+    """
+    errors = [*agent_errors(settings, agent), *timeout_errors(settings, timeout_seconds)]
     if errors or agent is None:
         raise InvalidRequestError(errors)
     return RunPolicy(
-        agent_id=agent,
+        agent_id=agent.agent_id,
+        generation=agent.generation,
+        agent_version=agent.version,
         timeout_seconds=timeout_seconds or settings.timeout_seconds,
         rate_limit_retries=settings.rate_limit_retries,
         delete_thread=delete_thread or settings.delete_thread,
@@ -37,17 +38,46 @@ def policy_for(
     )
 
 
+def agent_errors(settings: Settings, agent: ResolvedAgent | None) -> list[FieldError]:
+    """Return why this agent may not be run."""
+    if agent is None:
+        return [_no_agent()]
+    if not re.fullmatch(AGENT_ID_PATTERN, agent.agent_id):
+        message = "must be the agent's id, or the name of a second-generation agent"
+        return [FieldError(code=ErrorCode.INVALID, message=message, target="agent_id")]
+    if not settings.allows(agent.agent_id, agent.version):
+        return [_not_allowed()]
+    if agent.generation not in settings.generations:
+        return [FieldError(code=ErrorCode.NOT_ALLOWED, message=switched_off(agent.generation), target="agent_id")]
+    return []
+
+
 def policy_errors(settings: Settings, *, agent_id: object, timeout_seconds: object) -> list[FieldError]:
-    """Return what the settings do not allow about these two; values of a wrong type are not its business."""
+    """Return what the settings do not allow about these two, before it is known which agent is meant; values of a wrong
+    type are not its business.
+    """
     errors: list[FieldError] = []
     agent = agent_id or settings.default_agent_id
     if agent is None:
-        message = "is required: name the agent (GET /api/agents lists them), or set FOUNDRY_DEFAULT_AGENT_ID"
-        errors.append(FieldError(code=ErrorCode.REQUIRED, message=message, target="agent_id"))
+        errors.append(_no_agent())
     elif isinstance(agent, str) and not settings.allows(agent):
-        message = "is not among the agents of FOUNDRY_ALLOWED_AGENT_IDS"
-        errors.append(FieldError(code=ErrorCode.NOT_ALLOWED, message=message, target="agent_id"))
+        errors.append(_not_allowed())
     return errors + timeout_errors(settings, timeout_seconds)
+
+
+def switched_off(generation: str) -> str:
+    """Say that agents of this generation are not run here."""
+    return f"is an agent of the generation '{generation}', which FOUNDRY_GENERATIONS switches off here"
+
+
+def _no_agent() -> FieldError:
+    message = "is required: name the agent (GET /api/agents lists them), or set FOUNDRY_DEFAULT_AGENT_ID"
+    return FieldError(code=ErrorCode.REQUIRED, message=message, target="agent_id")
+
+
+def _not_allowed() -> FieldError:
+    message = "is not among the agents of FOUNDRY_ALLOWED_AGENT_IDS"
+    return FieldError(code=ErrorCode.NOT_ALLOWED, message=message, target="agent_id")
 
 
 def timeout_errors(settings: Settings, timeout_seconds: object) -> list[FieldError]:

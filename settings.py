@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from contracts.formats import HOST_NAME_PATTERN, ID_PATTERN, LOOPBACK_HOSTS, PATH_PREFIX_PATTERN
+from contracts.formats import AGENT_ID_PATTERN, HOST_NAME_PATTERN, LOOPBACK_HOSTS, PATH_PREFIX_PATTERN
+from contracts.generations import CAPABILITIES, Generation
 from contracts.ids import AGENT_REFERENCE_PATTERN
 from contracts.request import LONGEST_TIMEOUT_SECONDS, DeleteThreadWhen
 from validation.endpoint import what_is_given
@@ -25,6 +26,7 @@ from validation.given_ids import of_another_kind
 DEFAULTS: dict[str, str] = {
     "FOUNDRY_PROJECT_ENDPOINT": "",
     "FOUNDRY_API_VERSION": "v1",
+    "FOUNDRY_GENERATIONS": "classic,responses",
     "FOUNDRY_DEFAULT_AGENT_ID": "",
     "FOUNDRY_ALLOWED_AGENT_IDS": "",
     "FOUNDRY_RESOURCE_ID": "",
@@ -79,7 +81,7 @@ class Settings:
     api_version: str
     default_agent_id: str | None
     allowed_agent_ids: frozenset[str] | None
-    """None: any agent may be run."""
+    """None: any agent may be run. A second-generation agent's bare name stands for all of its versions."""
     resource_id: str | None
     access_token: str | None
     client_id: str | None
@@ -93,6 +95,8 @@ class Settings:
     delete_thread: DeleteThreadWhen = "never"
     token_scope: str = ""
     """Empty: that of the endpoint's cloud."""
+    generations: tuple[Generation, ...] = tuple(CAPABILITIES)
+    """Of agents that this app speaks to, in the order of `CAPABILITIES`."""
     public_base_url: str | None = None
     """Under which callers reach the app: origin and prefix. None: under the request's own host."""
     trusted_forwarded_hosts: frozenset[str] = frozenset()
@@ -108,9 +112,14 @@ class Settings:
         """Where an operator watches the Foundry account in the portal, if `FOUNDRY_RESOURCE_ID` is set."""
         return f"https://portal.azure.com/#@/resource{self.resource_id}/overview" if self.resource_id else None
 
-    def allows(self, agent_id: str) -> bool:
-        """Say whether callers of this app may run the agent."""
-        return self.allowed_agent_ids is None or agent_id in self.allowed_agent_ids
+    def allows(self, agent_id: str, version: str | None = None) -> bool:
+        """Say whether callers of this app may run the agent: by its id, or by its name, of which the version may be a
+        part, in any version or just in that one.
+        """
+        name, _, named_version = agent_id.partition(":")
+        version = named_version or version
+        allowed = self.allowed_agent_ids
+        return allowed is None or name in allowed or (version is not None and f"{name}:{version}" in allowed)
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         project_endpoint=reader.endpoint("FOUNDRY_PROJECT_ENDPOINT"),
         api_version=reader.matching("FOUNDRY_API_VERSION", r"[A-Za-z0-9.-]{1,40}", "v1 or a date such as 2025-05-01")
         or "v1",
+        generations=reader.generations("FOUNDRY_GENERATIONS"),
         default_agent_id=reader.agent_id("FOUNDRY_DEFAULT_AGENT_ID"),
         allowed_agent_ids=reader.agent_ids("FOUNDRY_ALLOWED_AGENT_IDS"),
         resource_id=reader.matching(
@@ -301,7 +311,11 @@ class _Reader:
         return value
 
     def agent_id(self, name: str) -> str | None:
-        value = self.matching(name, ID_PATTERN, "an agent's id such as asst_abc123")
+        value = self.matching(
+            name,
+            AGENT_ID_PATTERN,
+            "an agent's id such as asst_abc123, or a second-generation agent's name or name:version",
+        )
         self._refuse_ids_of_others(name, [value] if value else [])
         return value
 
@@ -314,11 +328,22 @@ class _Reader:
     def agent_ids(self, name: str) -> frozenset[str] | None:
         text = self.text(name)
         ids = [part.strip() for part in text.split(",") if part.strip()]
-        if (text and not ids) or not all(re.fullmatch(ID_PATTERN, i) for i in ids):
-            self.problem(name, "is malformed: set it to agents' ids, separated by commas")
+        if (text and not ids) or not all(re.fullmatch(AGENT_ID_PATTERN, i) for i in ids):
+            self.problem(
+                name,
+                "is malformed: set it to classic agents' ids and second-generation agents' names or name:version, "
+                "separated by commas",
+            )
         else:
             self._refuse_ids_of_others(name, ids)
         return frozenset(ids) or None
+
+    def generations(self, name: str) -> tuple[Generation, ...]:
+        """Return the generations in one order, whatever the setting's is."""
+        given = {part.strip().lower() for part in self.text(name).split(",")} - {""}
+        if not given or given - set(CAPABILITIES):
+            self.problem(name, "is malformed: set it to classic, responses, or both, separated by a comma")
+        return tuple(generation for generation in CAPABILITIES if generation in given)
 
     def whole_number(self, name: str, least: int, most: int) -> int:
         value = self.text(name)

@@ -20,6 +20,13 @@ ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
 
 Id = Annotated[str, Meta(pattern=rf"\A{ID_PATTERN}\Z")]
 
+VERSION_PATTERN = r"[0-9]{1,19}"
+
+AGENT_ID_PATTERN = rf"{ID_PATTERN}(:{VERSION_PATTERN})?"
+"""What the settings and a policy call an agent by, whole: its id, or a second-generation agent's name, with or without
+a version.
+"""
+
 HOST_NAME_PATTERN = r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 """What the name of a host looks like, whole."""
 

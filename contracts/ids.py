@@ -17,7 +17,7 @@ PREFIXES = {
     "a tool call": "call_",
     "a vector store": "vs_",
     "a conversation": "conv_",
-    "a response": "resp_",
+    "a response": "(wf|ca)?resp_",
     "a file": "(file|assistant)-",
 }
 """How the ids of a thing begin; conversations and responses are the second generation's."""
@@ -31,12 +31,16 @@ NOTHING_PATTERN = r"[Nn]ull|NULL|[Uu]ndefined|[Nn]one|NONE|[Nn]il|NaN|nan"
 _NO_OTHER = rf"(?!(({INSTANCE_PATTERN})|({NOTHING_PATTERN}))\Z)"
 
 
-def _pattern(thing: str) -> str:
-    others = "|".join(prefix for other, prefix in PREFIXES.items() if other != thing)
+THREADS = ("a thread", "a conversation")
+"""What a thread is called, by generations."""
+
+
+def _pattern(*things: str) -> str:
+    others = "|".join(prefix for other, prefix in PREFIXES.items() if other not in things)
     return rf"\A(?!{others}){_NO_OTHER}{ID_PATTERN}\Z"
 
 
-THREAD_ID_PATTERN = _pattern("a thread")
+THREAD_ID_PATTERN = _pattern(*THREADS)
 
 FILE_ID_PATTERN = _pattern("a file")
 

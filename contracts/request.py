@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from contracts.formats import ID_PATTERN, Id
+from contracts.formats import AGENT_ID_PATTERN, Id
 from contracts.generations import Generation
 from contracts.ids import AgentReference, ThreadId
 from contracts.messages import (
@@ -28,8 +28,7 @@ MAX_REASON_CHARACTERS = 500
 
 AgentId = Id
 
-PolicyAgent = Annotated[str, Meta(pattern=rf"\A{ID_PATTERN}(:[0-9]{{1,19}})?\Z")]
-"""An agent's id, or a second-generation agent's name, with or without a version."""
+PolicyAgent = Annotated[str, Meta(pattern=rf"\A{AGENT_ID_PATTERN}\Z")]
 
 Timeout = Annotated[int, Meta(ge=1, le=10**9)]
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from contracts.generations import Generation
 from contracts.outcome import Outcome
-from contracts.runs import CallKind, RunState
+from contracts.runs import CallKind, PendingCall, RunState
 from contracts.wire import Wire, from_wire
 
 Status = Literal["Running", "Cancelling", "Success", "Failed", "Cancelled"]
@@ -35,8 +36,9 @@ class RunError(Wire, frozen=True, kw_only=True):
 
 
 class PendingToolCall(Wire, frozen=True, kw_only=True, omit_defaults=True):
-    """A tool call that waits for the caller: a `function` wants an output, an `approval` a yes or no. Nobody can answer
-    an `unsupported` one here: the run ends soon as `unsupported_action`.
+    """A tool call that waits for the caller: a `function` wants an output, an `approval` a yes or no, a `consent` a yes
+    once the user has consented behind its `link`. Nobody can answer an `unsupported` one here: the run ends soon as
+    `unsupported_action`.
     """
 
     id: Annotated[str, Meta(description="Goes into `tool_call_id` of the answer.")]
@@ -46,6 +48,19 @@ class PendingToolCall(Wire, frozen=True, kw_only=True, omit_defaults=True):
     ] = ""
     server_label: Annotated[str, Meta(description="Of an approval: the MCP server that would be called.")] = ""
     arguments: Annotated[str | UnsetType, Meta(description="JSON text, whole, or left out.")] = UNSET
+    link: Annotated[str, Meta(description="Of a consent: where the user gives it.")] = ""
+
+
+def shown_call(call: PendingCall) -> PendingToolCall:
+    """Return the call as callers see it, whole."""
+    return PendingToolCall(
+        id=call.id,
+        kind=call.kind,
+        name=call.name,
+        server_label=call.server_label,
+        arguments=UNSET if call.arguments is None else call.arguments,
+        link=call.link,
+    )
 
 
 class RequiredAction(Wire, frozen=True, kw_only=True):
@@ -90,6 +105,10 @@ class CustomStatus(Wire, frozen=True, kw_only=True):
     status: Status = "Running"
     step: Annotated[str, Meta(description="The activity that it works on, or `done`.")] = ""
     agent_id: str | None = None
+    generation: Generation = "classic"
+    agent_version: (
+        Annotated[str, Meta(description="Of a second-generation agent: the version that runs.")] | UnsetType
+    ) = UNSET
     thread_id: str | None = None
     message_posted: Annotated[bool, Meta(description="The user's message is on the thread.")] = False
     run_id: str | None = None
@@ -150,7 +169,17 @@ class StatusDocument(Wire, frozen=True, kw_only=True):
             "within minutes; meanwhile the platform itself says Failed."
         ),
     ]
-    agent_id: str | None
+    agent_id: Annotated[
+        str | None,
+        Meta(description="What was asked for; where that is a classic agent's name, the id that it stands for."),
+    ]
+    generation: Annotated[
+        Generation | None, Meta(description="Of the agent: `classic` (threads, runs) or `responses` (conversations).")
+    ]
+    agent_version: Annotated[
+        str | None,
+        Meta(description="Of a second-generation agent: the one that was its version when the run started."),
+    ]
     monitor_url: Annotated[str | None, Meta(description="The Foundry account in the portal, where it is configured.")]
     waiting_for: Annotated[
         WaitingFor | None, Meta(description="Whom the run waits for, on a thread that another one owns.")

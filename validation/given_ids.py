@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from contracts.ids import INSTANCE_PATTERN, NOTHING_PATTERN, PREFIXES
+from contracts.ids import INSTANCE_PATTERN, NOTHING_PATTERN, PREFIXES, THREADS
 
 _INSTANCE = re.compile(INSTANCE_PATTERN)
 _NOTHING = re.compile(NOTHING_PATTERN)
@@ -12,18 +12,18 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 _COMPOSITE = re.compile(r"agent#[^#]*#[^#]*")
 _PREFIXES = {thing: re.compile(prefix) for thing, prefix in PREFIXES.items()}
 
-_SECOND_GENERATION = ", which belongs to the service's second generation: this app runs classic agents, on threads"
-
 AN_INSTANCE = "an instance"
 
+_HAS_A_DOCUMENT = ": its status document has thread_id and agent_id"
+
 _WHERE_ELSE = {
-    "a run": ": its status document has thread_id and agent_id",
+    "a run": _HAS_A_DOCUMENT,
     "an agent": ", which goes into agent_id",
     "a thread": ", which goes into thread_id",
     "a message": ", which no field takes",
     "a file": ", which goes into content, attachments or tool_resources",
-    "a conversation": _SECOND_GENERATION,
-    "a response": _SECOND_GENERATION,
+    "a conversation": ", which goes into thread_id",
+    "a response": _HAS_A_DOCUMENT,
 }
 
 
@@ -40,6 +40,6 @@ def of_another_kind(given: str, wanted: str) -> str | None:
     if _URL.match(given):
         return "a URL was given"
     for thing, prefix in _PREFIXES.items():
-        if thing != wanted and prefix.match(given):
+        if thing != wanted and not (thing in THREADS and wanted in THREADS) and prefix.match(given):
             return f"the id of {thing} was given{_WHERE_ELSE.get(thing, '')}"
     return None

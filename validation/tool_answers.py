@@ -134,11 +134,11 @@ def _mismatches(answer: ToolAnswer, given: ToolAnswerRequest, pending: Sequence[
     """Yield which calls are not answered, are not asked for, or are answered twice."""
     approvals = "tool_approvals" if given.tool_approvals is not None and given.approvals is None else "approvals"
     answered = {
-        "function": ("tool_outputs", [o.tool_call_id for o in answer.tool_outputs]),
-        "approval": (approvals, [a.tool_call_id for a in answer.approvals]),
+        "tool_outputs": ({"function"}, [o.tool_call_id for o in answer.tool_outputs]),
+        approvals: ({"approval", "consent"}, [a.tool_call_id for a in answer.approvals]),
     }
-    for kind, (target, ids) in answered.items():
-        wanted = dict.fromkeys(call.id for call in pending if call.kind == kind)
+    for target, (kinds, ids) in answered.items():
+        wanted = dict.fromkeys(call.id for call in pending if call.kind in kinds)
         counted = Counter(ids)
         bad_ids = {
             ErrorCode.MISSING: [i for i in wanted if i not in counted],

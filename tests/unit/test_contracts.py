@@ -49,6 +49,7 @@ OPTIONS = {
         {"role": "user", "content": [{"type": "text", "text": "see"}], "metadata": {"a": "b"}},
     ],
     "include": ["step_details.tool_calls[*].file_search.results[*].content"],
+    "structured_inputs": {"tone": "dry"},
 }
 
 

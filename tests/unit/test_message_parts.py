@@ -21,6 +21,7 @@ from contracts.messages import (
 from contracts.request import MAX_ADDITIONAL_MESSAGES, AgentRunRequest
 from contracts.wire import to_wire
 from validation.field_errors import InvalidRequestError
+from validation.given_ids import of_another_kind
 from validation.start_request import parse_request
 
 TEXT = {"type": "text", "text": "What is on it?"}
@@ -349,10 +350,10 @@ ANOTHER = {
     "vs_abc": "the id of a vector store was given",
     "file-abc": "the id of a file was given, which goes into content, attachments or tool_resources",
     "assistant-abc": "the id of a file was given, which goes into content, attachments or tool_resources",
-    "conv_abc": "the id of a conversation was given, which belongs to the service's second generation: this app runs "
-    "classic agents, on threads",
-    "resp_abc": "the id of a response was given, which belongs to the service's second generation: this app runs "
-    "classic agents, on threads",
+    **dict.fromkeys(
+        ("resp_abc", "wfresp_abc", "caresp_abc"),
+        "the id of a response was given: its status document has thread_id and agent_id",
+    ),
     "f603d2d291ae4a9a86935293eefe2313": "the instance id of a run was given: GET /api/runs/{instance_id} has its "
     "thread_id and agent_id",
     "fe5de8eab97f-5f4d3d0b3e6d2d0c8f6c": "the instance id of a run was given: GET /api/runs/{instance_id} has its "
@@ -367,9 +368,16 @@ ANOTHER = {
 @pytest.mark.parametrize("given", ANOTHER)
 def test_what_is_no_id_of_a_thread_is_told(given):
     assert said_of(user_message="hi", thread_id=given) == {
-        "thread_id": "must be the id of a thread, of at most 128 letters, digits, _ and -, such as thread_abc123 "
-        f"({ANOTHER[given]})"
+        "thread_id": "must be the id of a thread or conversation, of at most 128 letters, digits, _ and -, such as "
+        f"thread_abc123 ({ANOTHER[given]})"
     }
+
+
+@pytest.mark.parametrize("given", ["thread_abc123", "conv_68f7aeb3ec5881909d8a9cd13bd2ba23"])
+def test_a_thread_may_be_a_conversation(given):
+    assert parse_request({"user_message": "hi", "thread_id": given}).thread_id == given
+    assert of_another_kind(given, "a thread") is None
+    assert "which goes into thread_id" in str(of_another_kind(given, "an agent"))
 
 
 @pytest.mark.parametrize("given", NOTHING_PATTERN.replace("[Nn]", "N").replace("[Uu]", "u").split("|"))
@@ -384,7 +392,7 @@ LONG = "NttKYbqrtkykLPUKHShBkqnp"
 @pytest.mark.parametrize("thing", [thing for thing in PREFIXES if thing != "an agent"])
 @pytest.mark.parametrize("rest", [LONG, "a1b2c3d4e5f6a7b8c9d0e1f2"])
 def test_what_is_no_id_of_an_agent_beyond_doubt_is_told(thing, rest):
-    given = PREFIXES[thing].replace("(file|assistant)", "file") + rest
+    given = PREFIXES[thing].replace("(file|assistant)", "file").replace("(wf|ca)?", "wf") + rest
     message = said_of(user_message="hi", agent_id=given)["agent_id"]
     assert f"(the id of {thing} was given" in message
 

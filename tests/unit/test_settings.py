@@ -49,6 +49,7 @@ def test_every_setting_of_the_design_is_known_with_its_default():
     assert DEFAULTS == {
         "FOUNDRY_PROJECT_ENDPOINT": "",
         "FOUNDRY_API_VERSION": "v1",
+        "FOUNDRY_GENERATIONS": "classic,responses",
         "FOUNDRY_DEFAULT_AGENT_ID": "",
         "FOUNDRY_ALLOWED_AGENT_IDS": "",
         "FOUNDRY_RESOURCE_ID": "",
@@ -72,6 +73,7 @@ def test_every_setting_of_the_design_is_known_with_its_default():
 def test_every_setting_is_read():
     settings = load(
         FOUNDRY_API_VERSION="2025-05-15-preview",
+        FOUNDRY_GENERATIONS="responses",
         FOUNDRY_DEFAULT_AGENT_ID="asst_1",
         FOUNDRY_ALLOWED_AGENT_IDS=" asst_1 ,asst_2,, ",
         FOUNDRY_RESOURCE_ID=RESOURCE,
@@ -87,6 +89,7 @@ def test_every_setting_is_read():
     assert settings == Settings(
         project_endpoint=ENDPOINT,
         api_version="2025-05-15-preview",
+        generations=("responses",),
         default_agent_id="asst_1",
         allowed_agent_ids=frozenset({"asst_1", "asst_2"}),
         resource_id=RESOURCE,
@@ -100,6 +103,42 @@ def test_every_setting_is_read():
         idempotency_days=1,
     )
     assert settings.monitor_url == f"https://portal.azure.com/#@/resource{RESOURCE}/overview"
+
+
+@pytest.mark.parametrize(
+    ("value", "generations"),
+    [
+        ("classic", ("classic",)),
+        (" Responses , CLASSIC,", ("classic", "responses")),
+        ("responses,responses", ("responses",)),
+    ],
+)
+def test_which_generations_are_spoken_to_is_read_in_any_order(value, generations):
+    assert load(FOUNDRY_GENERATIONS=value).generations == generations
+
+
+def test_agents_may_be_allowed_by_name_in_any_version_or_in_one():
+    settings = load(FOUNDRY_ALLOWED_AGENT_IDS="asst_1,helper,writer:3", FOUNDRY_DEFAULT_AGENT_ID="writer:3")
+    allowed = [
+        ("asst_1", None),
+        ("helper", "9"),
+        ("helper:2", None),
+        ("writer", "3"),
+        ("writer:3", "3"),
+        ("writer:3", None),
+    ]
+    refused = [
+        ("asst_2", None),
+        ("writer", None),
+        ("writer", "4"),
+        ("writer:4", None),
+        ("writer:4", "3"),
+        ("help", "9"),
+    ]
+    assert all(settings.allows(*agent) for agent in allowed)
+    assert not any(settings.allows(*agent) for agent in refused)
+    assert settings.default_agent_id == "writer:3"
+    assert load().allows("anything", "1")
 
 
 @pytest.mark.parametrize("value", ["never", "on_success", "with_history", " With_History "])
@@ -394,6 +433,10 @@ MALFORMED = [
     ("HISTORY_RETENTION_DAYS", "3651"),
     ("IDEMPOTENCY_DAYS", "0"),
     ("IDEMPOTENCY_DAYS", "3651"),
+    ("FOUNDRY_GENERATIONS", "classic,third"),
+    ("FOUNDRY_GENERATIONS", ","),
+    ("FOUNDRY_DEFAULT_AGENT_ID", "helper:latest"),
+    ("FOUNDRY_ALLOWED_AGENT_IDS", "asst_1,helper:"),
 ]
 
 

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recovery
-from contracts.status import StatusDocument
+from contracts.outcome import usage_of
+from contracts.runs import PendingCall, Tokens
+from contracts.status import CustomStatus, StatusDocument, shown_call
 from contracts.wire import to_wire
 from http_api import status_document as module
 from recovery import NOT_BROUGHT_BACK, RECOVERING_FOR, REWOUND_WITHIN, died_with_its_worker, may_be_rewound, was_rewound
@@ -133,6 +135,8 @@ def test_the_document_has_all_that_the_design_names_and_no_input():
         "composite_run_id",
         "run_status",
         "agent_id",
+        "generation",
+        "agent_version",
         "error",
         "monitor_url",
     } <= set(document)
@@ -144,8 +148,44 @@ def test_a_success_shows_the_outcome_at_top_level():
     document = status_document(durable("Completed", output=OUTCOME, customStatus=CUSTOM))
 
     assert (document["response"], document["thread_id"], document["run_id"]) == ("blue", "thread_1", "run_1")
-    assert document["output"] == {**OUTCOME, "incomplete": "", "left_out": []}
+    since = {"incomplete": "", "left_out": [], "generation": "classic", "agent_version": None}
+    assert document["output"] == {**OUTCOME, **since}
     assert document["error"] is None
+
+
+def test_the_document_says_which_generation_and_version_of_an_agent_runs():
+    of_both = {"generation": "responses", "agent_version": "7"}
+    for payload in (
+        durable(customStatus={**CUSTOM, **of_both}),
+        durable("Completed", output={**OUTCOME, **of_both}, customStatus=CUSTOM),
+    ):
+        document = status_document(payload)
+        assert (document["generation"], document["agent_version"]) == ("responses", "7")
+    older = status_document(durable(customStatus=CUSTOM))
+    assert (older["generation"], older["agent_version"]) == ("classic", None), "what ran before there were others"
+    assert (status_document(durable())["generation"], to_wire(CustomStatus()).get("agent_version")) == (None, None)
+
+
+def test_what_a_run_has_used_has_one_shape_and_its_older_names_beside_it():
+    tokens = Tokens(input=5, output=2, total=7)
+    newer = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7, "cached_tokens": None}
+    assert usage_of(tokens, "responses") == newer
+    assert usage_of(tokens, "classic") == {**newer, "prompt_tokens": 5, "completion_tokens": 2}
+    assert usage_of(None, "classic") is usage_of(None, "responses") is None
+
+
+def test_a_call_is_shown_with_all_that_its_caller_needs():
+    consent = PendingCall(id="c1", kind="consent", name="graph", link="https://login.contoso.com/x", arguments=None)
+    shown = to_wire(shown_call(consent))
+    assert shown == {"id": "c1", "kind": "consent", "name": "graph", "link": "https://login.contoso.com/x"}
+    approval = PendingCall(id="c2", kind="approval", name="t", server_label="s", arguments="{}")
+    assert to_wire(shown_call(approval)) == {
+        "id": "c2",
+        "kind": "approval",
+        "name": "t",
+        "server_label": "s",
+        "arguments": "{}",
+    }
 
 
 def test_a_running_instance_shows_what_its_custom_status_says():

@@ -109,6 +109,16 @@ def test_outputs_that_are_too_large_together_are_refused_with_their_size(text, s
     assert "524,288" in message
 
 
+def test_a_consent_is_answered_by_an_approval():
+    pending = [PendingCall(id="c1", kind="consent", name="graph"), PendingCall(id="c2", kind="approval", name="t")]
+    both = {"approvals": [{"tool_call_id": i, "approve": True} for i in ("c1", "c2")]}
+    assert refusals(both, pending) == {}
+    one = {"approvals": both["approvals"][1:]}
+    assert refusals(one, pending)["approvals"] == ("missing", "missing tool call ids: c1")
+    output = {"tool_outputs": [{"tool_call_id": "c1", "output": "x"}], **one}
+    assert refusals(output, pending)["tool_outputs"][0] == "unknown"
+
+
 def test_outputs_of_just_the_most_are_taken():
     payload = {"tool_outputs": [{"tool_call_id": "c1", "output": "é" * (MOST_OUTPUT_BYTES // 2)}]}
     assert refusals(payload, PENDING[:1]) == {}
