@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from contracts.agents import allows
 from contracts.formats import AGENT_ID_PATTERN, HOST_NAME_PATTERN, LOOPBACK_HOSTS, PATH_PREFIX_PATTERN
 from contracts.generations import CAPABILITIES, Generation
 from contracts.ids import AGENT_REFERENCE_PATTERN
@@ -113,13 +114,8 @@ class Settings:
         return f"https://portal.azure.com/#@/resource{self.resource_id}/overview" if self.resource_id else None
 
     def allows(self, agent_id: str, version: str | None = None) -> bool:
-        """Say whether callers of this app may run the agent: by its id, or by its name, of which the version may be a
-        part, in any version or just in that one.
-        """
-        name, _, named_version = agent_id.partition(":")
-        version = named_version or version
-        allowed = self.allowed_agent_ids
-        return allowed is None or name in allowed or (version is not None and f"{name}:{version}" in allowed)
+        """Say whether callers of this app may run the agent."""
+        return allows(self.allowed_agent_ids, agent_id, version)
 
 
 @dataclass(frozen=True)

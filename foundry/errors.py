@@ -2,7 +2,11 @@
 
     FoundryError                 code, message, retryable, retry_after_seconds
     ├── InvalidInputError        refused here or by Foundry (400, 413, 422 ...): repeating it is no use
-    │   └── AmbiguousAgentError      a name that several agents have
+    │   ├── AmbiguousAgentError      a name that several agents have
+    │   ├── AgentDisabledError       an agent that is switched off in Foundry
+    │   ├── OpenCallError            a tool call on the conversation has no answer, says Foundry
+    │   ├── UnknownCallError         an answer to a tool call that is not open, says Foundry
+    │   └── BackgroundRefusedError   an agent that answers only while one waits for it
     ├── AuthenticationError      no token, or Foundry does not take it (401)
     ├── PermissionDeniedError    the identity lacks the role (403)
     ├── NotFoundError            (404, 410); `names_it` where the words name what the request's path names
@@ -66,6 +70,18 @@ class InvalidInputError(FoundryError, ValueError):
     code = ErrorCode.INVALID_REQUEST
 
 
+class OpenCallError(InvalidInputError):
+    """A tool call on the conversation has no answer, as Foundry sees it: nothing else is taken before."""
+
+
+class UnknownCallError(InvalidInputError):
+    """An answer to a tool call that Foundry does not know, or that was answered before."""
+
+
+class BackgroundRefusedError(InvalidInputError):
+    """The agent does not run in the background."""
+
+
 class AuthenticationError(FoundryError, PermissionError):
     """There is no token, or Foundry does not take it."""
 
@@ -97,6 +113,10 @@ class UnknownAgentError(NotFoundError):
 
 class AmbiguousAgentError(InvalidInputError):
     """Several agents have this name."""
+
+
+class AgentDisabledError(InvalidInputError):
+    """The agent is switched off in Foundry."""
 
 
 class ThreadBusyError(FoundryError):
