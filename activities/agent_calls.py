@@ -37,6 +37,7 @@ from contracts.activities import (
     Timed,
     Turn,
 )
+from contracts.agents import ResolvedAgent
 from contracts.runs import Answer, Effect, RunSnapshot, RunState
 from contracts.wire import to_wire
 from foundry.errors import (
@@ -48,7 +49,7 @@ from foundry.errors import (
 )
 from foundry.service import AgentService
 from ownership.threads import is_wanted, leave, take_place
-from policy import policy_errors
+from policy import agent_errors
 from settings import MCP_HEADERS, Settings, SettingsError, mcp_headers
 from store.documents import DocumentStore, StoreError
 from validation.field_errors import InvalidRequestError
@@ -132,7 +133,7 @@ class AgentCalls:
         """Start the run, unless it is there."""
         # The agent is checked here too, since whoever holds the system key can start the orchestrator with an input of
         # his own making.
-        _check_agent(self.settings, wanted.agent_id)
+        _check_agent(self.settings, ResolvedAgent(wanted.agent_id, wanted.generation, wanted.agent_version))
         if wanted.turn is not None:
             self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
         if known := self.service.find_run(wanted.thread_id, wanted.effect):
@@ -266,9 +267,9 @@ class AgentCalls:
         return ThreadDeletion(deleted=self.service.delete_thread(wanted.thread_id, wanted.instance_id))
 
 
-def _check_agent(settings: Settings, agent_id: str) -> None:
+def _check_agent(settings: Settings, agent: ResolvedAgent) -> None:
     """Raise `InvalidRequestError` where the settings do not allow the agent."""
-    if errors := policy_errors(settings, agent_id=agent_id, timeout_seconds=None):
+    if errors := agent_errors(settings, agent):
         raise InvalidRequestError(errors)
 
 

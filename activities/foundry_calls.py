@@ -36,9 +36,10 @@ from contracts.activities import (
     Timed,
 )
 from contracts.codes import ErrorCode
+from contracts.request import RunPolicy
 from contracts.runs import RunSnapshot
 from contracts.wire import Wire, from_wire, to_wire
-from foundry.connection import agent_service
+from foundry.connection import agent_service, planned_agent
 from foundry.errors import FoundryError, NotFoundError, ThreadBusyError
 from policy import policy_for
 from settings import Settings, SettingsError, load_settings
@@ -53,6 +54,7 @@ Asked = TypeVar("Asked", bound=Timed)
 Looker = TypeVar("Looker", bound=Looking)
 Output = TypeVar("Output", bound=Wire)
 
+PLANNING_SECONDS = 20.0
 LONGEST_SECONDS = 120.0
 SHORTEST_SECONDS = 10.0
 """Of an activity's requests together."""
@@ -60,15 +62,20 @@ SHORTEST_SECONDS = 10.0
 
 @blueprint.activity_trigger(input_name="payload")
 def plan_run(payload: dict) -> dict[str, Any]:
-    """Say what the settings make of a request (`PlanRun` to `RunPolicy`). Only runs that the webhook started need
-    it.
+    """Say what the settings make of a request (`PlanRun` to `RunPolicy`). Only runs that the webhook started need it:
+    Foundry is asked where the request names an agent without its version.
     """
-    return perform("plan_run", PlanRun, payload, lambda settings, wanted: policy_for(
+    return perform("plan_run", PlanRun, payload, _plan)
+
+
+def _plan(settings: Settings, wanted: PlanRun) -> RunPolicy:
+    given = wanted.agent_id or settings.default_agent_id
+    return policy_for(
         settings,
-        agent_id=wanted.agent_id,
+        agent=planned_agent(settings, given, PLANNING_SECONDS) if given else None,
         timeout_seconds=wanted.timeout_seconds,
         delete_thread=wanted.delete_thread,
-    ))  # fmt: skip
+    )
 
 
 @blueprint.activity_trigger(input_name="payload")

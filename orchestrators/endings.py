@@ -223,7 +223,15 @@ def _succeed(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Ending]
         return Failed(Failure(code=ErrorCode.ANSWER_MISMATCH, message=message))
     deleted = yield from _delete_thread(steps, progress)
     return Succeeded(
-        outcome_of(run, answer, progress.policy, started=progress.started, now=steps.now, thread_deleted=deleted)
+        outcome_of(
+            run,
+            answer,
+            progress.policy,
+            used=progress.used,
+            started=progress.started,
+            now=steps.now,
+            thread_deleted=deleted,
+        )
     )
 
 

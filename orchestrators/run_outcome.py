@@ -16,9 +16,9 @@ import msgspec
 from contracts.activities import Failure
 from contracts.codes import ErrorCode
 from contracts.formats import utc_text
-from contracts.outcome import Outcome
+from contracts.outcome import Outcome, usage_of
 from contracts.request import RunPolicy
-from contracts.runs import Answer, AnswerMessage, PendingCall, RunSnapshot, RunState, composite_run_id
+from contracts.runs import Answer, AnswerMessage, PendingCall, RunSnapshot, RunState, Tokens, composite_run_id
 from orchestrators import remedies
 from orchestrators.progress import Progress
 from orchestrators.shown_status import shortened
@@ -162,7 +162,14 @@ def _named(calls: Sequence[PendingCall]) -> str:
 
 
 def outcome_of(
-    run: RunSnapshot, answer: Answer, policy: RunPolicy, *, started: datetime, now: datetime, thread_deleted: bool
+    run: RunSnapshot,
+    answer: Answer,
+    policy: RunPolicy,
+    *,
+    used: Tokens | None,
+    started: datetime,
+    now: datetime,
+    thread_deleted: bool,
 ) -> Outcome:
     """Return the output of a successful run. Where Foundry gave no times, the orchestration's own stand in."""
     newest = answer.newest or AnswerMessage(id="", text="")
@@ -173,11 +180,13 @@ def outcome_of(
         run_id=run.run_id,
         composite_run_id=composite_run_id(run.thread_id, run.run_id),
         agent_id=policy.agent_id,
+        generation=policy.generation,
+        agent_version=policy.agent_version,
         run_status=run.raw_status,
         message_id=newest.id or None,
         annotations=newest.annotations,
         attachments=_once(attachment for message in answer.messages for attachment in message.attachments),
-        usage=run.usage,
+        usage=usage_of(used, policy.generation),
         model=run.model,
         monitor_url=policy.monitor_url,
         started_at=_iso(run.started_at or run.created_at, started),

@@ -583,7 +583,7 @@ def test_an_answer_to_another_message_is_no_answer(by_itself: bool) -> None:
     assert ended.status == "Failed"
     assert "answer_mismatch: " in ended.output
     assert ended.custom_status["run_status"] == "completed"
-    assert foundry.called("get_run")[-1]["message"] == foundry.messages[0]
+    assert foundry.called("get_run")[-1]["message"]["stamp"] == foundry.messages[0]
 
 
 def test_a_thread_of_our_own_needs_no_check() -> None:
@@ -1202,11 +1202,12 @@ def test_parts_and_attachments_are_passed_on_over_generations() -> None:
     assert ended.generations > 1
     assert ended.status == "Completed"
     for posted in foundry.called("create_message"):
-        assert posted["content"] == [{"type": "text", "text": "What is this?"}, *request["content"]]
-        assert posted["attachments"] == request["attachments"]
+        message = posted["message"]
+        assert message["content"] == [{"type": "text", "text": "What is this?"}, *request["content"]]
+        assert message["attachments"] == request["attachments"]
     plain = ScriptedFoundry()
     plain.run()
-    assert plain.called("create_message")[0]["content"] == "hello"
+    assert plain.called("create_message")[0]["message"]["content"] == "hello"
 
 
 def test_the_custom_status_says_from_when_on_the_message_is_on_the_thread() -> None:

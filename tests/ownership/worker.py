@@ -26,10 +26,11 @@ from contracts.activities import (
     CreateRun,
     Failure,
     MessageRef,
+    NewMessage,
     RunRef,
     Turn,
 )
-from contracts.runs import Answer, RunSnapshot, RunState, Stamp
+from contracts.runs import Answer, Effect, PostedMessage, RunSnapshot, RunState, Stamp
 from contracts.status import CustomStatus
 from contracts.wire import from_wire, to_wire
 from ownership.line import Place
@@ -156,7 +157,7 @@ class WorkerProcess:
         turn = Turn(if_busy="replace" if work.replaces else "wait")
         wanted = CreateMessage(
             thread_id=work.thread,
-            content=work.message,
+            message=NewMessage(content=work.message),
             stamp=_stamp(work, "message"),
             runs_as=work.instance,
             turn=turn,
@@ -169,7 +170,7 @@ class WorkerProcess:
 
     def create_run(self, work: Work) -> None:
         wanted = CreateRun(
-            thread_id=work.thread, agent_id=agent("history"), stamp=_stamp(work, "run-0"), runs_as=work.instance
+            thread_id=work.thread, agent_id=agent("history"), effect=_effect(work), runs_as=work.instance
         )
         match self.call("create_run", wanted, RunSnapshot):
             case RunSnapshot() as run:
@@ -199,7 +200,7 @@ class WorkerProcess:
 
     def cancel_run(self, work: Work) -> None:
         """Do what the orchestrator does once it has heard of a cancel: the run is stopped, a completed one counts."""
-        wanted = CancelRun(thread_id=work.thread, run_id=work.run, stamp=_stamp(work, "run-0"), runs_as=work.instance)
+        wanted = CancelRun(thread_id=work.thread, run_id=work.run, effect=_effect(work), runs_as=work.instance)
         match self.call("cancel_run", wanted, CancelledRun):
             case CancelledRun(run=None):
                 self.end(work, "cancelled")
@@ -241,13 +242,22 @@ async def _awaited(result: Any) -> Any:
     return await result
 
 
+def _effect(work: Work) -> Effect:
+    return Effect(stamp=_stamp(work, "run-0"))
+
+
 def _stamp(work: Work, operation: str) -> Stamp:
     return Stamp(instance_id=work.instance, operation_id=f"{work.instance}:{operation}")
 
 
 def _run_of(work: Work) -> RunRef:
     assert work.run is not None
-    return RunRef(thread_id=work.thread, run_id=work.run, message=_stamp(work, "message"), runs_as=work.instance)
+    return RunRef(
+        thread_id=work.thread,
+        run_id=work.run,
+        message=PostedMessage(stamp=_stamp(work, "message")),
+        runs_as=work.instance,
+    )
 
 
 def main() -> None:

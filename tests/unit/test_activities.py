@@ -19,6 +19,7 @@ from contracts.activities import (
     CreateThread,
     DeleteThread,
     MessageRef,
+    NewMessage,
     PlanRun,
     RunRef,
     SubmitToolOutputs,
@@ -26,11 +27,13 @@ from contracts.activities import (
     ThreadDeletion,
     ThreadRef,
 )
+from contracts.generations import CAPABILITIES
 from contracts.messages import AdditionalMessage, AttachmentTool, MessageAttachment, TextPart
 from contracts.request import RunOptions, RunPolicy
 from contracts.runs import (
     Answer,
     AnswerMessage,
+    Effect,
     PendingCall,
     RunSnapshot,
     RunState,
@@ -49,12 +52,14 @@ ME = "i1"
 RUN = RunSnapshot(run_id="run_1", thread_id="thread_1", state=RunState.ACTIVE, raw_status="queued")
 ANSWER = Answer(messages=[AnswerMessage(id="msg_1", text="blue")])
 REF = RunRef(runs_as=ME, thread_id="thread_1", run_id="run_1")
-MESSAGE = CreateMessage(runs_as=ME, thread_id="thread_1", content=PROMPT, stamp=STAMP, metadata={"team": "blue"})
+MESSAGE = CreateMessage(
+    runs_as=ME, thread_id="thread_1", message=NewMessage(content=PROMPT, metadata={"team": "blue"}), stamp=STAMP
+)
 NEW_RUN = CreateRun(
     runs_as=ME,
     thread_id="thread_1",
     agent_id="asst_1",
-    stamp=STAMP,
+    effect=Effect(stamp=STAMP),
     options=RunOptions(temperature=0),
     metadata={"team": "blue"},
 )
@@ -68,6 +73,9 @@ class FakeService:
         self.created: dict[tuple[str, Stamp], str] = {}
         self.run = RUN
         self.runs: list[RunSnapshot] = []
+        self.capabilities = CAPABILITIES["classic"]
+        self.known_runs: tuple[str, ...] = ()
+        self.taken_over: list[tuple[str, str]] = []
         self.lost: dict[str, Exception] = {}
         """The answer to the next call of this method is lost: it has its effect, and raises this."""
         self.faults: dict[str, Exception] = {}
@@ -87,29 +95,37 @@ class FakeService:
     def posted(self, kind):
         return [call for call in self.calls if call[0] == f"create_{kind}"]
 
-    def create_thread(self, stamp):
-        self._call("create_thread", stamp)
-        return self._create("thread", stamp)
+    def create_thread(self, stamp, message=None):
+        self._call("create_thread", stamp, *([message] if message else []))
+        return ThreadRef(thread_id=self._create("thread", stamp), message_id="msg_1" if message else None)
 
     def find_thread(self, stamp):
         self._call("find_thread", stamp)
-        return self.created.get(("thread", stamp))
+        known = self.created.get(("thread", stamp))
+        return ThreadRef(thread_id=known) if known else None
 
-    def create_message(self, thread_id, content, metadata, stamp, attachments=()):
-        self._call("create_message", thread_id, content, metadata, stamp, *attachments)
+    def take_over(self, thread_id, instance_id):
+        self.taken_over.append((thread_id, instance_id))
+        return self.known_runs
+
+    def create_message(self, thread_id, message, stamp):
+        self._call("create_message", thread_id, message.content, message.metadata, stamp, *message.attachments)
         return self._create("message", stamp)
 
-    def find_message(self, thread_id, stamp):
+    def find_message(self, thread_id, message, stamp):
         self._call("find_message", thread_id, stamp)
         return self.created.get(("message", stamp))
 
-    def create_run(self, thread_id, agent_id, options, metadata, stamp):
+    def take_back_message(self, thread_id, message_id):
+        self._call("take_back_message", thread_id, message_id)
+
+    def create_run(self, thread_id, agent_id, options, metadata, stamp, agent_version=None):
         self._call("create_run", thread_id, agent_id, options, metadata, stamp)
         return msgspec.structs.replace(RUN, run_id=self._create("run", stamp))
 
-    def find_run(self, thread_id, stamp):
-        self._call("find_run", thread_id, stamp)
-        known = self.created.get(("run", stamp))
+    def find_run(self, thread_id, effect):
+        self._call("find_run", thread_id, effect.stamp)
+        known = self.created.get(("run", effect.stamp))
         return msgspec.structs.replace(RUN, run_id=known) if known else None
 
     def get_run(self, thread_id, run_id):
@@ -132,7 +148,9 @@ class FakeService:
         self._call("cancel_run", thread_id, run_id)
         return msgspec.structs.replace(RUN, run_id=run_id, state=RunState.CANCELLING, raw_status="cancelling")
 
-    def submit_tool_outputs(self, thread_id, run_id, answer, headers=None):
+    def submit_tool_outputs(
+        self, thread_id, run_id, answer, headers=None, *, agent_id, agent_version, effect, metadata
+    ):
         self._call("submit_tool_outputs", thread_id, run_id, answer, headers)
         return RUN
 
@@ -321,8 +339,9 @@ def test_nothing_is_looked_at_where_no_run_is_named(service):
 def test_attachments_and_parts_are_passed_on(service):
     attachment = MessageAttachment(file_id="file_1", tools=[AttachmentTool(type="file_search")])
     parts = [TextPart(text="hi")]
-    run("create_message", msgspec.structs.replace(MESSAGE, content=parts, attachments=[attachment]), MessageRef)
-    assert service.posted("message") == [("create_message", "thread_1", parts, {"team": "blue"}, STAMP, attachment)]
+    message = NewMessage(content=parts, attachments=[attachment])
+    run("create_message", msgspec.structs.replace(MESSAGE, message=message), MessageRef)
+    assert service.posted("message") == [("create_message", "thread_1", parts, {}, STAMP, attachment)]
 
 
 def test_messages_that_a_run_brings_along_are_posted_once(service):
@@ -332,7 +351,7 @@ def test_messages_that_a_run_brings_along_are_posted_once(service):
     run("create_run", wanted, RunSnapshot)
     again = Stamp(instance_id=STAMP.instance_id, operation_id="op-1:run-1")
     service.runs = [msgspec.structs.replace(RUN, instance_id=STAMP.instance_id)]
-    run("create_run", msgspec.structs.replace(wanted, stamp=again), RunSnapshot)
+    run("create_run", msgspec.structs.replace(wanted, effect=Effect(stamp=again)), RunSnapshot)
     first, second = (call[3] for call in service.posted("run"))
     assert [m["content"] for m in first["additional_messages"]] == ["hi"]
     assert second == {"temperature": 0}
@@ -380,13 +399,13 @@ def test_the_answer_is_fetched(service):
 
 
 def test_a_run_is_cancelled(service):
-    wanted = CancelRun(runs_as=ME, thread_id="thread_1", run_id="run_1", stamp=STAMP)
+    wanted = CancelRun(runs_as=ME, thread_id="thread_1", run_id="run_1", effect=Effect(stamp=STAMP))
     assert run("cancel_run", wanted, CancelledRun).value.run.state is RunState.CANCELLING
     assert [c[0] for c in service.calls] == ["cancel_run"]
 
 
 def test_a_run_of_which_only_the_stamp_is_known_is_found_and_cancelled(service):
-    wanted = CancelRun(runs_as=ME, thread_id="thread_1", run_id=None, stamp=STAMP)
+    wanted = CancelRun(runs_as=ME, thread_id="thread_1", run_id=None, effect=Effect(stamp=STAMP))
     assert run("cancel_run", wanted, CancelledRun).value == CancelledRun(run=None)
     service.created["run", STAMP] = "run_7"
     assert run("cancel_run", wanted, CancelledRun).value.run.run_id == "run_7"
@@ -394,7 +413,9 @@ def test_a_run_of_which_only_the_stamp_is_known_is_found_and_cancelled(service):
 
 def test_tool_outputs_are_passed_on(service):
     answer = ToolAnswer(tool_outputs=[ToolOutput(tool_call_id="c", output="42")])
-    wanted = SubmitToolOutputs(runs_as=ME, thread_id="thread_1", run_id="run_1", answer=answer)
+    wanted = SubmitToolOutputs(
+        runs_as=ME, thread_id="thread_1", run_id="run_1", answer=answer, agent_id="asst_1", effect=Effect(stamp=STAMP)
+    )
     assert run("submit_tool_outputs", wanted, RunSnapshot).value == RUN
     assert service.calls == [("submit_tool_outputs", "thread_1", "run_1", answer, {})]
 
@@ -412,7 +433,12 @@ QUESTION = msgspec.structs.replace(
 
 def approve(*approvals):
     return SubmitToolOutputs(
-        runs_as=ME, thread_id="thread_1", run_id="run_1", answer=ToolAnswer(approvals=list(approvals))
+        runs_as=ME,
+        thread_id="thread_1",
+        run_id="run_1",
+        answer=ToolAnswer(approvals=list(approvals)),
+        agent_id="asst_1",
+        effect=Effect(stamp=STAMP),
     )
 
 
@@ -497,8 +523,18 @@ CALLS = [
     ("create_run", NEW_RUN),
     ("get_run", REF),
     ("get_response", REF),
-    ("cancel_run", CancelRun(runs_as=ME, thread_id="thread_1", run_id="run_1", stamp=STAMP)),
-    ("submit_tool_outputs", SubmitToolOutputs(runs_as=ME, thread_id="thread_1", run_id="run_1", answer=ToolAnswer())),
+    ("cancel_run", CancelRun(runs_as=ME, thread_id="thread_1", run_id="run_1", effect=Effect(stamp=STAMP))),
+    (
+        "submit_tool_outputs",
+        SubmitToolOutputs(
+            runs_as=ME,
+            thread_id="thread_1",
+            run_id="run_1",
+            answer=ToolAnswer(),
+            agent_id="asst_1",
+            effect=Effect(stamp=STAMP),
+        ),
+    ),
     ("delete_thread", DeleteThread(thread_id="thread_1", instance_id="i1")),
 ]
 METHOD_OF = {"get_response": "get_answer"}

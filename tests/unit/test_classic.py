@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.activities import NewMessage
 from contracts.messages import (
     AttachmentTool,
     ImageFile,
@@ -20,7 +21,9 @@ from contracts.runs import (
     AgentSummary,
     Answer,
     Attachment,
+    Effect,
     PendingCall,
+    PostedMessage,
     RunSnapshot,
     RunState,
     Stamp,
@@ -37,6 +40,8 @@ from tests.unit.test_answer_parts import image, message, text
 
 THREAD, RUN = "thread_1", "run_1"
 OWN = STAMP.as_metadata()
+MESSAGE = NewMessage(content="hi")
+EFFECT = Effect(stamp=STAMP)
 
 
 def run_body(status="queued", **fields):
@@ -148,14 +153,14 @@ def test_checking_asks_for_one_agent():
 
 def test_a_thread_carries_the_stamp():
     service, network = service_of(reply(200, {"id": "thread_9"}))
-    assert service.create_thread(STAMP) == "thread_9"
+    assert service.create_thread(STAMP).thread_id == "thread_9"
     assert network.paths == ["POST /threads"]
     assert sent(network) == {"metadata": OWN}
 
 
 def test_a_message_is_the_users_and_carries_the_stamp():
     service, network = service_of(reply(200, {"id": "msg_1"}))
-    assert service.create_message(THREAD, "hi", {"team": "blue"}, STAMP) == "msg_1"
+    assert service.create_message(THREAD, NewMessage(content="hi", metadata={"team": "blue"}), STAMP) == "msg_1"
     assert network.paths == ["POST /threads/thread_1/messages"]
     assert sent(network) == {"role": "user", "content": "hi", "metadata": {"team": "blue", **OWN}}
 
@@ -168,7 +173,7 @@ def test_a_message_may_have_parts_and_attachments():
     ]
     attachments = [MessageAttachment(file_id="file_2", tools=[AttachmentTool(type="file_search")])]
     service, network = service_of(reply(200, {"id": "msg_1"}))
-    service.create_message(THREAD, parts, {}, STAMP, attachments)
+    service.create_message(THREAD, NewMessage(content=parts, attachments=attachments), STAMP)
     assert sent(network) == {
         "role": "user",
         "content": [
@@ -185,7 +190,7 @@ def test_texts_and_urls_of_parts_are_left_out_of_the_services_words():
     parts = [TextPart(text="my secret"), ImageUrlPart(image_url=ImageUrl(url="https://example.org/secret.png"))]
     said = "content[0].text of type text is 'my secret', https://example.org/secret.png"
     service, _ = service_of(reply(400, {"error": {"message": said, "code": None}}))
-    error = raised_by(lambda: service.create_message(THREAD, parts, {}, STAMP))
+    error = raised_by(lambda: service.create_message(THREAD, NewMessage(content=parts), STAMP))
     assert "content[0].text of type text is" in error.message, "words of the protocol are no secrets"
     assert "secret" not in error.message
 
@@ -221,7 +226,7 @@ def test_a_run_names_the_agent_with_the_options_and_carries_the_stamp():
 def test_neither_metadata_nor_options_can_replace_what_is_ours():
     service, network = service_of(reply(200, {"id": "m"}), reply(200, run_body()))
     forged = Stamp(instance_id="other", operation_id="other").as_metadata()
-    service.create_message(THREAD, "hi", forged, STAMP)
+    service.create_message(THREAD, NewMessage(content="hi", metadata=forged), STAMP)
     service.create_run(THREAD, "asst_1", {"assistant_id": "evil", "metadata": {}}, forged, STAMP)
     assert [sent(network, i)["metadata"] for i in (0, 1)] == [OWN, OWN]
     assert sent(network)["assistant_id"] == "asst_1"
@@ -240,10 +245,10 @@ EVIL = ["..", "../x", "a/b", "a?b", "a#b", "", "a\n", "%2e%2e"]
 def test_an_id_that_could_change_the_path_is_never_sent(evil):
     service, network = service_of()
     for call in (
-        lambda: service.create_message(evil, "hi", {}, STAMP),
-        lambda: service.find_message(evil, STAMP),
+        lambda: service.create_message(evil, NewMessage(content="hi"), STAMP),
+        lambda: service.find_message(evil, MESSAGE, STAMP),
         lambda: service.create_run(evil, "asst_1", {}, {}, STAMP),
-        lambda: service.find_run(evil, STAMP),
+        lambda: service.find_run(evil, EFFECT),
         lambda: service.get_run(evil, RUN),
         lambda: service.get_run(THREAD, evil),
         lambda: service.cancel_run(evil, RUN),
@@ -407,6 +412,9 @@ def test_only_a_run_that_requires_action_has_pending_calls():
     assert snapshot_of(run_body("completed", required_action=action)).pending_calls == ()
 
 
+ASKED = {"agent_id": "asst_1", "agent_version": None, "effect": Effect(stamp=STAMP), "metadata": {}}
+"""What an answer to tool calls brings along, for the generation that starts another run with it."""
+
 ANSWERED = ToolAnswer(
     tool_outputs=[ToolOutput(tool_call_id="call_1", output="42")],
     approvals=[ToolApproval(tool_call_id="call_2", approve=False)],
@@ -415,7 +423,7 @@ ANSWERED = ToolAnswer(
 
 def test_outputs_and_approvals_are_passed_on():
     service, network = service_of(reply(200, run_body("queued")))
-    assert service.submit_tool_outputs(THREAD, RUN, ANSWERED).state is RunState.ACTIVE
+    assert service.submit_tool_outputs(THREAD, RUN, ANSWERED, **ASKED).state is RunState.ACTIVE
     assert network.paths == ["POST /threads/thread_1/runs/run_1/submit_tool_outputs"]
     assert sent(network) == {
         "tool_outputs": [{"tool_call_id": "call_1", "output": "42"}],
@@ -425,7 +433,7 @@ def test_outputs_and_approvals_are_passed_on():
 
 def test_an_answer_that_an_earlier_attempt_got_through_is_no_failure():
     service, network = service_of(reply(400), reply(200, run_body("in_progress")))
-    assert service.submit_tool_outputs(THREAD, RUN, ANSWERED).raw_status == "in_progress"
+    assert service.submit_tool_outputs(THREAD, RUN, ANSWERED, **ASKED).raw_status == "in_progress"
     assert network.paths[1] == "GET /threads/thread_1/runs/run_1"
 
 
@@ -436,7 +444,7 @@ TOO_LONG = {"error": {"message": "The tool outputs exceed 512 KB.", "code": None
 @pytest.mark.parametrize("refusal", [reply(400, TOO_LONG), reply(413), reply(413, TOO_LONG), reply(422), reply(415)])
 def test_an_answer_that_is_refused_while_the_calls_wait_is_refused(refusal):
     service, network = service_of(refusal, reply(200, WAITING))
-    error = raised_by(lambda: service.submit_tool_outputs(THREAD, RUN, ANSWERED))
+    error = raised_by(lambda: service.submit_tool_outputs(THREAD, RUN, ANSWERED, **ASKED))
     assert isinstance(error, errors.AnswerRefusedError)
     assert (error.code, error.retryable) == ("answer_refused", False)
     assert ("exceed 512 KB" in error.message) is (b"512" in refusal[1])
@@ -447,7 +455,7 @@ def test_an_answer_that_is_refused_while_the_calls_wait_is_refused(refusal):
 @pytest.mark.parametrize(("status", "kind"), [(400, errors.UnreadableRefusalError), (409, errors.RefusedForNowError)])
 def test_a_refusal_that_may_pass_is_repeated(status, kind):
     service, _ = service_of(reply(status), reply(200, WAITING))
-    error = raised_by(lambda: service.submit_tool_outputs(THREAD, RUN, ANSWERED))
+    error = raised_by(lambda: service.submit_tool_outputs(THREAD, RUN, ANSWERED, **ASKED))
     assert isinstance(error, kind)
     assert error.retryable
 
@@ -455,7 +463,7 @@ def test_a_refusal_that_may_pass_is_repeated(status, kind):
 @pytest.mark.parametrize("status", [400, 409, 413, 422, 423])
 def test_an_answer_that_got_through_is_none_to_refuse(status):
     service, _ = service_of(reply(status), reply(200, run_body("in_progress")))
-    assert service.submit_tool_outputs(THREAD, RUN, ANSWERED).raw_status == "in_progress"
+    assert service.submit_tool_outputs(THREAD, RUN, ANSWERED, **ASKED).raw_status == "in_progress"
 
 
 SECRET = "Bearer s3cr3t-of-github-0123456789"
@@ -464,7 +472,7 @@ HEADERS = {"call_2": {"Authorization": SECRET}}
 
 def test_headers_go_into_the_approval_and_nowhere_else():
     service, network = service_of(reply(200, run_body("queued")))
-    service.submit_tool_outputs(THREAD, RUN, ANSWERED, HEADERS)
+    service.submit_tool_outputs(THREAD, RUN, ANSWERED, HEADERS, **ASKED)
     assert sent(network)["tool_approvals"] == [
         {"tool_call_id": "call_2", "approve": False, "headers": {"Authorization": SECRET}}
     ]
@@ -474,7 +482,7 @@ def test_headers_go_into_the_approval_and_nowhere_else():
 def test_headers_that_the_service_quotes_are_masked(quoted):
     refusal = reply(400, {"error": {"message": f"server said 401 to {quoted}", "code": None}})
     service, _ = service_of(refusal, reply(200, WAITING))
-    error = raised_by(lambda: service.submit_tool_outputs(THREAD, RUN, ANSWERED, HEADERS))
+    error = raised_by(lambda: service.submit_tool_outputs(THREAD, RUN, ANSWERED, HEADERS, **ASKED))
     assert "server said 401" in error.message
     assert "s3cr3t" not in error.message + error.summary
 
@@ -563,7 +571,7 @@ def test_all_pages_of_a_runs_messages_are_read_within_a_bound():
     assert [m.text for m in service.get_answer(THREAD, RUN).messages] == ["1", "2", "3"]
 
 
-OURS = Stamp(instance_id="i1", operation_id="o:message")
+OURS = PostedMessage(stamp=Stamp(instance_id="i1", operation_id="o:message"))
 
 
 def user(id_, stamp=None):
@@ -573,13 +581,16 @@ def user(id_, stamp=None):
 @pytest.mark.parametrize(
     ("below", "another"),
     [
-        ([user("u1", OURS)], False),
-        ([user("u1", OURS), user("u0")], False),
-        ([user("u2"), user("u1", OURS)], True),
-        ([user("u2", Stamp(instance_id="i2", operation_id="o:message")), user("u1", OURS)], True),
+        ([user("u1", OURS.stamp)], False),
+        ([user("u1", OURS.stamp), user("u0")], False),
+        ([user("u2"), user("u1", OURS.stamp)], True),
+        ([user("u2", Stamp(instance_id="i2", operation_id="o:message")), user("u1", OURS.stamp)], True),
         ([user("u2")], False),  # ours is not to be seen, which tells nothing
         ([], False),
-        ([user("u3", Stamp(instance_id="i1", operation_id="o:run-0")), user("u1", OURS)], False),  # added with the run
+        (
+            [user("u3", Stamp(instance_id="i1", operation_id="o:run-0")), user("u1", OURS.stamp)],
+            False,
+        ),  # added with the run
     ],
 )
 def test_an_answer_to_somebody_elses_message_is_told_apart(below, another):
@@ -592,7 +603,13 @@ def test_an_answer_to_somebody_elses_message_is_told_apart(below, another):
 
 def test_on_a_thread_of_others_all_messages_of_the_run_are_found():
     theirs = message(text("theirs"), run_id="run_2", id="msg_9")
-    items = [theirs, message(text("two"), id="msg_2"), message(text("one")), user("u1", OURS), message(text("old"))]
+    items = [
+        theirs,
+        message(text("two"), id="msg_2"),
+        message(text("one")),
+        user("u1", OURS.stamp),
+        message(text("old")),
+    ]
     service, network = service_of(page(items, has_more=True, last_id="msg_1"))
     answer = service.get_answer(THREAD, RUN, OURS)
     assert [m.text for m in answer.messages] == ["one", "two"]
@@ -638,9 +655,9 @@ def test_what_carries_our_stamp_is_found_among_others():
     mine = stamped("found")
     mine["metadata"]["team"] = "blue"
     service, network = service_of(*[page([*OTHERS, mine]) for _ in range(3)])
-    assert service.find_thread(STAMP) == "found"
-    assert service.find_message(THREAD, STAMP) == "found"
-    assert service.find_run(THREAD, STAMP).run_id == "found"
+    assert service.find_thread(STAMP).thread_id == "found"
+    assert service.find_message(THREAD, MESSAGE, STAMP) == "found"
+    assert service.find_run(THREAD, EFFECT).run_id == "found"
     assert network.paths == ["GET /threads", "GET /threads/thread_1/messages", "GET /threads/thread_1/runs"]
     assert all(query(r)["order"] == "desc" for r in network.requests)
 
@@ -648,8 +665,8 @@ def test_what_carries_our_stamp_is_found_among_others():
 def test_what_only_resembles_our_stamp_is_not_adopted():
     service, _ = service_of(*[page(OTHERS) for _ in range(3)])
     assert service.find_thread(STAMP) is None
-    assert service.find_message(THREAD, STAMP) is None
-    assert service.find_run(THREAD, STAMP) is None
+    assert service.find_message(THREAD, MESSAGE, STAMP) is None
+    assert service.find_run(THREAD, EFFECT) is None
 
 
 @pytest.mark.parametrize("find", ["find_message", "find_run"])
@@ -715,7 +732,7 @@ def test_only_the_newest_threads_are_searched():
 
 def test_a_search_that_fails_is_a_failure_not_a_miss():
     service, _ = service_of(reply(503))
-    assert isinstance(raised_by(lambda: service.find_message(THREAD, STAMP)), errors.UnavailableError)
+    assert isinstance(raised_by(lambda: service.find_message(THREAD, MESSAGE, STAMP)), errors.UnavailableError)
 
 
 # --- answers that are none --------------------------------------------------------------------------------------------
@@ -784,7 +801,7 @@ def test_an_agent_with_an_odd_name_is_listed_without_it(field):
         lambda s: s.get_run(THREAD, RUN),
         lambda s: s.cancel_run(THREAD, RUN),
         lambda s: s.submit_tool_outputs(
-            THREAD, RUN, ToolAnswer(tool_outputs=[ToolOutput(tool_call_id="c", output="")])
+            THREAD, RUN, ToolAnswer(tool_outputs=[ToolOutput(tool_call_id="c", output="")]), **ASKED
         ),
     ],
 )
@@ -800,7 +817,7 @@ def test_a_new_run_of_another_thread_is_a_bad_answer():
 
 @pytest.mark.parametrize("bad", ["msg/../x", "", 5, "x" * 129])
 def test_an_id_that_is_none_is_a_bad_answer(bad):
-    for call in (lambda s: s.create_message(THREAD, "x", {}, STAMP), lambda s: s.create_thread(STAMP)):
+    for call in (lambda s: s.create_message(THREAD, NewMessage(content="x"), STAMP), lambda s: s.create_thread(STAMP)):
         service, _ = service_of(reply(200, {"id": bad}))
         assert isinstance(raised_by(lambda call=call, s=service: call(s)), errors.BadResponseError)
 
@@ -809,10 +826,10 @@ def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones():
     """A hundred messages of 250,000 characters are more than is read of an answer."""
     big = reply(200, b'{"data": [], "x": "' + b"x" * MOST_BYTES + b'"}')
     service, network = service_of(big, page([stamped("m1")]))
-    assert service.find_message(THREAD, STAMP) == "m1"
+    assert service.find_message(THREAD, MESSAGE, STAMP) == "m1"
     assert [query(r)["limit"] for r in network.requests] == ["100", "10"]
     service, network = service_of(big, big)
-    error = raised_by(lambda: service.find_message(THREAD, STAMP))
+    error = raised_by(lambda: service.find_message(THREAD, MESSAGE, STAMP))
     assert isinstance(error, errors.OversizedAnswerError)
     assert (error.code, error.retryable) == ("bad_response", False)
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from contracts.runs import Answer, Stamp
+from contracts.runs import Answer, PostedMessage, Stamp
 from tests.unit.scripted import reply, service_of
 from tests.unit.test_answer_parts import message, text
 
 THREAD, RUN = "thread_1", "run_1"
-OURS = Stamp(instance_id="i1", operation_id="o:message")
-OUR_MESSAGE = {"id": "u1", "role": "user", "content": [], "metadata": OURS.as_metadata()}
+OURS = PostedMessage(stamp=Stamp(instance_id="i1", operation_id="o:message"))
+OUR_MESSAGE = {"id": "u1", "role": "user", "content": [], "metadata": OURS.stamp.as_metadata()}
 THEIRS = {"id": "u2", "role": "user", "content": [], "metadata": {}}
 
 

@@ -24,7 +24,7 @@ from contracts.activities import (
     ThreadRef,
     Turn,
 )
-from contracts.runs import RunSnapshot, RunState, ToolAnswer
+from contracts.runs import Effect, RunSnapshot, RunState, ToolAnswer
 from foundry import errors
 from ownership.instances import InstanceNotSeenError
 from ownership.threads import document_of, leave, take_place
@@ -267,8 +267,15 @@ def test_a_run_without_a_message_takes_its_turn(service, store, others):
 
 def ended_calls(state, **fields):
     seen = msgspec.structs.replace(RUN, state=state, **fields)
-    cancel = CancelRun(runs_as=ME, thread_id="thread_1", run_id="run_1", stamp=STAMP)
-    submit = SubmitToolOutputs(runs_as=ME, thread_id="thread_1", run_id="run_1", answer=ToolAnswer())
+    cancel = CancelRun(runs_as=ME, thread_id="thread_1", run_id="run_1", effect=Effect(stamp=STAMP))
+    submit = SubmitToolOutputs(
+        runs_as=ME,
+        thread_id="thread_1",
+        run_id="run_1",
+        answer=ToolAnswer(),
+        agent_id="asst_1",
+        effect=Effect(stamp=STAMP),
+    )
     return seen, [
         ("get_run", "get_run", REF, RunSnapshot),
         ("create_run", "create_run", NEW_RUN, RunSnapshot),
@@ -283,7 +290,7 @@ def ended_calls(state, **fields):
 def test_whoever_sees_the_runs_end_leaves_the_line(service, store, which, state):
     seen, calls = ended_calls(state)
     name, method, message, kind = calls[which]
-    setattr(service, method, lambda *_: seen)
+    setattr(service, method, lambda *_, **__: seen)
     owned_by(store, ME, "next")
     assert run(name, message, kind).failure is None
     assert line(store) == (["next"] if state.is_ended else [ME, "next"])
@@ -293,7 +300,7 @@ def test_whoever_sees_the_runs_end_leaves_the_line(service, store, which, state)
 def test_a_run_that_lacked_quota_keeps_its_thread(service, store, which):
     seen, calls = ended_calls(RunState.FAILED, rate_limited=True)
     name, method, message, kind = calls[which]
-    setattr(service, method, lambda *_: seen)
+    setattr(service, method, lambda *_, **__: seen)
     owned_by(store, ME)
     run(name, message, kind)
     assert line(store) == [ME]
