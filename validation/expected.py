@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import inspect
 
-from contracts.formats import ID_PATTERN
+from contracts.formats import AGENT_ID_PATTERN, ID_PATTERN
 from contracts.ids import AGENT_REFERENCE_PATTERN, FILE_ID_PATTERN, THREAD_ID_PATTERN, VECTOR_STORE_ID_PATTERN
 from contracts.messages import IMAGE_URL_PATTERN
 from contracts.runs import HEADERS_REF_PATTERN
@@ -29,6 +29,7 @@ _LENGTH = "of at most 128 letters, digits, _ and -"
 
 _IDS = {
     rf"\A{ID_PATTERN}\Z": f"an id {_LENGTH}",
+    rf"\A{AGENT_ID_PATTERN}\Z": f"an agent's id or name {_LENGTH}, with or without `:version`",
     **{pattern: f"the id of {thing}, {_LENGTH}" for pattern, thing in _THINGS.items()},
     THREAD_ID_PATTERN: f"the id of a thread or conversation, {_LENGTH}",
     AGENT_REFERENCE_PATTERN: "an agent's id, or its name of at most 256 characters",
