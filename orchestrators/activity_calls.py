@@ -199,18 +199,17 @@ def get_response(steps: Steps, progress: Progress) -> Step[Answer]:
     return (yield from steps.call("get_response", lambda: _run_ref(steps, progress), Answer, progress))
 
 
-def cancel_run(steps: Steps, progress: Progress, *, take_back: bool) -> Step[RunSnapshot | None]:
-    """Ask for the run's cancellation; return it as it is then, None where there is no run. `take_back`: then its
-    message goes, too.
+def cancel_run(steps: Steps, progress: Progress) -> Step[RunSnapshot | None]:
+    """Ask for the run's cancellation; return it as it is then, None where there is no run: then its message is taken
+    back, where that can be.
     """
-    takes_back = take_back and progress.can.takes_back_messages
     wanted = CancelRun(
         **_asked_by(steps, progress),
         thread_id=_thread_id(progress),
         run_id=progress.run_id,
         effect=progress.effect(),
         answered=progress.answer_starts_run,
-        message_id=progress.message_id if takes_back else None,
+        message_id=progress.message_id if progress.can.takes_back_messages else None,
     )
     run = (yield from steps.call("cancel_run", lambda: wanted, CancelledRun, progress)).run
     if run is not None:

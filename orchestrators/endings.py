@@ -275,13 +275,11 @@ def _stop_run(steps: Steps, progress: Progress) -> Step[tuple[RunSnapshot | None
     asked_at = steps.now
     run: RunSnapshot | None = None
     try:
-        # The message must not be taken back from a run that is just being created.
-        waits = progress.can.takes_back_messages
-        if waits:
-            yield from steps.wait_for_interrupted()
-        run = yield from activity_calls.cancel_run(steps, progress, take_back=waits)
+        if progress.is_creating:
+            yield from steps.wait_for_interrupted()  # its message must not be taken back from a run that is to come
+        run = yield from activity_calls.cancel_run(steps, progress)
         if run is None and (yield from steps.wait_for_interrupted()):
-            run = yield from activity_calls.cancel_run(steps, progress, take_back=False)  # created after the look
+            run = yield from activity_calls.cancel_run(steps, progress)  # it may have been created after the look
         while run is not None and verdict_of(run) is Verdict.GOES_ON:
             steps.show(progress.custom_status())
             yield from steps.sleep(next_poll_delay((steps.now - asked_at).total_seconds()), progress)

@@ -114,6 +114,11 @@ class Progress(msgspec.Struct, kw_only=True):
         """Whether there is an answer that starts another run, or may have started it."""
         return self.can.answer_is_new_run and self.question.stage is Stage.HELD
 
+    @property
+    def is_creating(self) -> bool:
+        """Whether a run may just be being created, for a message that can be taken back."""
+        return self.can.takes_back_messages and (self.run_id is None or self.answer_starts_run)
+
     def answer_stamp(self) -> Stamp:
         """Return the stamp of the run that the answer to the present question starts."""
         return self._stamp(f"answer-{self.question.number}")

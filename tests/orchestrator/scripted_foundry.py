@@ -135,7 +135,12 @@ class ScriptedFoundry:
     def create_run(self, payload: Any, seconds: float) -> Any:
         known = next((r for r in self.runs if r["stamp"] == payload["effect"]["stamp"]), None)
         if known is None:
-            known = {"id": f"run_{len(self.runs) + 1}", "stamp": payload["effect"]["stamp"], "at": seconds, "states": self.states}
+            known = {
+                "id": f"run_{len(self.runs) + 1}",
+                "stamp": payload["effect"]["stamp"],
+                "at": seconds,
+                "states": self.states,
+            }
             self.runs.append(known)
             self._cancelled_at = None
         return self._watched(known, self._snapshot(known, seconds, payload["thread_id"]), seconds, 0.0)
@@ -176,7 +181,8 @@ class ScriptedFoundry:
 
     def cancel_run(self, payload: Any, seconds: float) -> Any:
         run = next(
-            (r for r in self.runs if payload["run_id"] in (None, r["id"]) and r["stamp"] == payload["effect"]["stamp"]), None
+            (r for r in self.runs if payload["run_id"] in (None, r["id"]) and r["stamp"] == payload["effect"]["stamp"]),
+            None,
         )
         if run is None:
             return ok({"run": None})

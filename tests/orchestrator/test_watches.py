@@ -84,7 +84,9 @@ def test_a_cancel_is_heard_at_once_while_a_watch_is_under_way(exact: bool, tenth
 def test_a_cancel_in_the_first_watch_finds_the_run_by_its_stamp() -> None:
     foundry = watched({0: "active"})
     ended = foundry.run(events=[(2, "cancel")])
-    assert [(p["run_id"], p["effect"]["stamp"]) for p in foundry.called("cancel_run")] == [(None, foundry.runs[0]["stamp"])]
+    assert [(p["run_id"], p["effect"]["stamp"]) for p in foundry.called("cancel_run")] == [
+        (None, foundry.runs[0]["stamp"])
+    ]
     assert ended.output == "cancelled on request; the Foundry run run_1 was cancelled"
 
 

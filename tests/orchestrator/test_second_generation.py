@@ -1,0 +1,198 @@
+"""`agent_run` on a service whose threads take the message along, whose answers start other runs, and whose messages
+carry no stamp.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from tests.orchestrator.scripted_foundry import DEAD_WORKER, ActivityCrashError, ScriptedFoundry, call, failure, ok
+from tests.orchestrator.simulation import Ended
+
+POLICY = {"agent_id": "historian", "generation": "responses", "agent_version": "3"}
+LOST = failure("connection_failed", retryable=True)
+NOT_YET = failure("may_have_happened", retryable=True, retry_after_seconds=2.5)
+OUTPUTS = {"tool_outputs": [{"tool_call_id": "c1", "output": "42"}], "approvals": []}
+
+
+class Conversations(ScriptedFoundry):
+    """A second-generation service: `rounds` are the states of one response after the other."""
+
+    def __init__(self, *rounds: dict[float, Any], **overrides: list[Any]) -> None:
+        super().__init__(rounds[0] if rounds else None, **overrides)
+        self.rounds = list(rounds[1:])
+        self.taken_back: list[str] = []
+        self.on_thread: list[str] = []
+        """Ids of the runs that were on the thread before."""
+
+    def create_thread(self, payload: Any, seconds: float) -> Any:
+        self.threads += 1
+        self.messages.append(payload["message"])
+        return ok({"thread_id": f"conv_{self.threads}", "message_id": "msg_1"})
+
+    def create_message(self, payload: Any, seconds: float) -> Any:
+        message = payload["message"]
+        if message is not None and message not in self.messages:
+            self.messages.append(message)
+        return ok({"message_id": "msg_1" if message else None, "known_runs": self.on_thread})
+
+    def submit_tool_outputs(self, payload: Any, seconds: float) -> Any:
+        self.submitted.append(payload["answer"])
+        self.states = self.rounds.pop(0)
+        return self.create_run(payload, seconds)
+
+    def cancel_run(self, payload: Any, seconds: float) -> Any:
+        taken = super().cancel_run(payload, seconds)
+        if taken == ok({"run": None}) and payload["message_id"]:
+            self.taken_back.append(payload["message_id"])
+        return taken
+
+    def go(self, request: dict[str, Any] | None = None, **options: Any) -> Ended:
+        return self.run(request, policy=POLICY, **options)
+
+
+def asks(*ids: str) -> dict[str, Any]:
+    return {"state": "requires_action", "pending_calls": [call(i) for i in ids]}
+
+
+def test_a_new_conversation_takes_the_message_along() -> None:
+    foundry = Conversations()
+    ended = foundry.go()
+    assert ended.status == "Completed"
+    assert [c.name for c in foundry.simulation.calls][:3] == ["create_thread", "create_run", "get_run"]
+    assert not foundry.called("create_message")
+    assert foundry.messages == [{"content": "hello", "metadata": {}, "attachments": []}]
+    assert {c.payload["generation"] for c in foundry.simulation.calls} == {"responses"}
+    assert foundry.called("create_run")[0]["agent_version"] == "3"
+    shown = ended.custom_statuses[-1]
+    assert (shown["generation"], shown["agent_version"], shown["message_posted"]) == ("responses", "3", True)
+    assert (ended.output["generation"], ended.output["agent_version"]) == ("responses", "3")
+
+
+def test_a_conversation_that_is_gone_on_with_is_taken_over_before_anything_is_created() -> None:
+    foundry = Conversations()
+    foundry.on_thread = ["resp_old"]
+    assert foundry.go({"thread_id": "conv_x"}).status == "Completed"
+    assert [c.name for c in foundry.simulation.calls][:2] == ["create_message", "create_run"]
+    assert foundry.called("create_run")[0]["effect"]["known_runs"] == ["resp_old"]
+    assert foundry.called("get_run")[0]["message"]["message_id"] == "msg_1"
+
+
+def test_a_start_without_a_message_takes_the_conversation_over_too() -> None:
+    foundry = Conversations()
+    foundry.on_thread = ["resp_old"]
+    assert foundry.go({"user_message": None, "thread_id": "conv_x"}).status == "Completed"
+    assert [p["message"] for p in foundry.called("create_message")] == [None]
+    assert foundry.called("create_run")[0]["effect"]["known_runs"] == ["resp_old"]
+    assert foundry.called("create_run")[0]["turn"] is None
+
+
+def test_every_answer_starts_a_run_that_goes_on_in_place_of_the_one_before() -> None:
+    used = {"input": 10, "output": 5, "total": 15}
+    foundry = Conversations(
+        {0: {**asks("c1"), "tokens": used}},
+        {0: "active", 2: {**asks("c2"), "tokens": used}},
+        {0: "active", 2: {"state": "completed", "tokens": {"input": 1, "cached": 1}}},
+    )
+    ended = foundry.go(events=[(8, "tool_outputs_1", outputs("c1")), (20, "tool_outputs_2", outputs("c2"))])
+    assert ended.status == "Completed"
+    assert ended.output["run_id"] == "run_3"
+    assert [p["run_id"] for p in foundry.called("submit_tool_outputs")] == ["run_1", "run_2"]
+    effects = [p["effect"] for p in foundry.called("submit_tool_outputs")]
+    assert [e["stamp"]["operation_id"].rsplit(":", 1)[1] for e in effects] == ["answer-1", "answer-2"]
+    assert [e["known_runs"] for e in effects] == [["run_1"], ["run_1", "run_2"]]
+    assert ended.output["usage"] == {"input_tokens": 21, "output_tokens": 10, "total_tokens": 30, "cached_tokens": 1}
+
+
+def outputs(*ids: str) -> dict[str, Any]:
+    return {"tool_outputs": [{"tool_call_id": i, "output": "42"} for i in ids], "approvals": []}
+
+
+@pytest.mark.parametrize("lost", [LOST, ActivityCrashError(DEAD_WORKER)], ids=["lost", "dead-worker"])
+@pytest.mark.parametrize("activity", ["create_message", "create_run", "submit_tool_outputs"])
+def test_what_is_created_is_told_since_when_it_may_be_there(activity: str, lost: Any) -> None:
+    foundry = Conversations({0: asks("c1")}, {0: "completed"}, **{activity: [lost, NOT_YET, NOT_YET]})
+    ended = foundry.go({"thread_id": "conv_x"}, events=[(40, "tool_outputs_1", outputs("c1"))])
+    assert ended.status == "Completed"
+    calls = foundry.called(activity)
+    since = [c["doubt_since"] if activity == "create_message" else c["effect"]["doubt_since"] for c in calls]
+    assert since[0] is None
+    assert len(set(since[1:])) == 1
+    assert since[1] is not None
+    assert len(since) == 4
+    others = {"create_message", "create_run", "submit_tool_outputs"} - {activity}
+    for other in others:
+        assert all(
+            (c.get("doubt_since") or c.get("effect", {}).get("doubt_since")) is None for c in foundry.called(other)
+        )
+
+
+def test_while_it_is_not_known_whether_something_was_created_it_is_looked_for_soon_and_until_the_deadline() -> None:
+    foundry = Conversations(create_run=[LOST] + [NOT_YET] * 60)
+    ended = foundry.go(timeout=100)
+    assert (ended.status, ended.custom_status["error"]["code"]) == ("Failed", "timeout")
+    times = [c.at for c in foundry.simulation.calls if c.name == "create_run"]
+    assert max(later - sooner for sooner, later in itertools.pairwise(times)) <= 3.5
+    assert foundry.called("cancel_run")[0]["run_id"] is None
+    assert foundry.called("cancel_run")[0]["effect"]["doubt_since"] is not None
+
+
+def test_a_message_that_no_run_will_answer_is_taken_back() -> None:
+    foundry = Conversations(create_run=[failure("forbidden")])
+    ended = foundry.go({"thread_id": "conv_x"})
+    assert ended.status == "Failed"
+    assert foundry.taken_back == ["msg_1"]
+    assert ended.custom_status["message_posted"] is False, "or a repetition would find no message"
+
+
+def test_a_message_that_has_a_run_stays() -> None:
+    foundry = Conversations({0: "active", 3: "failed"})
+    ended = foundry.go({"thread_id": "conv_x"})
+    assert ended.status == "Failed"
+    assert not foundry.called("cancel_run")
+    assert ended.custom_status["message_posted"] is True
+
+
+def test_a_cancel_waits_for_the_run_that_is_being_created() -> None:
+    """Else its message would be taken away from it."""
+
+    foundry = Conversations({0: "active"})
+    foundry.watches = True
+    ended = foundry.go({"thread_id": "conv_x"}, events=[(1, "cancel")])
+    assert foundry.taken_back == []
+    assert ended.output == "cancelled on request; the Foundry run run_1 was cancelled"
+    assert [
+        (c.at > 3, c.payload["effect"]["doubt_since"]) for c in foundry.simulation.calls if c.name == "cancel_run"
+    ] == [(True, None)]
+
+
+def test_a_cancel_does_not_wait_for_a_look() -> None:
+    foundry = Conversations({0: "active"})
+    foundry.watches = True
+    foundry.go({"thread_id": "conv_x"}, events=[(7, "cancel")])
+    assert next(c.at for c in foundry.simulation.calls if c.name == "cancel_run") < 7.5
+
+
+def test_a_cancel_behind_a_lost_answer_looks_for_the_run_that_the_answer_has_started() -> None:
+    foundry = Conversations({0: asks("c1")}, {0: "active"}, submit_tool_outputs=[LOST] * 9)
+    foundry.go(events=[(8, "tool_outputs_1", outputs("c1")), (12, "cancel")])
+    wanted = foundry.called("cancel_run")[0]
+    assert (wanted["run_id"], wanted["answered"]) == ("run_1", True)
+    assert wanted["effect"]["stamp"]["operation_id"].endswith(":answer-1")
+
+
+def test_a_run_that_lacks_quota_is_repeated_and_is_no_candidate_for_the_next() -> None:
+    poor = {"state": "failed", "error_code": "rate_limit_exceeded", "rate_limited": True, "retry_after_seconds": 3}
+    foundry = Conversations({0: poor})
+
+    def second(payload: Any, seconds: float) -> Any:
+        foundry.states = {0: "completed"}
+        return foundry.create_run(payload, seconds)
+
+    foundry.overrides["create_run"] = [None, second]
+    assert foundry.go().status == "Completed"
+    assert [p["effect"]["known_runs"] for p in foundry.called("create_run")] == [[], ["run_1"]]
+    assert len(foundry.messages) == 1
