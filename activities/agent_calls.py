@@ -107,7 +107,7 @@ class AgentCalls:
         grace = self.service.capabilities.grace_seconds
         if since is not None and (left := grace - (self.now - since).total_seconds()) > 0:
             raise MayHaveHappenedError(
-                f"the answer to an earlier request was lost: whether it was carried out is looked for during {grace:.0f} "
+                f"the answer to an earlier request was lost: whether it was carried out is looked for for {grace:.0f} "
                 "seconds before it is sent again",
                 retry_after_seconds=min(left, BETWEEN_LOOKS_SECONDS),
             )

@@ -39,8 +39,9 @@ CallKind = Literal["function", "approval", "consent", "unsupported"]
 
 
 class PendingCall(Wire, frozen=True, kw_only=True):
-    """A tool call that waits for the caller: `kind` is `function` (wants an output), `approval` (wants a yes or no), `consent`
-    (wants a yes once the user has consented behind `link`), or `unsupported` (nobody can answer it over this app).
+    """A tool call that waits for the caller: `kind` is `function` (wants an output), `approval` (wants a yes or no),
+    `consent` (wants a yes once the user has consented behind `link`), or `unsupported` (nobody can answer it over this
+    app).
     """
 
     id: str

@@ -50,6 +50,7 @@ from orchestrators.run_outcome import Verdict, run_failure, timeout_failure, uns
 from orchestrators.steps import CancelRequested, DeadlinePassed, GenerationFull, Step, StepFailed, Steps
 from validation.cancel_request import read_cancel_reason
 from validation.field_errors import InvalidRequestError
+from validation.generations import refuse_unfit
 from validation.misfits import misfits
 from validation.start_request import parse_request
 
@@ -101,6 +102,7 @@ def _validated(steps: Steps) -> Step[Progress]:
             return _resumed(from_wire(Progress, given.progress), steps)
         request = parse_request(given.request)
         policy = from_wire(RunPolicy, given.policy) if given.policy else (yield from plan_run(steps, request))
+        refuse_unfit(request, policy.generation)
     except InvalidRequestError as error:
         failure = Failure(code=ErrorCode.INVALID_REQUEST, message=str(error), summary=error.summary)
         raise StepFailed(failure) from None

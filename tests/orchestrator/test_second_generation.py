@@ -196,3 +196,18 @@ def test_a_run_that_lacks_quota_is_repeated_and_is_no_candidate_for_the_next() -
     assert foundry.go().status == "Completed"
     assert [p["effect"]["known_runs"] for p in foundry.called("create_run")] == [[], ["run_1"]]
     assert len(foundry.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"thread_id": "thread_x"},
+        {"run_options": {"temperature": 1}},
+        {"attachments": [{"file_id": "assistant-1", "tools": [{"type": "file_search"}]}]},
+    ],
+)
+def test_what_the_generation_does_not_take_is_refused_however_the_run_was_started(request_: dict[str, Any]) -> None:
+    foundry = Conversations()
+    ended = foundry.go(request_)
+    assert (ended.status, ended.custom_status["error"]["code"]) == ("Failed", "invalid_request")
+    assert not foundry.simulation.calls
