@@ -32,10 +32,15 @@ class InstanceInput:
         return None
 
     @property
+    def fixed_policy(self) -> Mapping[str, Any]:
+        """What the settings said when it started; empty where the orchestrator has to ask for that itself."""
+        policy = self.policy or (self.progress or {}).get("policy")
+        return policy if isinstance(policy, Mapping) else {}
+
+    @property
     def delete_thread(self) -> Any:
         """When its thread is to be deleted; null where only the settings say."""
-        policy = self.policy or (self.progress or {}).get("policy")
-        return (policy.get("delete_thread") if isinstance(policy, Mapping) else None) or self.known("delete_thread")
+        return self.fixed_policy.get("delete_thread") or self.known("delete_thread")
 
 
 def start_input(request: AgentRunRequest, policy: RunPolicy) -> dict[str, Any]:

@@ -106,9 +106,7 @@ class CustomStatus(Wire, frozen=True, kw_only=True):
     step: Annotated[str, Meta(description="The activity that it works on, or `done`.")] = ""
     agent_id: str | None = None
     generation: Generation = "classic"
-    agent_version: (
-        Annotated[str, Meta(description="Of a second-generation agent: the version that runs.")] | UnsetType
-    ) = UNSET
+    agent_version: Annotated[str | None, Meta(description="Of a second-generation agent: the one that runs.")] = None
     thread_id: str | None = None
     message_posted: Annotated[bool, Meta(description="The user's message is on the thread.")] = False
     run_id: str | None = None

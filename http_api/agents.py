@@ -10,19 +10,23 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
+from contracts.agents import ResolvedAgent, runnable
 from contracts.codes import ErrorCode
-from foundry.connection import agent_directory, agent_service
-from foundry.directory import is_agent_id
-from foundry.errors import AmbiguousAgentError, FoundryError, UnknownAgentError
+from contracts.generations import Generation
+from contracts.runs import AgentSummary
+from foundry.connection import agent_service, resolved_agent
+from foundry.directory import complete, is_agent_id
+from foundry.errors import AgentDisabledError, AmbiguousAgentError, FoundryError, UnknownAgentError
 from http_api.answers import ApiError, answering, json_answer
-from http_api.messages import AgentList
+from http_api.messages import AgentList, ListingWarning
 from settings import Settings, load_settings
 from validation.given_ids import of_another_kind
 
 blueprint = df.Blueprint()
 
 LISTING_SECONDS = 30.0
-CHECK_SECONDS = 15.0
+CHECK_SECONDS = 12.0
+"""Of one generation, and there are two."""
 LOOKUP_SECONDS = 3.0
 """A start does not wait longer to learn whether its agent exists."""
 
@@ -36,18 +40,31 @@ checks = ThreadPoolExecutor(2, thread_name_prefix="check")
 @blueprint.route(route="agents", methods=["GET"])
 @answering
 async def list_agents(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
-    """List every agent that callers may run: `id`, `name`, `model`, ordered by name."""
+    """List every agent that callers may run, ordered by name. Where one generation cannot be listed, the other's
+    agents, and why; where none can, a 502.
+    """
     settings = load_settings()
+    listings = await asyncio.gather(*(_listed(settings, generation) for generation in settings.generations))
+    warnings = [listing for listing in listings if isinstance(listing, ListingWarning)]
+    if len(warnings) == len(listings):
+        raise ApiError(502, warnings[0].code, warnings[0].message)
+    found = [agent for listing in listings if not isinstance(listing, ListingWarning) for agent in listing]
+    agents = sorted(runnable(settings.allowed_agent_ids, found), key=lambda a: ((a.name or "").lower(), a.id))
+    return json_answer(AgentList(agents=agents, warnings=warnings))
+
+
+async def _listed(settings: Settings, generation: Generation) -> list[AgentSummary] | ListingWarning:
+    service = agent_service(settings, generation)
     try:
-        service = agent_service(settings)
-        listed = await in_time(_listings, lambda: list(service.within(LISTING_SECONDS).list_agents()))
+        agents: list[AgentSummary] = await in_time(
+            _listings, lambda: list(service.within(LISTING_SECONDS).list_agents())
+        )
     except FoundryError as error:
-        raise ApiError(502, error.code, error.message) from None
+        return ListingWarning(generation=generation, code=error.code, message=error.message)
     except TimeoutError:
         message = f"Foundry has not listed its agents within {LISTING_SECONDS:.0f} seconds: ask again"
-        raise ApiError(502, ErrorCode.CONNECTION_FAILED, message) from None
-    agents = [agent for agent in listed if settings.allows(agent.id)]
-    return json_answer(AgentList(agents=sorted(agents, key=lambda a: ((a.name or "").lower(), a.id))))
+        return ListingWarning(generation=generation, code=ErrorCode.CONNECTION_FAILED, message=message)
+    return agents
 
 
 def is_agent_name(given: str) -> bool:
@@ -55,27 +72,33 @@ def is_agent_name(given: str) -> bool:
     return not is_agent_id(given)
 
 
-async def known_agent(settings: Settings, given: str) -> str:
-    """Return the id of the agent that is meant; raise a 404 where there is none, a 400 where there are several.
+async def known_agent(settings: Settings, given: str) -> ResolvedAgent:
+    """Return the agent that is meant; raise a 404 where there is none, a 400 where there are several, a 409 where it is
+    disabled.
 
-    Where Foundry does not tell in time, an id is taken as it is: the run will tell.
+    Where Foundry does not tell in time, what names an agent completely is taken as it is: the run will tell.
     """
-    service, directory = agent_service(settings), agent_directory(settings)
     try:
-        resolve = lambda: directory.resolve(service.within(LOOKUP_SECONDS), given, settings.allows)  # noqa: E731
-        return str(await in_time(_lookups, resolve, LOOKUP_SECONDS + 1))
+        resolve = lambda: resolved_agent(settings, given, LOOKUP_SECONDS)  # noqa: E731
+        agent: ResolvedAgent = await in_time(_lookups, resolve, LOOKUP_SECONDS + 1)
     except UnknownAgentError as error:
         other = of_another_kind(given, "an agent")
         message = f"{error.message} ({other})" if other else error.message
         raise ApiError(404, error.code, message, target="agent_id") from None
     except AmbiguousAgentError as error:
         raise ApiError(400, error.code, error.message, target="agent_id") from None
+    except AgentDisabledError as error:
+        raise ApiError(409, error.code, error.message, target="agent_id") from None
     except (FoundryError, TimeoutError) as error:
-        if is_agent_id(given):
-            return given
+        if (named := complete(given)) is not None:
+            return named
         code = error.code if isinstance(error, FoundryError) else ErrorCode.CONNECTION_FAILED
-        message = f"Foundry does not tell now which agent has the name {given!r}: name it by its id, or ask again"
+        message = (
+            f"Foundry does not tell now which agent has the name {given!r}: name it by its id, or with its version "
+            "(name:version), or ask again"
+        )
         raise ApiError(502, code, message, target="agent_id") from None
+    return agent
 
 
 async def in_time(threads: ThreadPoolExecutor, work: Callable[[], Any], seconds: float | None = None) -> Any:
@@ -85,10 +108,10 @@ async def in_time(threads: ThreadPoolExecutor, work: Callable[[], Any], seconds:
     return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, work), seconds or LISTING_SECONDS)
 
 
-def foundry_problem(settings: Settings) -> FoundryError | None:
-    """Ask the project for something small; return what is wrong, if anything is."""
+def foundry_problem(settings: Settings, generation: Generation) -> FoundryError | None:
+    """Ask the project for something small; return what is wrong with this generation, if anything is."""
     try:
-        agent_service(settings).within(CHECK_SECONDS).check()
+        agent_service(settings, generation).within(CHECK_SECONDS).check()
     except FoundryError as error:
         return error
     return None

@@ -7,6 +7,7 @@ import logging
 from concurrent.futures import Future
 from typing import TypeVar
 
+from contracts.generations import generation_of_thread
 from foundry.connection import agent_service
 from foundry.errors import FoundryError
 from foundry.service import AgentService
@@ -19,9 +20,9 @@ READING_SECONDS = 10.0
 T = TypeVar("T")
 
 
-def service() -> AgentService:
-    """Return the agent service for one reading."""
-    return agent_service(load_settings()).within(READING_SECONDS)
+def service_of(thread_id: str) -> AgentService:
+    """Return the service of the thread's generation, for one reading."""
+    return agent_service(load_settings(), generation_of_thread(thread_id)).within(READING_SECONDS)
 
 
 async def told(reading: Future[T], what: str) -> T | None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
 from contracts.codes import ErrorCode
+from contracts.generations import generation_of_thread
 from foundry.connection import agent_service
 from foundry.errors import FoundryError, NotFoundError, ResponseTooLargeError
 from foundry.service import AgentService
@@ -20,10 +21,18 @@ T = TypeVar("T")
 
 
 async def read_from_foundry(
-    settings: Settings, threads: ThreadPoolExecutor, seconds: float, work: Callable[[AgentService], T], *, gone: str
+    settings: Settings,
+    threads: ThreadPoolExecutor,
+    seconds: float,
+    work: Callable[[AgentService], T],
+    *,
+    thread_id: str,
+    gone: str,
 ) -> T:
-    """Return what the work reads; raise a 404 with the text `gone` where Foundry says that it has that no longer."""
-    service = agent_service(settings)
+    """Return what the work reads of this thread, from the service of its generation; raise a 404 with the text `gone`
+    where Foundry says that it has that no longer.
+    """
+    service = agent_service(settings, generation_of_thread(thread_id))
     try:
         return cast("T", await in_time(threads, lambda: work(service.within(seconds)), seconds))
     except NotFoundError as error:

@@ -9,6 +9,7 @@ import asyncio
 import azure.durable_functions as df
 import azure.functions as func
 
+from contracts.generations import CAPABILITIES, Generation
 from http_api.agents import checks as threads
 from http_api.agents import foundry_problem, in_time
 from http_api.answers import answering, json_answer
@@ -21,6 +22,8 @@ from version import VERSION
 blueprint = df.Blueprint()
 
 STORAGE_SECONDS = 15.0
+
+_CHECKS_OF_FOUNDRY: tuple[CheckName, ...] = ("token", *CAPABILITIES)
 
 
 @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -46,7 +49,7 @@ async def _checks_of_foundry() -> list[Check]:
         checks: list[Check] = await in_time(threads, readiness_checks)
     except TimeoutError:
         because = "Foundry, or what gives out tokens, is slow"
-        checks = [_not_in_time(name, because) for name in ("settings", "token", "project")]
+        checks = [_not_in_time(name, because) for name in ("settings", *_CHECKS_OF_FOUNDRY)]
     return checks
 
 
@@ -74,19 +77,34 @@ def readiness_checks() -> list[Check]:
             message="; ".join(f"{p.setting} {p.message}" for p in error.problems),
             settings=[p.setting for p in error.problems],
         )
-        return [failed, _not_made("token", "settings"), _not_made("project", "settings")]
+        return [failed, *(_not_made(name, "settings") for name in _CHECKS_OF_FOUNDRY)]
     message = "; ".join(["valid", *ignored_settings()])
     return [Check(name="settings", ok=True, message=message), *_foundry_checks(settings)]
 
 
 def _foundry_checks(settings: Settings) -> list[Check]:
-    problem = foundry_problem(settings)
-    token_fine = Check(name="token", ok=True, message="obtained")
-    if problem is None:
-        return [token_fine, Check(name="project", ok=True, message="reachable")]
-    if problem.before_token:
-        return [Check(name="token", ok=False, message=problem.message), _not_made("project", "token")]
-    return [token_fine, Check(name="project", ok=False, message=problem.message)]
+    """Return the check of the token, which both generations share, and one of each that is switched on."""
+    token = Check(name="token", ok=True, message="obtained")
+    checks = []
+    for generation in settings.generations:
+        problem = foundry_problem(settings, generation) if token.ok else None
+        if problem is not None and problem.before_token:
+            token = Check(name="token", ok=False, message=problem.message)
+        if not token.ok:
+            checks.append(_not_made(generation, "token"))
+        elif problem is None:
+            checks.append(Check(name=generation, ok=True, message="reachable"))
+        else:
+            checks.append(
+                Check(name=generation, ok=False, message=_with_way_out(problem.message, generation, settings))
+            )
+    return [token, *checks]
+
+
+def _with_way_out(message: str, generation: Generation, settings: Settings) -> str:
+    """Return the message with what to do where this generation is not wanted, or is no more, and the other one is."""
+    others = [other for other in settings.generations if other != generation]
+    return f"{message.rstrip('. ')}. To do without: FOUNDRY_GENERATIONS={others[0]}" if others else message
 
 
 def _not_made(name: CheckName, because: str) -> Check:

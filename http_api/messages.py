@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from contracts.generations import Generation
 from contracts.runs import AgentSummary
 from contracts.wire import Wire
 from validation.field_errors import FieldError
 
 Uri = Annotated[str, Meta(extra_json_schema={"format": "uri"})]
-CheckName = Literal["settings", "token", "project", "storage"]
+CheckName = Literal["settings", "token", "classic", "responses", "storage"]
+"""The generations of the agent service are asked one by one, as far as they are switched on."""
 
 
 class StartedRun(Wire, frozen=True, kw_only=True, rename="camel"):
@@ -38,10 +40,19 @@ class StartedRun(Wire, frozen=True, kw_only=True, rename="camel"):
     retry_post_uri: Annotated[Uri, Meta(description="POST repeats the run, once it has not succeeded.")]
 
 
+class ListingWarning(Wire, frozen=True, kw_only=True):
+    """Why the agents of one generation are not listed, though the other's are."""
+
+    generation: Generation
+    code: Annotated[str, Meta(description="For programs.")]
+    message: Annotated[str, Meta(description="For people: what is wrong and what to do.")]
+
+
 class AgentList(Wire, frozen=True, kw_only=True):
     """Every agent that callers of this app may run, ordered by name."""
 
     agents: list[AgentSummary]
+    warnings: list[ListingWarning]
 
 
 class Health(Wire, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 
 from contracts.runs import RunState
 from contracts.status import StatusDocument
-from http_api.beside_document import service, told
+from http_api.beside_document import service_of, told
 
 _threads = ThreadPoolExecutor(4, thread_name_prefix="partial-answer")
 
@@ -26,4 +26,4 @@ async def with_partial_answer(document: StatusDocument) -> StatusDocument:
 
 
 def _read(thread_id: str, run_id: str) -> str:
-    return service().get_answer(thread_id, run_id).text
+    return service_of(thread_id).get_answer(thread_id, run_id).text

@@ -125,6 +125,7 @@ async def _message_waits(settings: Settings, thread_id: str | None, instance_id:
         _looks,
         LOOK_SECONDS,
         lambda service: service.awaits_run(thread_id, instance_id),
+        thread_id=thread_id,
         gone=f"the run's thread {thread_id} does not exist any more: start a new run",
     )
 

@@ -49,6 +49,7 @@ async def agent_run_file(req: func.HttpRequest, client: df.DurableOrchestrationC
         _threads,
         READING_SECONDS,
         lambda service: _read(service, document, file_id),
+        thread_id=document.thread_id,
         gone=f"Foundry no longer has the file {file_id}, or the thread {document.thread_id}: it was deleted",
     )
     return func.HttpResponse(file.content, headers=file_headers(file, file_id))

@@ -34,6 +34,7 @@ async def agent_run_steps(req: func.HttpRequest, client: df.DurableOrchestration
         _threads,
         READING_SECONDS,
         lambda service: service.list_steps(thread_id, run_id),
+        thread_id=thread_id,
         gone=f"Foundry no longer has the run {run_id} of the thread {thread_id}: the thread was deleted",
     )
     return json_answer(steps)

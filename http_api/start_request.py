@@ -51,7 +51,8 @@ def read_start_request(
     }
     given, errors = _merge(sources)
     agent_id, timeout_seconds = given.get("agent_id"), given.get("timeout_seconds")
-    by_name = isinstance(agent_id, str) and is_name(agent_id)
+    meant = agent_id or settings.default_agent_id
+    by_name = isinstance(meant, str) and is_name(meant)
     forbidden = policy_errors(settings, agent_id=agent_id, timeout_seconds=timeout_seconds)
     _add(errors, [e for e in forbidden if not (by_name and e.target == "agent_id")])
     try:

@@ -25,6 +25,7 @@ from http_api.waiting import has_news, wait_for_news
 from http_api.whole_question import with_whole_question
 from policy import policy_for
 from settings import Settings
+from validation.generations import refuse_unfit
 
 _log = logging.getLogger("agent_run.http")
 
@@ -45,15 +46,18 @@ def wanted_answer(req: func.HttpRequest, client: df.DurableOrchestrationClient) 
 
 
 async def policy_of(settings: Settings, request: AgentRunRequest) -> RunPolicy:
-    """Return the policy, with the id of an agent that exists and may be run; raise a 404 or 400 where it does not."""
+    """Return the policy, with an agent that exists, may be run and takes the request; raise a 404, 409 or 400 where
+    there is none.
+    """
     given = request.agent_id or settings.default_agent_id
-    agent_id = await known_agent(settings, given) if given else None
-    return policy_for(
+    policy = policy_for(
         settings,
-        agent_id=agent_id,
+        agent=await known_agent(settings, given) if given else None,
         timeout_seconds=request.timeout_seconds,
         delete_thread=request.delete_thread,
     )
+    refuse_unfit(request, policy.generation)
+    return policy
 
 
 async def start_instance(

@@ -83,7 +83,7 @@ def status_document(
         step=RECOVERING if recovering else (shown.step or None),
         agent_id=found.agent_id,
         generation=found.generation if outcome or custom else None,
-        agent_version=found.agent_version or None,
+        agent_version=found.agent_version,
         monitor_url=found.monitor_url or (monitor_url if found is shown else None),
         required_action=shown.required_action if status == "Running" else None,
         waiting_for=shown.waiting_for if status == "Running" else None,

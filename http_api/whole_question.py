@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import msgspec
 from msgspec import UNSET
 
-from contracts.runs import PendingCall
-from contracts.status import PendingToolCall, RequiredAction, StatusDocument
-from http_api.beside_document import service, told
+from contracts.status import PendingToolCall, RequiredAction, StatusDocument, shown_call
+from http_api.beside_document import service_of, told
 
 ASK_AGAIN_SECONDS = 5.0
 """Foundry is not asked more often where it fails, or shows other calls than those of the question."""
@@ -62,20 +60,7 @@ def _are_of(action: RequiredAction, calls: Calls) -> bool:
 
 
 def _read(thread_id: str, run_id: str) -> Calls:
-    return _shown(service().get_run(thread_id, run_id).pending_calls)
-
-
-def _shown(calls: Iterable[PendingCall]) -> Calls:
-    return tuple(
-        PendingToolCall(
-            id=call.id,
-            kind=call.kind,
-            name=call.name,
-            server_label=call.server_label,
-            arguments=UNSET if call.arguments is None else call.arguments,
-        )
-        for call in calls
-    )
+    return tuple(map(shown_call, service_of(thread_id).get_run(thread_id, run_id).pending_calls))
 
 
 @dataclass(frozen=True)

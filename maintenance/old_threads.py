@@ -18,6 +18,7 @@ from typing import Any
 
 from app_log import log_event
 from contracts.durable import ENDED_RUNTIME_STATUSES, ORCHESTRATOR
+from contracts.generations import CAPABILITIES, generation_of_thread
 from contracts.instance_input import read_instance_input
 from contracts.status import read_custom_status
 from foundry.connection import agent_service
@@ -131,8 +132,12 @@ def delete_threads_of(traces: Traces) -> int:
     """Delete the threads, as far as the app has created them and nobody uses them any more; return how many are gone.
     Blocks for so long at most; raises `FoundryError`.
     """
-    service = agent_service(load_settings()).within(FOUNDRY_SECONDS)
-    return sum(service.delete_thread(thread_id, traces.instance_id) for thread_id in traces.thread_ids)
+    settings = load_settings()
+    services = {generation: agent_service(settings, generation).within(FOUNDRY_SECONDS) for generation in CAPABILITIES}
+    return sum(
+        services[generation_of_thread(thread_id)].delete_thread(thread_id, traces.instance_id)
+        for thread_id in traces.thread_ids
+    )
 
 
 def _refused(farewell: Farewell, instance: OldInstance, error: Exception, limit: datetime) -> None:

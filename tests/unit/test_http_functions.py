@@ -9,14 +9,17 @@ import types
 from datetime import UTC, datetime
 
 import azure.functions as func
+import msgspec
 import pytest
 from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
 
+from contracts.agents import ResolvedAgent
+from contracts.generations import CAPABILITIES
 from contracts.ids import INSTANCE_PATTERN
 from contracts.outcome import Outcome
 from contracts.runs import AgentSummary
 from contracts.wire import to_wire
-from foundry import errors
+from foundry import connection, errors
 from foundry.directory import AgentDirectory
 from http_api import agents, health, instances, run_control, run_status, runs, starting, waiting
 from http_api.request_body import MAX_BODY_BYTES
@@ -112,7 +115,7 @@ def environment(monkeypatch, documents):
     monkeypatch.setattr(waiting, "LOOK_SECONDS", 0)
 
     async def known(settings, given):
-        return given
+        return ResolvedAgent(given)
 
     monkeypatch.setattr(starting, "known_agent", known)
 
@@ -540,11 +543,22 @@ def test_an_answer_that_is_no_json_object_is_refused(client, body, code):
 # --- agents and health ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def foundry(monkeypatch):
+def fake_service():
     fake = types.SimpleNamespace(check=lambda: None, list_agents=lambda: iter(()), within=lambda seconds: fake)
-    monkeypatch.setattr(agents, "agent_service", lambda settings: fake)
     return fake
+
+
+@pytest.fixture
+def generations(monkeypatch):
+    services = {generation: fake_service() for generation in CAPABILITIES}
+    monkeypatch.setattr(agents, "agent_service", lambda settings, generation: services[generation])
+    return services
+
+
+@pytest.fixture
+def foundry(generations):
+    """The service of classic agents, beside which there is one of the second generation, without agents."""
+    return generations["classic"]
 
 
 def failing(error):
@@ -565,7 +579,59 @@ def test_agents_are_listed_by_name_with_id_and_model(foundry):
     status, body, _ = call(agents.list_agents, "/agents", method="GET")
     assert status == 200
     assert [a["id"] for a in body["agents"]] == ["asst_3", "asst_1", "asst_2"]
-    assert body["agents"][1] == {"id": "asst_1", "name": "Alpha", "model": "m"}
+    assert body["agents"][1] == {
+        "id": "asst_1",
+        "name": "Alpha",
+        "model": "m",
+        "generation": "classic",
+        "version": None,
+        "kind": None,
+        "enabled": True,
+    }
+    assert body["warnings"] == []
+
+
+HELPER = AgentSummary(id="helper", name="helper", model="m", generation="responses", version="7", kind="prompt")
+
+
+def test_agents_of_both_generations_are_listed(generations):
+    generations["classic"].list_agents = lambda: iter([AgentSummary(id="asst_1", name="Zeta", model="m")])
+    generations["responses"].list_agents = lambda: iter([HELPER])
+    body = call(agents.list_agents, "/agents", method="GET")[1]
+    assert [(a["id"], a["generation"], a["version"], a["kind"]) for a in body["agents"]] == [
+        ("helper", "responses", "7", "prompt"),
+        ("asst_1", "classic", None, None),
+    ]
+
+
+@pytest.mark.parametrize("failing_one", CAPABILITIES)
+def test_where_one_generation_cannot_be_listed_the_others_agents_are_and_why(generations, failing_one):
+    for generation, service in generations.items():
+        agent = AgentSummary(id=generation, name=generation, model="m", generation=generation)
+        service.list_agents = lambda agent=agent: iter([agent])
+    generations[failing_one].list_agents = failing(errors.PermissionDeniedError("switched off"))
+    status, body, _ = call(agents.list_agents, "/agents", method="GET")
+    assert (status, body["warnings"]) == (
+        200,
+        [{"generation": failing_one, "code": "forbidden", "message": "switched off"}],
+    )
+    assert [a["id"] for a in body["agents"]] == [generation for generation in CAPABILITIES if generation != failing_one]
+
+
+def test_a_generation_that_is_switched_off_is_not_asked_for_its_agents(generations, environment):
+    environment.setenv("FOUNDRY_GENERATIONS", "responses")
+    generations["classic"].list_agents = failing(AssertionError("asked"))
+    generations["responses"].list_agents = lambda: iter([HELPER])
+    status, body, _ = call(agents.list_agents, "/agents", method="GET")
+    assert (status, [a["id"] for a in body["agents"]], body["warnings"]) == (200, ["helper"], [])
+
+
+def test_of_an_agent_that_is_allowed_in_some_versions_just_these_are_listed(generations, environment):
+    environment.setenv("FOUNDRY_ALLOWED_AGENT_IDS", "helper:5,helper:7")
+    environment.delenv("FOUNDRY_DEFAULT_AGENT_ID")
+    generations["responses"].list_agents = lambda: iter([HELPER])
+    found = call(agents.list_agents, "/agents", method="GET")[1]["agents"]
+    assert [(a["id"], a["version"], a["model"]) for a in found] == [("helper:5", "5", None), ("helper:7", "7", "m")]
 
 
 def test_only_agents_that_callers_may_run_are_listed(foundry, environment):
@@ -575,8 +641,9 @@ def test_only_agents_that_callers_may_run_are_listed(foundry, environment):
 
 
 @pytest.mark.parametrize("error", [errors.AuthenticationError("why"), errors.UnavailableError("why")])
-def test_foundrys_failures_are_502(foundry, error):
-    foundry.list_agents = failing(error)
+def test_foundrys_failures_are_502(generations, error):
+    for service in generations.values():
+        service.list_agents = failing(error)
     status, body, _ = call(agents.list_agents, "/agents", method="GET")
     assert (status, body["error"]["code"], body["error"]["message"]) == (502, error.code, "why")
 
@@ -589,19 +656,37 @@ def test_health_says_the_version_and_nothing_else(environment):
 def checks():
     status, body, _ = call(health.ready, "/health/ready", method="GET")
     assert (status == 200) is body["ready"] is all(c["ok"] for c in body["checks"])
-    assert [c["name"] for c in body["checks"]] == ["settings", "token", "project", "storage"]
+    assert [c["name"] for c in body["checks"]] == ["settings", "token", "classic", "responses", "storage"]
     return {c["name"]: (c["ok"], c["message"]) for c in body["checks"]}
 
 
 def test_an_app_that_can_work_is_ready(foundry):
-    assert [ok for ok, _ in checks().values()] == [True] * 4
+    assert [ok for ok, _ in checks().values()] == [True] * 5
+
+
+@pytest.mark.parametrize(("failing_one", "other"), [("classic", "responses"), ("responses", "classic")])
+def test_ready_names_the_generation_that_cannot_be_asked_and_how_to_do_without(generations, failing_one, other):
+    generations[failing_one].check = failing(errors.PermissionDeniedError("assign the role."))
+    found = checks()
+    assert found[other] == (True, "reachable")
+    assert found[failing_one] == (False, f"assign the role. To do without: FOUNDRY_GENERATIONS={other}")
+
+
+def test_ready_does_not_ask_a_generation_that_is_switched_off(generations, environment):
+    environment.setenv("FOUNDRY_GENERATIONS", "responses")
+    generations["classic"].check = failing(AssertionError("asked"))
+    body = call(health.ready, "/health/ready", method="GET")[1]
+    assert [c["name"] for c in body["checks"]] == ["settings", "token", "responses", "storage"]
+    generations["responses"].check = failing(errors.PermissionDeniedError("assign the role."))
+    body = call(health.ready, "/health/ready", method="GET")[1]
+    assert body["checks"][2]["message"] == "assign the role."
 
 
 def test_ready_names_a_storage_that_cannot_be_used_with_its_remedy(foundry, documents):
     documents.faults = ["lost"]
     found = checks()
     assert found["storage"] == (False, "away")
-    assert found["project"][0]
+    assert found["classic"][0]
 
 
 def test_a_storage_that_hangs_does_not_keep_ready_from_answering(foundry, documents, environment):
@@ -613,7 +698,7 @@ def test_a_storage_that_hangs_does_not_keep_ready_from_answering(foundry, docume
     finally:
         released.set()
     assert found["storage"] == (False, "not checked in time: the storage account is slow; ask again")
-    assert found["project"][0]
+    assert found["classic"][0]
 
 
 def test_ready_names_every_wrong_setting_with_its_remedy(foundry, environment):
@@ -634,7 +719,7 @@ def of_token(error):
 
 
 @pytest.mark.parametrize(
-    ("error", "token", "project"),
+    ("error", "token", "generation"),
     [
         (errors.AuthenticationError("az login", code="no_token"), (False, "az login"), (False, "not checked")),
         (errors.ConnectionFailedError("slow", code="token_unavailable"), (False, "slow"), (False, "not checked")),
@@ -645,15 +730,16 @@ def of_token(error):
         (errors.ConnectionFailedError("no answer"), (True, "obtained"), (False, "no answer")),
     ],
 )
-def test_ready_tells_token_and_project_apart(foundry, error, token, project):
-    foundry.check = failing(error)
+def test_ready_tells_token_and_service_apart(generations, error, token, generation):
+    for service in generations.values():
+        service.check = failing(error)
     found = checks()
-    for name, (ok, text) in {"token": token, "project": project}.items():
+    for name, (ok, text) in {"token": token, "classic": generation, "responses": generation}.items():
         assert found[name][0] is ok
         assert text in found[name][1]
 
 
-def test_slow_listings_keep_neither_a_health_check_nor_the_loops_threads_waiting(foundry, environment):
+def test_slow_listings_keep_neither_a_health_check_nor_the_loops_threads_waiting(generations, environment):
     environment.setattr(agents, "LISTING_SECONDS", 1.0)
     released, started = threading.Event(), threading.Semaphore(0)
 
@@ -662,7 +748,8 @@ def test_slow_listings_keep_neither_a_health_check_nor_the_loops_threads_waiting
         released.wait(60)
         return iter(())
 
-    foundry.list_agents = hang
+    for service in generations.values():
+        service.list_agents = hang
 
     async def all_at_once():
         listings = [
@@ -803,10 +890,10 @@ def test_ready_tells_why_there_was_no_answer_and_a_setting_that_was_not_understo
     foundry.check = failing(errors.CertificateError("the certificate of account.services.ai.azure.com is not trusted"))
     environment.setenv("HTTP_AUTH_LEVEL", "FUNCTIONS")
     code, body, _ = call(health.ready, "/health/ready", method="GET")
-    settings, _, project, _ = body["checks"]
+    settings, _, classic, _, _ = body["checks"]
     assert code == 503
     assert "HTTP_AUTH_LEVEL is not understood and counts as FUNCTION" in settings["message"]
-    assert project["message"] == "the certificate of account.services.ai.azure.com is not trusted"
+    assert classic["message"].startswith("the certificate of account.services.ai.azure.com is not trusted. To do")
 
 
 # --- whoever polls by HTTP ---
@@ -992,22 +1079,28 @@ def summaries(**names):
     return [AgentSummary(id=f"asst_{key}", name=name, model="m") for key, name in names.items()]
 
 
-@pytest.fixture
-def directory(foundry, environment):
-    environment.setattr(starting, "known_agent", agents.known_agent)
-    environment.setattr(agents, "agent_directory", lambda settings: made)
-    made = AgentDirectory()
-    foundry.agents = summaries(a="weather", b="news", c="news")
-    foundry.list_agents = lambda: iter(foundry.agents)
+def knowing(service, *summaries):
+    """Let the service have these agents, and note which it is asked for."""
 
     def get_agent(agent_id):
-        foundry.asked.append(agent_id)
-        found = [a for a in foundry.agents if a.id == agent_id]
+        service.asked.append(agent_id)
+        found = [a for a in service.agents if a.id == agent_id.partition(":")[0]]
         if not found:
-            raise errors.NotFoundError("no such assistant")
+            raise errors.NotFoundError("no such agent")
         return found[0]
 
-    foundry.asked, foundry.get_agent = [], get_agent
+    service.agents, service.asked, service.get_agent = list(summaries), [], get_agent
+    service.list_agents = lambda: iter(service.agents)
+
+
+@pytest.fixture
+def directory(generations, environment):
+    environment.setattr(starting, "known_agent", agents.known_agent)
+    environment.setattr(connection, "agent_directory", lambda settings: made)
+    environment.setattr(connection, "agent_service", lambda settings, generation: generations[generation])
+    made = AgentDirectory()
+    knowing(generations["classic"], *summaries(a="weather", b="news", c="news"))
+    knowing(generations["responses"])
     return made
 
 
@@ -1037,12 +1130,15 @@ def test_an_agent_that_is_none_or_several_starts_nothing(client, directory, give
     assert says in body["error"]["message"]
 
 
-def test_where_foundry_does_not_tell_an_id_is_taken_and_a_name_is_not(client, foundry, directory):
+def test_where_foundry_does_not_tell_an_id_is_taken_and_a_name_is_not(client, generations, directory):
     def down(*_):
         raise errors.UnavailableError("503")
 
-    foundry.get_agent = foundry.list_agents = down
+    for service in generations.values():
+        service.get_agent = service.list_agents = down
     assert start_of(client, "asst_a")[0] == 202
+    assert start_of(client, "helper:5")[0] == 202
+    assert client.started[-1][2]["policy"]["agent_version"] == "5"
     code, body, _ = start_of(client, "weather")
     assert (code, body["error"]["code"]) == (502, "service_unavailable")
     assert "name it by its id" in body["error"]["message"]
@@ -1059,3 +1155,50 @@ def test_a_name_does_not_lead_past_the_list_of_allowed_agents(client, foundry, d
     assert (code, body["error"]["code"]) == (404, "not_found")
     assert body["error"]["message"].endswith("did you mean weather report?"), "no word of the other"
     assert len(client.started) == 1
+
+
+def test_a_start_fixes_the_version_that_its_agent_has_now(client, generations, directory):
+    generations["responses"].agents = [HELPER]
+    assert start_of(client, "helper", thread_id="conv_1")[0] == 202
+    policy = client.started[0][2]["policy"]
+    assert (policy["agent_id"], policy["generation"], policy["agent_version"]) == ("helper", "responses", "7")
+
+
+def test_an_agent_that_is_disabled_starts_nothing(client, generations, directory):
+    generations["responses"].agents = [msgspec.structs.replace(HELPER, enabled=False)]
+    status, body, _ = start_of(client, "helper")
+    assert (status, body["error"]["target"], client.started) == (409, "agent_id", [])
+    assert "enable it in Foundry" in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "fields", "target"),
+    [
+        ("helper", {"thread_id": "thread_1"}, "thread_id"),
+        ("weather", {"thread_id": "conv_1"}, "thread_id"),
+        ("helper", {"run_options": {"temperature": 0}}, "run_options.temperature"),
+        ("weather", {"run_options": {"structured_inputs": {}}}, "run_options.structured_inputs"),
+    ],
+)
+def test_what_the_agents_generation_does_not_take_starts_nothing(
+    client, generations, directory, agent_id, fields, target
+):
+    generations["responses"].agents = [HELPER]
+    status, body, _ = start_of(client, agent_id, **fields)
+    assert (status, [d["target"] for d in body["error"]["details"]], client.started) == (400, [target], [])
+
+
+def test_the_default_agent_may_be_a_name(client, generations, directory, environment):
+    environment.setenv("FOUNDRY_DEFAULT_AGENT_ID", "helper")
+    environment.setenv("FOUNDRY_ALLOWED_AGENT_IDS", "helper:7")
+    generations["responses"].agents = [HELPER]
+    assert start_of(client, None)[0] == 202
+    assert client.started[0][2]["policy"]["agent_version"] == "7"
+
+
+def test_an_agent_of_a_generation_that_is_switched_off_starts_nothing(client, generations, directory, environment):
+    environment.setenv("FOUNDRY_GENERATIONS", "responses")
+    status, body, _ = start_of(client, "asst_a")
+    assert (status, body["error"]["details"][0]["code"]) == (400, "not_allowed")
+    assert "FOUNDRY_GENERATIONS" in body["error"]["details"][0]["message"]
+    assert generations["classic"].asked == client.started == []

@@ -403,7 +403,7 @@ def cancelled_for(
         within=lambda seconds: service,
     )
     monkeypatch.setattr(left_behind, "load_settings", lambda: None)
-    monkeypatch.setattr(left_behind, "agent_service", lambda settings: service)
+    monkeypatch.setattr(left_behind, "agent_service", lambda settings, generation: service)
     assert left_behind.cancel_runs_of(traces) == len(cancelled)
     return cancelled
 
@@ -438,12 +438,34 @@ def test_a_thread_whose_id_got_lost_is_found_by_its_stamp(monkeypatch: pytest.Mo
     assert cancelled_for(monkeypatch, Traces("mine", ()), run("own", "mine"), threads=("thread_7",)) == []
 
 
+def test_each_thread_is_looked_at_by_the_service_of_its_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def service(_: Any, generation: str) -> Any:
+        def list_runs(thread_id: str) -> list[RunSnapshot]:
+            asked.append((generation, thread_id))
+            return []
+
+        made = SimpleNamespace(
+            list_runs=list_runs, threads_of_instance=lambda _: [f"found_by_{generation}"], within=lambda _: made
+        )
+        return made
+
+    monkeypatch.setattr(left_behind, "load_settings", lambda: None)
+    monkeypatch.setattr(left_behind, "agent_service", service)
+    left_behind.cancel_runs_of(Traces("mine", ("thread_1", "conv_1")))
+    assert asked == [("classic", "thread_1"), ("responses", "conv_1")]
+    asked.clear()
+    left_behind.cancel_runs_of(Traces("mine", (), made_one=True, generation="responses"))
+    assert asked == [("classic", "found_by_responses")]
+
+
 def test_a_deleted_thread_is_settled_and_warned_about_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     service = SimpleNamespace(
         list_runs=lambda _: (_ for _ in ()).throw(NotFoundError("gone", names_it=True)), within=lambda seconds: service
     )
     monkeypatch.setattr(left_behind, "load_settings", lambda: None)
-    monkeypatch.setattr(left_behind, "agent_service", lambda settings: service)
+    monkeypatch.setattr(left_behind, "agent_service", lambda settings, generation: service)
     hub, memory = FakeHub(ended(minutes_ago=60)), Memory()
     counts = {"scanned": 1, "rewound": 0, "cancelled": 0, "failed": 0, "left": 0}
     assert asyncio.run(scan(hub, memory)) == counts
@@ -473,7 +495,7 @@ def test_a_refused_cancel_is_tried_again_by_the_next_scan_and_keeps_no_other_fro
 
     service = SimpleNamespace(list_runs=list_runs, cancel_run=cancel_run, within=lambda seconds: service)
     monkeypatch.setattr(left_behind, "load_settings", lambda: None)
-    monkeypatch.setattr(left_behind, "agent_service", lambda settings: service)
+    monkeypatch.setattr(left_behind, "agent_service", lambda settings, generation: service)
     traces = Traces("i1", ("thread_1", "thread_2"))
     with pytest.raises(type(refusal)):
         left_behind.cancel_runs_of(traces)
@@ -494,6 +516,8 @@ def test_a_refused_cancel_is_tried_again_by_the_next_scan_and_keeps_no_other_fro
 
 RESULT = {"value": {"thread_id": "thread_h"}}
 CREATED = {"EventType": "TaskCompleted", "FunctionName": "create_thread", "Result": RESULT}
+SECOND = {"generation": "responses"}
+PLANNED = {"EventType": "TaskCompleted", "FunctionName": "plan_run", "Result": {"value": SECOND}}
 UNFINISHED = {"EventType": "TaskScheduled", "Name": "create_thread"}
 
 
@@ -511,6 +535,9 @@ UNFINISHED = {"EventType": "TaskScheduled", "Name": "create_thread"}
         ({"request": {}}, [], Traces("i1", ())),
         (None, None, Traces("i1", ())),
         ("no JSON", "none", Traces("i1", ())),
+        ({"request": {}, "policy": SECOND}, [UNFINISHED], Traces("i1", (), made_one=True, generation="responses")),
+        ({"progress": {"policy": SECOND}}, [UNFINISHED], Traces("i1", (), made_one=True, generation="responses")),
+        ({"user_message": "x"}, [PLANNED, UNFINISHED], Traces("i1", (), made_one=True, generation="responses")),
     ],
 )
 def test_input_and_history_tell_the_threads(given: Any, history: Any, traces: Traces) -> None:

@@ -129,7 +129,7 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> World:
     caplog.set_level("INFO", "agent_run.maintenance")
     made = World()
-    monkeypatch.setattr(old_threads, "agent_service", lambda settings: made)
+    monkeypatch.setattr(old_threads, "agent_service", lambda settings, generation: made)
     monkeypatch.setattr(old_threads, "load_settings", lambda: None)
     return made
 
@@ -446,3 +446,20 @@ def test_a_foundry_that_hangs_costs_the_night_no_more_than_its_time(
     finally:
         released.set()
     assert list(world.rows) == ["a"]
+
+
+def test_each_thread_is_deleted_by_the_service_of_its_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    deleted: list[tuple[str, str]] = []
+
+    def service(_: Any, generation: str) -> Any:
+        def delete_thread(thread_id: str, _instance_id: str) -> bool:
+            deleted.append((generation, thread_id))
+            return True
+
+        made = SimpleNamespace(delete_thread=delete_thread, within=lambda _: made)
+        return made
+
+    monkeypatch.setattr(old_threads, "load_settings", lambda: None)
+    monkeypatch.setattr(old_threads, "agent_service", service)
+    assert old_threads.delete_threads_of(Traces("mine", ("thread_1", "conv_1"))) == 2
+    assert deleted == [("classic", "thread_1"), ("responses", "conv_1")]

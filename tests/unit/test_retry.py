@@ -47,7 +47,7 @@ class FakeService:
 @pytest.fixture
 def service(monkeypatch):
     fake = FakeService()
-    monkeypatch.setattr(foundry_reads, "agent_service", lambda settings: fake)
+    monkeypatch.setattr(foundry_reads, "agent_service", lambda settings, generation: fake)
     return fake
 
 

@@ -74,7 +74,7 @@ class FakeService:
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> FakeService:
     fake = FakeService()
-    monkeypatch.setattr(foundry_reads, "agent_service", lambda settings: fake)
+    monkeypatch.setattr(foundry_reads, "agent_service", lambda settings, generation: fake)
     return fake
 
 

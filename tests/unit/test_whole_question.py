@@ -67,7 +67,7 @@ def asked_of(monkeypatch):
 
     def make(*calls):
         made = FakeFoundry(calls)
-        monkeypatch.setattr(beside_document, "agent_service", lambda settings: made)
+        monkeypatch.setattr(beside_document, "agent_service", lambda settings, generation: made)
         return made
 
     monkeypatch.setattr(whole_question, "_questions", whole_question._Questions())
