@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from contracts.formats import ID_PATTERN, utc_text
 from contracts.runs import METADATA_INSTANCE, Stamp
@@ -30,7 +30,7 @@ def id_of(item: dict[str, Any], key: str) -> str:
     return value
 
 
-def is_id(value: Any) -> bool:
+def is_id(value: Any) -> TypeGuard[str]:
     """Say whether this is an id."""
     return isinstance(value, str) and re.fullmatch(ID_PATTERN, value) is not None
 

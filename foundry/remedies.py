@@ -67,6 +67,12 @@ _THREAD = (
     "There is no such thread in this project: it was deleted, or is of another project; leave thread_id out for a new "
     "one"
 )
+_CONVERSATION = (
+    "There is no such conversation in this project: it was deleted, or is of another project; leave thread_id out for "
+    "a new one"
+)
+_RESPONSE = "There is no such response in this project, or it has expired: Foundry keeps them for 30 days"
+_ITEM = "There is no such item in the conversation: it was deleted"
 _RUN = "There is no such run on the thread: look at the project in FOUNDRY_PROJECT_ENDPOINT"
 _FILE = "There is no such file in this project, or it has expired: upload it there, and use the id that this gives"
 _API_VERSION = (
@@ -116,6 +122,10 @@ _LARGE_BODY = "The request is too large for Foundry or for a gateway before it: 
 _TOOL_ANSWER = "The answer does not fit the calls that the run waits for: answer all of them, each by its id, once"
 _LARGE_OUTPUT = "The tool outputs are larger than Foundry takes (512 KB for all of them): give shorter ones"
 _ENDED = "The run has ended, or is ending: read the status document"
+_AGENTS_OWN = (
+    "What the agent does is said by its version alone: set it there, in a new version, and leave it out of run_options"
+)
+_CUT = "A gateway before Foundry cuts what takes longer than two minutes; what was asked for may go on all the same"
 _PARAMETER = "Foundry does not take this field or value: look at run_options, and at FOUNDRY_API_VERSION"
 _REGION = "The model, or a tool of the agent, is not offered in the account's region: use another one"
 _KEPT_OUT = (
@@ -208,7 +218,7 @@ _TABLE = (
         r"|(account|resource).{0,40}(is disabled|suspended|been blocked)",
         _SUBSCRIPTION,
     ),
-    _row((400, 403, 404, 409), r"AgentDisabled|agent.{0,60}is disabled", _AGENT_OFF),
+    _row((400, 403, 404, 409), r"AgentDisabled|agent.{0,60}is disabled", _AGENT_OFF, 400),  # final, whatever its status
     _row((400, 403, 404, 409), r"MS-AOAI-Feature|assistants?.{0,40}(disabled|not enabled|not available)", _CLASSIC_OFF),
     # the request, whatever its status
     _row((*_WRONG, 403, *_ABSENT), r"UnsupportedApiVersion|MissingApiVersion|api.version", _API_VERSION),
@@ -244,6 +254,9 @@ _TABLE = (
     _row(_WRONG, r"token_limit_exceeded|context_length_exceeded|maximum context length", _TOKENS),
     # what is not there
     _row((400, *_ABSENT), rf"connections?\b.{{0,160}}{_MISSING}", _CONNECTION),
+    _row((400, *_ABSENT), rf"conversations?\b.{{0,160}}{_MISSING}|invalid conversation id", _CONVERSATION),
+    _row((400, *_ABSENT), rf"\bresponse with id\b.{{0,160}}{_MISSING}", _RESPONSE),
+    _row((400, *_ABSENT), rf"\bitem\b.{{0,160}}{_MISSING}", _ITEM),
     _row((400, *_ABSENT), rf"(assistant|agent)\b.{{0,160}}{_MISSING}|no (assistant|agent)\b.{{0,40}}found", _AGENT),
     _row((400, *_ABSENT), rf"\brun\b(?:(?!thread)[^,;.]){{0,60}}{_MISSING}|no run\b.{{0,40}}found", _RUN),
     _row((400, *_ABSENT), rf"thread\b.{{0,160}}{_MISSING}|no thread\b.{{0,40}}found", _THREAD),
@@ -251,6 +264,8 @@ _TABLE = (
     _row(_ABSENT, rf"(project|workspace|hub)\b.{{0,160}}{_MISSING}|(project|workspace) ?not ?found", _PROJECT),
     _row(_ABSENT, r"ParentResourceNotFound|accounts?\b.{0,160}(not found|not exist)|AccountNotFound", _ACCOUNT),
     # the run
+    _row(_WRONG, r"not allowed when agent is specified", _AGENTS_OWN),
+    _row((408,), r"time.?out", _CUT),
     _row(_WRONG, r"outputs?\b.{0,80}(too (large|long|big)|exceed|smaller than|at most|maximum|limit)", _LARGE_OUTPUT),
     _row(
         (400, 409),

@@ -23,6 +23,10 @@ __all__ = ["error_of", "hint_in_text", "not_json", "parse_json", "retry_after_se
 
 _BUSY_WITH_MESSAGE = re.compile(r"can't add messages to (\w+) while a run (\w+) is active", re.IGNORECASE)
 _BUSY_WITH_RUN = re.compile(r"(\w+) already has an active run (\w+?)\b", re.IGNORECASE)
+_LOCKED = re.compile(r"in-progress response ex\w+|operating on this conversation|conversation is locked", re.IGNORECASE)
+_OPEN_CALL = re.compile(r"no tool output found", re.IGNORECASE)
+_UNKNOWN_CALL = re.compile(r"no (?:tool call|(?:mcp )?approval request) found", re.IGNORECASE)
+_ABOUT_BACKGROUND = re.compile(r"\bbackground\b", re.IGNORECASE)
 _TRY_AGAIN = re.compile(
     r"(?:(?:try again|retry)(?: your request)? (?:in|after)|wait(?: for)?) (?:about |at least |approximately )?"
     r"((?:\d{1,9}(?:\.\d{1,6})? ?[a-z]* ?)+)",
@@ -45,6 +49,7 @@ _FOR_NOW = frozenset({409, 423, 424})
 
 _COLLECTIONS = frozenset({"threads", "messages", "runs", "assistants", "files", "steps", "content", "cancel"})
 _COLLECTIONS |= {"submit_tool_outputs", "vector_stores"}
+_COLLECTIONS |= {"openai", "v1", "agents", "versions", "conversations", "items", "responses"}
 _GONE = r"not found|not be found|n't be found|n't find|no .{1,60} found|not exist|n't exist|deleted|\bgone\b|no longer"
 _OTHERS = r"(project|account|workspace|hub|deployment|endpoint|path|route|url|host|server|assistant|agent)\b"
 
@@ -92,12 +97,15 @@ def error_of(
             f"{where}: a redirect{_to(headers)}, which is not followed: check FOUNDRY_PROJECT_ENDPOINT"
         )
     # A prompt that is quoted may speak of firewalls and quotas, too.
-    remedy = remedy_for(status, replace(said, text=without_quotes(said.text[: 4 * _LONGEST_EXCERPT], request)))
+    own = replace(said, text=without_quotes(said.text[: 4 * _LONGEST_EXCERPT], request))
+    remedy = remedy_for(status, own)
     code = _own_code(remedy.status, said, secrets)
     told = _excerpt(said, code, secrets, request)
     text = f"{where}: {told}" if told else where
     if busy := _BUSY_WITH_MESSAGE.search(said.text) or _BUSY_WITH_RUN.search(said.text):
         return errors.ThreadBusyError(text, active_run_id=busy[2], summary=where)
+    if status in {400, 409} and ("conversation_locked" in said.codes or _LOCKED.search(own.text)):
+        return errors.ThreadBusyError(text, summary=where)
     text, summary = _with_advice(text, remedy.advice), _with_advice(where, remedy.advice)
     retry_after = retry_after_seconds(headers, said.text)
     match remedy.status:
@@ -118,7 +126,19 @@ def error_of(
         case 400 if not said.structured:
             return errors.UnreadableRefusalError(text, summary=summary)
         case _:
-            return errors.InvalidInputError(text, code=code or ErrorCode.INVALID_REQUEST, summary=summary)
+            return _refusal(own, request)(text, code=code or ErrorCode.INVALID_REQUEST, summary=summary)
+
+
+def _refusal(said: Said, request: Any) -> type[errors.InvalidInputError]:
+    """Return which refusal it is, by its words (foundry-responses.md, sections 3.3 and 6)."""
+    if _OPEN_CALL.search(said.text):
+        return errors.OpenCallError
+    if _UNKNOWN_CALL.search(said.text):
+        return errors.UnknownCallError
+    in_background = isinstance(request, dict) and request.get("background") is True
+    if in_background and _ABOUT_BACKGROUND.search(said.text):
+        return errors.BackgroundRefusedError
+    return errors.InvalidInputError
 
 
 def not_json(status: int, headers: Mapping[str, str], body: bytes, *, what: str) -> errors.BadResponseError:

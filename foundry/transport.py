@@ -118,6 +118,7 @@ class Transport:
         self._secrets = tuple(secrets)
         self._adapter = adapter or TimedAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS, max_retries=0)
         self._local = threading.local()
+        self._request_seconds = REQUEST_SECONDS
         self._until = math.inf
 
     def within(self, seconds: float) -> Transport:
@@ -125,6 +126,12 @@ class Transport:
         limited = copy.copy(self)
         limited._until = time.monotonic() + seconds  # noqa: SLF001 - its own copy
         return limited
+
+    def patient(self, seconds: float) -> Transport:
+        """Return the same transport, whose requests may each take so many seconds, be it without a word."""
+        other = copy.copy(self)
+        other._timeouts, other._request_seconds = (self._timeouts[0], seconds), seconds  # noqa: SLF001 - its own copy
+        return other
 
     def versioned(self, api_version: str | None) -> Transport:
         """Return the same transport, which asks for another version of the API, or for none."""
@@ -193,7 +200,7 @@ class Transport:
     def _send(self, request: requests.Request, token: str, what: str, most: int) -> _Answer:
         session = self._session()
         request.auth = _Bearer(token)
-        at = min(time.monotonic() + REQUEST_SECONDS, self._until)
+        at = min(time.monotonic() + self._request_seconds, self._until)
         left = at - time.monotonic()
         if left <= 0:
             raise errors.ConnectionFailedError(f"{what} was not sent: there is no time left for it")

@@ -117,6 +117,7 @@ LOG_EVENTS = {
     "agent_run.not_asked_to_cancel": "instance_id error",
     "agent_run.thread_not_left": "instance_id thread_id message",
     "agent_run.key_not_marked": "instance_id message",
+    "agent_run.other_response": "instance_id thread_id run_id others",
 }
 """What the app logs for queries: name of the event, and the fields of its JSON object."""
 

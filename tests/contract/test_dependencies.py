@@ -75,7 +75,7 @@ MAY_IMPORT = {
     "look_schedule": set(),
     "ownership": {"contracts", "app_log", "store", "recovery", "host_clock"},
     "store": {"contracts", "timed_http"},
-    "foundry": {"contracts", "timed_http"},
+    "foundry": {"contracts", "timed_http", "host_clock", "app_log"},
     "foundry.connection": {"contracts", "settings"},
     "timed_http": set(),
     "host_clock": set(),

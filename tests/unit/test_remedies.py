@@ -144,7 +144,7 @@ ROWS = [
     (403, {"error": "Blocked by Zscaler"}, errors.PermissionDeniedError, GATEWAY),
     (403, said("No."), errors.PermissionDeniedError, ROLE),
     (403, said("No."), errors.PermissionDeniedError, "network rules"),
-    (403, said("The agent is disabled", "AgentDisabled"), errors.PermissionDeniedError, "enable it"),
+    (403, said("The agent is disabled", "AgentDisabled"), errors.InvalidInputError, "enable it"),
     # documented refusals of the request (foundry-api.md, section 1.8)
     (
         400,

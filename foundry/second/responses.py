@@ -1,0 +1,128 @@
+"""What a response of the wire says (foundry-responses.md, section 2.1). Pure.
+
+Its `instructions` are the agent's own, with what the caller filled in: they are never read, so they are never shown.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from contracts.codes import ErrorCode
+from contracts.runs import Answer, AnswerMessage, RunSnapshot, RunState, Tokens
+from foundry import errors
+from foundry.answers import message_of
+from foundry.failures import RunFailure, failure_of
+from foundry.fields import id_of, instance_of, obj, objects, optional, text_of
+from foundry.harmless import numbers, unix_seconds
+from foundry.second.calls import pending_calls
+from foundry.second.items import is_message
+
+_STATES = {
+    "queued": RunState.ACTIVE,
+    "in_progress": RunState.ACTIVE,
+    "completed": RunState.COMPLETED,
+    "failed": RunState.FAILED,
+    "incomplete": RunState.INCOMPLETE,
+    "cancelled": RunState.CANCELLED,
+}
+"""A status that is not listed is one that the service invented later: the run counts as active, until the deadline."""
+
+_BROKEN = re.compile(r"no tool output found", re.IGNORECASE)
+
+NEW_CONVERSATION = (
+    "Foundry does nothing on this conversation any more, since it misses the output of a tool call: start a new one, "
+    "without thread_id"
+)
+
+
+def snapshot(response: dict[str, Any], thread_id: str, run_id: str | None = None) -> RunSnapshot:
+    """Return the response as a run, which must be the one that was asked for."""
+    found, conversation = id_of(response, "id"), _conversation_of(response)
+    if conversation not in {None, thread_id} or run_id not in {None, found}:
+        raise errors.BadResponseError(
+            f"Foundry's answer is about another response than {run_id or 'one'} of {thread_id}"
+        )
+    raw = text_of(response, "status")
+    state = _STATES.get(raw, RunState.ACTIVE)
+    pending = pending_calls(output_of(response)) if state is RunState.COMPLETED else ()
+    if pending:
+        state = RunState.REQUIRES_ACTION
+    failure = _failure(state, response)
+    return RunSnapshot(
+        run_id=found,
+        thread_id=thread_id,
+        state=state,
+        raw_status=raw[:64],
+        error_code=failure.code,
+        error_message=failure.message,
+        error_summary=failure.summary,
+        error_advice=failure.advice,
+        rate_limited=failure.rate_limited,
+        retry_after_seconds=failure.retry_after_seconds,
+        instance_id=instance_of(response),
+        pending_calls=pending,
+        model=(optional(response, "model") or "")[:256] or None,
+        usage=numbers(response.get("usage")),
+        tokens=_tokens(response.get("usage")),
+        created_at=unix_seconds(response.get("created_at")),
+        completed_at=unix_seconds(response.get("completed_at")),
+        answer=Answer(messages=messages_in(response)) if state is RunState.COMPLETED else None,
+    )
+
+
+def output_of(response: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the items that the response has made."""
+    return objects(response.get("output"))
+
+
+def messages_in(response: dict[str, Any]) -> list[AnswerMessage]:
+    """Return what the agent wrote, oldest first. A message of nothing is none: a response is shown when it is whole."""
+    written = [
+        message_of(item) for item in output_of(response) if is_message(item) and item.get("role") in {None, "assistant"}
+    ]
+    return [message for message in written if not message.may_grow or message.incomplete]
+
+
+def _conversation_of(response: dict[str, Any]) -> Any:
+    """Return the id of the conversation, which comes by itself or in an object; None where there is none."""
+    found = response.get("conversation")
+    return found.get("id") if isinstance(found, dict) else found
+
+
+def _failure(state: RunState, response: dict[str, Any]) -> RunFailure:
+    failure = failure_of(state, error=response.get("error"), incomplete_details=response.get("incomplete_details"))
+    if state is RunState.FAILED and _BROKEN.search(failure.message or ""):
+        return RunFailure(
+            code=ErrorCode.CONVERSATION_UNUSABLE,
+            message=failure.message,
+            summary=NEW_CONVERSATION,
+            advice=None,
+            rate_limited=False,
+            retry_after_seconds=None,
+        )
+    return failure
+
+
+def _tokens(usage: Any) -> Tokens | None:
+    """Return the tokens; details come under two names, and the one that is not meant may be null."""
+    found = numbers(usage)
+    if not found:
+        return None
+    details = numbers(obj(usage).get("input_tokens_details")) or numbers(obj(usage).get("input_token_details")) or {}
+    given = (found.get("input_tokens"), found.get("output_tokens"), found.get("total_tokens"))
+    values = (value if isinstance(value, int) else None for value in (*given, details.get("cached_tokens")))
+    told, written, total, cached = values
+    return Tokens(input=told, output=written, total=total, cached=cached)
+
+
+def closed(run: RunSnapshot) -> RunSnapshot:
+    """Return the run, the calls of which were closed instead of answered."""
+    return msgspec.structs.replace(run, state=RunState.CANCELLED, pending_calls=())
+
+
+def asks_nothing(run: RunSnapshot) -> RunSnapshot:
+    """Return the run, the calls of which were answered."""
+    return msgspec.structs.replace(run, state=RunState.COMPLETED, pending_calls=())
