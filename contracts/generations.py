@@ -21,6 +21,8 @@ class Capabilities:
     """The answer to tool calls starts another run, which may be lost as any other, and goes on in its place."""
     takes_back_messages: bool
     """A message that no run answers is deleted again."""
+    open_calls_outlive_runs: bool
+    """A tool call that nobody has answered keeps the thread from being used, however its run has ended."""
     grace_seconds: float
     """For so long a lost request may still take effect, or what it has made may not be shown."""
 
@@ -31,6 +33,7 @@ CAPABILITIES: dict[Generation, Capabilities] = {
         stamps_messages=True,
         answer_is_new_run=False,
         takes_back_messages=False,
+        open_calls_outlive_runs=False,
         grace_seconds=0.0,
     ),
     "responses": Capabilities(
@@ -38,6 +41,7 @@ CAPABILITIES: dict[Generation, Capabilities] = {
         stamps_messages=False,
         answer_is_new_run=True,
         takes_back_messages=True,
+        open_calls_outlive_runs=True,
         grace_seconds=30.0,
     ),
 }

@@ -42,8 +42,7 @@ class AgentService(Protocol):
         ...
 
     def create_thread(self, stamp: Stamp, message: NewMessage | None = None) -> ThreadRef:
-        """Create a thread, with its first message where it is to take that along (`Capabilities.opens_with_message`).
-        """
+        """Create a thread, with its first message where it is to take that along (`Capabilities.opens_with_message`)."""
         ...
 
     def find_thread(self, stamp: Stamp) -> ThreadRef | None:
@@ -58,6 +57,12 @@ class AgentService(Protocol):
         """Make the thread ready for the instance, which owns it now; return the ids of the runs that it cannot tell
         from its own by a stamp. Calls that this app's runs have left open are closed; raise `WaitsForToolError` where
         one is open that is none of theirs.
+        """
+        ...
+
+    def refuse_open_calls(self, thread_id: str) -> None:
+        """Raise `WaitsForToolError` where a call is open on the thread that is none of this app's, and that keeps it
+        from being used. Nothing is changed.
         """
         ...
 

@@ -16,6 +16,7 @@ from contracts.request import AgentRunRequest, RunPolicy
 from http_api.agents import known_agent
 from http_api.answers import POLL_AFTER_SECONDS, document_answer, json_answer
 from http_api.busy_threads import refuse_if_busy
+from http_api.foreign_calls import refuse_if_waiting
 from http_api.keyed_starts import StartKey, is_known, start_by_key
 from http_api.links import links
 from http_api.partial_answer import with_partial_answer
@@ -67,8 +68,11 @@ async def start_instance(
     request: AgentRunRequest,
     policy: RunPolicy,
 ) -> None:
-    """Start the instance, or leave it as it is; raise a 409 where its thread is busy and the request minds."""
+    """Start the instance, or leave it as it is; raise a 409 where its thread is busy and the request minds, or where it
+    waits for somebody else.
+    """
     await refuse_if_busy(req, client, instance_id, request)
+    await refuse_if_waiting(client, instance_id, request)
     try:
         await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy))
     except Exception:

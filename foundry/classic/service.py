@@ -104,6 +104,9 @@ class ClassicAgentService:
         """Do nothing: every run carries its stamp, and takes its calls along when it ends."""
         return ()
 
+    def refuse_open_calls(self, thread_id: str) -> None:
+        """Do nothing: a call keeps a thread busy for as long as its run waits, and no longer."""
+
     def create_message(self, thread_id: str, message: NewMessage, stamp: Stamp) -> str:
         """Add the user's message to the thread and return its id."""
         metadata = {**message.metadata, **stamp.as_metadata()}

@@ -163,11 +163,19 @@ class ResponsesAgentService:
         listed = {id_of(response, "id"): response for response in newest_responses(self._transport, thread_id)}
         known = [*listed, *authors_in(items)]
         if left := open_calls(items)[::-1]:
-            foreign = [call for call in left if not self._is_of_this_app(call, listed)]
-            if foreign:
-                raise waits_for(foreign, thread_id)
+            self._refuse_foreign(thread_id, left, listed)
             known += self._closer.close(thread_id, left, instance_id)
         return tuple(dict.fromkeys(known))
+
+    def refuse_open_calls(self, thread_id: str) -> None:
+        """Raise `WaitsForToolError` where a call is open that is none of this app's runs'. Nothing is changed."""
+        if left := open_calls(newest_items(self._transport, thread_id))[::-1]:
+            listed = {id_of(response, "id"): response for response in newest_responses(self._transport, thread_id)}
+            self._refuse_foreign(thread_id, left, listed)
+
+    def _refuse_foreign(self, thread_id: str, calls: list[Call], listed: Mapping[str, dict[str, Any]]) -> None:
+        if foreign := [call for call in calls if not self._is_of_this_app(call, listed)]:
+            raise waits_for(foreign, thread_id)
 
     def _is_of_this_app(self, call: Call, listed: Mapping[str, dict[str, Any]]) -> bool:
         if call.author is None:

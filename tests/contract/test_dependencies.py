@@ -58,6 +58,7 @@ MAY_IMPORT = {
     },
     "http_api.beside_document": {"contracts", "settings", "foundry"},
     "http_api.foundry_reads": {"contracts", "settings", "foundry"},
+    "http_api.foreign_calls": {"contracts", "settings", "foundry", "ownership"},
     "http_api.run_files": {"contracts", "foundry", "settings"},
     "http_api.agents": {"contracts", "validation", "settings", "policy", "app_log", "foundry"},
     "maintenance": {
@@ -278,9 +279,9 @@ class Watched(dict):
 import azure.functions, azure.durable_functions, requests, msgspec
 os.environ = Watched(os.environ)
 import function_app
-from foundry.connection import agent_service
+from foundry.connection import _services
 names = [n for n in Watched.read if n.startswith(("FOUNDRY", "RUN_", "HISTORY", "HTTP_AUTH", "AZURE", "ORPHAN"))]
-print(json.dumps([sorted(names), agent_service.cache_info().currsize]))
+print(json.dumps([sorted(names), _services.cache_info().currsize]))
 """
     names, built = run_python(program, FOUNDRY_PROJECT_ENDPOINT="https://x/api/projects/p")
     assert names == ["HTTP_AUTH_LEVEL", "ORPHAN_SCAN_SCHEDULE"]  # decorators need these two

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from foundry.connection import agent_service
+from foundry.connection import _services, agent_service
 from settings import McpHeaders, Settings, SettingsError, load_settings, mcp_headers, mcp_secrets
 from tests.unit.scripted import ENDPOINT, ScriptedNetwork, reply
 
@@ -86,9 +86,9 @@ def test_what_foundry_quotes_of_them_is_masked(monkeypatch):
     monkeypatch.setenv("MCP_HEADERS_GITHUB", json.dumps(GOOD))
     monkeypatch.setenv("FOUNDRY_PROJECT_ENDPOINT", ENDPOINT)
     monkeypatch.setenv("FOUNDRY_ACCESS_TOKEN", "a-token-of-the-developer")
-    agent_service.cache_clear()
+    _services.cache_clear()
     settings: Settings = load_settings()
-    service = agent_service(settings)
+    service = agent_service(settings, "classic")
     last_error = {"code": "tool_user_error", "message": f"401 for {SECRET.split()[1]}"}
     failed = {"id": "run_1", "thread_id": "thread_1", "status": "failed", "last_error": last_error}
     network = ScriptedNetwork(reply(200, failed), reply(400, {"error": {"message": f"bad header {SECRET}"}}))
@@ -98,4 +98,4 @@ def test_what_foundry_quotes_of_them_is_masked(monkeypatch):
         with pytest.raises(Exception, match="bad header <token>"):
             service.get_run("thread_1", "run_1")
     finally:
-        agent_service.cache_clear()
+        _services.cache_clear()

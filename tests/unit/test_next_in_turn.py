@@ -65,7 +65,7 @@ def post(time, service, others, environment):
     for name, value in (
         ("stays_of_worker", time.stays()),
         ("document_store", lambda: _given["open_store"]() if _given["open_store"] else _given["store"]),
-        ("agent_service", lambda _: service),
+        ("agent_service", lambda *_: service),
     ):
         environment.setattr(foundry_calls, name, value)
     service.within = lambda _: service
