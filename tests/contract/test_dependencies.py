@@ -25,6 +25,7 @@ SHARED = {
     "task_hub",
     "timed_http",
     "host_clock",
+    "trace_context",
 }
 OURS = {*DEPLOYED_PACKAGES, *SHARED, "function_app"}
 
@@ -42,6 +43,7 @@ MAY_IMPORT = {
         "ownership",
         "store",
         "host_clock",
+        "trace_context",
     },
     "http_api": {
         "contracts",
@@ -55,6 +57,7 @@ MAY_IMPORT = {
         "ownership",
         "store",
         "host_clock",
+        "trace_context",
     },
     "http_api.beside_document": {"contracts", "settings", "foundry"},
     "http_api.foundry_reads": {"contracts", "settings", "foundry"},
@@ -75,14 +78,15 @@ MAY_IMPORT = {
     "look_schedule": set(),
     "ownership": {"contracts", "app_log", "store", "recovery", "host_clock"},
     "store": {"contracts", "timed_http"},
-    "foundry": {"contracts", "timed_http"},
+    "foundry": {"contracts", "timed_http", "trace_context"},
     "foundry.connection": {"contracts", "settings"},
     "timed_http": set(),
     "host_clock": set(),
     "contracts": set(),
     "validation": {"contracts"},
     "version": set(),
-    "app_log": set(),
+    "app_log": {"trace_context"},
+    "trace_context": set(),
     "recovery": {"contracts"},
     "task_hub": set(),
     "settings": {"contracts", "validation"},
