@@ -4,7 +4,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from activities import foundry_calls, instance_control
-from http_api import agents, health, openapi, retry, run_control, run_files, run_status, run_steps, runs
+from http_api import agents, console, health, openapi, retry, run_control, run_files, run_status, run_steps, runs
 from maintenance import old_history, orphaned_runs
 from orchestrators import agent_run
 from settings import http_auth_level
@@ -22,6 +22,7 @@ for module in (
     agents,
     health,
     openapi,
+    console,
     agent_run,
     foundry_calls,
     instance_control,

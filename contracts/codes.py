@@ -21,6 +21,8 @@ class ErrorCode(enum.StrEnum):
     """The body is of another type, or compressed."""
     LENGTH_REQUIRED = "length_required"
     """The body came in chunks, which the platform drops."""
+    OTHER_SITE = "other_site"
+    """A page of another site has had a browser send the request."""
 
     # what is wrong with a field: in the details of `INVALID_REQUEST`
     REQUIRED = "required"

@@ -110,6 +110,18 @@ def _or_failed(failure: Answer) -> Answer:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A route for browsers, of which the description says nothing; anonymous, since it holds no data."""
+
+    route: str
+    name: str
+    method: str = "GET"
+    is_anonymous: bool = True
+
+
+PAGES = (Page(route="console", name="console"), Page(route="console/{file}", name="console_file"))
+
 UNAUTHORIZED = Answer(status=401, description="No key or token, or a wrong one. From the platform.")
 BUSY = Answer(status=429, description="Too many requests at once. From the platform, with an empty body.")
 
@@ -140,6 +152,7 @@ _BAD_REQUEST = _error(
     ErrorCode.INVALID_ENCODING,
 )
 _BAD_BODY = (
+    _error(403, "A page of another site has had a browser send it, and no JSON body.", ErrorCode.OTHER_SITE),
     _error(411, "The body came in chunks, which the platform drops.", ErrorCode.LENGTH_REQUIRED),
     _error(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.", ErrorCode.TOO_LARGE),
     _error(415, "The body is of another type, compressed, or not in UTF-8.", ErrorCode.UNSUPPORTED_MEDIA_TYPE),

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from contracts.durable import CANCEL_EVENT, ORCHESTRATOR
-from http_api.operations import OPERATIONS
+from http_api.operations import OPERATIONS, PAGES
 from settings import DEFAULTS
 from tests.contract.project import ROOT, deployed_modules, run_python
 
@@ -24,7 +24,7 @@ print(json.dumps({
 }))
 """
 
-HTTP = {operation.name: operation for operation in OPERATIONS}
+HTTP = {operation.name: operation for operation in (*OPERATIONS, *PAGES)}
 WITH_CLIENT = {
     "run_agent",
     "start_agent_run",
@@ -82,11 +82,11 @@ def test_routes_and_methods_are_those_of_the_table():
 
 
 def test_the_table_is_that_of_the_pages():
-    described = {(o.method, f"/api/{o.route}") for o in OPERATIONS}
+    described = {(o.method, f"/api/{o.route}") for o in HTTP.values()}
     api, design = ((ROOT / "docs" / name).read_text("utf-8") for name in ("api.md", "design.md"))
     assert set(re.findall(r"^\| (GET|POST) `([^`]+)` \|", api, re.MULTILINE)) == described
     named = re.findall(r"^\| (GET|POST) `([^`]+)` \| `(\w+)` \|", design, re.MULTILINE)
-    assert set(named) == {(o.method, f"/api/{o.route}", o.name) for o in OPERATIONS}
+    assert set(named) == {(o.method, f"/api/{o.route}", o.name) for o in HTTP.values()}
 
 
 def test_the_route_of_run_agent_is_its_name():
@@ -116,7 +116,7 @@ def test_the_setting_decides_who_may_call(value, level):
     environment = {} if value is None else {"HTTP_AUTH_LEVEL": value}
     levels = {name: b["authLevel"].upper() for name, b in of_type("httpTrigger", **environment).items()}
     assert levels == {name: "ANONYMOUS" if operation.is_anonymous else level for name, operation in HTTP.items()}
-    assert [name for name, operation in HTTP.items() if operation.is_anonymous] == ["health"]
+    assert [name for name, operation in HTTP.items() if operation.is_anonymous] == ["health", "console", "console_file"]
 
 
 def test_the_app_loads_whatever_the_other_settings_are():

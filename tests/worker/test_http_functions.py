@@ -197,6 +197,19 @@ def openapi(player: Player) -> None:
     assert body_of(player.http("openapi", path="openapi.json"))["openapi"].startswith("3.1")
 
 
+def console(player: Player) -> None:
+    page = player.http("console", path="console")["result"]
+    assert page["status"] == 200
+    tag = {name.lower(): value for name, value in page["headers"].items()}["etag"]
+    assert player.http("console", path="console", headers={"if-none-match": tag})["result"]["status"] == 304
+
+
+def console_file(player: Player) -> None:
+    for name, status in (("app.mjs", 200), ("vendored.json", 404)):
+        asked = {"path": f"console/{name}", "params": {"file": name}}
+        assert player.http("console_file", **asked)["result"]["status"] == status
+
+
 SCENARIOS: dict[str, Callable[[Player], None]] = {
     function.__name__: function
     for function in (
@@ -212,6 +225,8 @@ SCENARIOS: dict[str, Callable[[Player], None]] = {
         health,
         ready,
         openapi,
+        console,
+        console_file,
     )
 }
 
