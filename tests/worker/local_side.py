@@ -52,7 +52,7 @@ class LocalSide:
             case "httpTrigger":
                 return _result(await self._invoker.call(function, _request(given)))
             case "activityTrigger":
-                return json.loads(await self._invoker.run_activity(function.name, given, "instance"))
+                return json.loads(await self._invoker.run_activity(function.name, given, None))
             case "orchestrationTrigger":
                 return json.loads(await self._invoker.run_orchestrator(function.name, given))
             case _:
