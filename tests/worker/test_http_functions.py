@@ -54,6 +54,21 @@ def run_agent(player: Player) -> None:
     )
 
 
+def starts_within_a_trace(player: Player) -> None:
+    parent = f"00-{'a' * 32}-{'b' * 16}-01"
+    traces = {}
+    for given, key in ((parent, "one"), ("nothing", "another")):
+        headers = {"content-type": "application/json", "traceparent": given, "idempotency-key": key}
+        assert player.http("run_agent", "POST", headers=headers, body=QUESTION)["result"]["status"] == 202
+        [*_, start] = [call for call in player.durable.calls if "orchestrators" in call["target"]]
+        traces[given] = start["trace"]
+    assert traces == {parent: parent, "nothing": None}
+
+
+def test_a_start_hands_on_the_trace_of_its_caller(product: Both) -> None:
+    assert product(starts_within_a_trace)
+
+
 def start_agent_run(player: Player) -> None:
     path, params = f"agents/{AGENT}/runs", {"agent_id": AGENT}
     asked = {"path": path, "params": params, "headers": {"prefer": "wait=5", "content-type": "application/json"}}
