@@ -109,7 +109,7 @@ def test_a_module_imports_only_what_its_layer_may(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_deployed_imports_what_is_not(module):
-    assert not packages_imported_by(module) & {"local", "tests", "benchmarks", "infra", "pytest", "hypothesis"}
+    assert not packages_imported_by(module) & {"client", "local", "tests", "benchmarks", "infra", "pytest", "hypothesis"}
 
 
 @pytest.mark.parametrize("module", MODULES)
