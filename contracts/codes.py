@@ -88,7 +88,7 @@ class ErrorCode(enum.StrEnum):
     NOT_TERMINATED = "not_terminated"
     """The platform does not take a termination."""
     INSTANCE_NOT_SEEN = "instance_not_seen"
-    """The platform does not say how another instance is."""
+    """The platform does not say how an instance is, or what happened in it."""
     STORE_UNAVAILABLE = "store_unavailable"
     """The storage that holds who owns a conversation does not answer."""
     CONFIGURATION_ERROR = "configuration_error"
