@@ -105,6 +105,7 @@ class CustomStatus(Wire, frozen=True, kw_only=True):
     waiting_for: Annotated[WaitingFor | None, Meta(description="Its place at a thread that another one owns.")] = None
     error: RunError | None = None
     monitor_url: str | None = None
+    trace_id: Annotated[str, Meta(description="The trace (W3C) that the run belongs to.")] | UnsetType = UNSET
     delete_thread: (
         Annotated[Literal["with_history"], Meta(description="The thread goes when the last run on it is purged.")]
         | UnsetType
@@ -152,6 +153,13 @@ class StatusDocument(Wire, frozen=True, kw_only=True):
     ]
     agent_id: str | None
     monitor_url: Annotated[str | None, Meta(description="The Foundry account in the portal, where it is configured.")]
+    trace_id: Annotated[
+        str | None,
+        Meta(
+            description="The trace (W3C) that the run belongs to, the caller's if its start had a `traceparent`; null "
+            "while it is not known."
+        ),
+    ]
     waiting_for: Annotated[
         WaitingFor | None, Meta(description="Whom the run waits for, on a thread that another one owns.")
     ]

@@ -27,6 +27,7 @@ from contracts.durable import CANCEL_EVENT
 from contracts.wire import Wire, from_wire, to_wire
 from look_schedule import within_deadline
 from orchestrators.retry_policy import failure_of_exception
+from trace_context import read_trace
 
 _log = logging.getLogger("agent_run.orchestrator")
 
@@ -39,6 +40,9 @@ TIMERS_PER_GENERATION = 8
 transactions than they save processor time (benchmarks/README.md, `replay_cost`).
 """
 
+
+EXECUTION_STARTED = 0
+"""The type of the event with which a generation begins."""
 
 RACE_SECONDS = 330.5
 """A timer stands in every race, or the extension would not see the cancel win (durable-protocol.md, rule 21). It is
@@ -108,6 +112,8 @@ class Steps:
         self._calls: list[Any] = []
         self._interrupted: Any = None
         self._interruptible = True
+        self.trace_id = _trace_id(context)
+        """The id of the trace that the instance belongs to, if the platform names it; every log event has it."""
 
     # --- the instance ---
 
@@ -255,7 +261,7 @@ class Steps:
     def log(self, event: str, **fields: Any) -> None:
         """Log an event once, not in every replay."""
         if not self._context.is_replaying:
-            log_event(_log, event, **fields)
+            log_event(_log, event, **(fields | ({"trace_id": self.trace_id} if self.trace_id else {})))
 
     def leave_out_inputs(self) -> None:
         """Take what the activities were given out of what the SDK reports.
@@ -265,3 +271,11 @@ class Steps:
         """
         for task in self._calls:
             task.action_repr.input_ = '"left out"'
+
+
+def _trace_id(context: Any) -> str | None:
+    """Return the id of the trace in which this generation was started (durable-protocol.md, section 10)."""
+    started = next((e for e in context.histories if e.event_type == EXECUTION_STARTED), None)
+    named = getattr(started, "ParentTraceContext", None) or {}
+    trace = read_trace(named.get("TraceParent")) if isinstance(named, dict) else None
+    return trace.trace_id if trace else None

@@ -74,7 +74,7 @@ MAY_IMPORT = {
         "store",
         "host_clock",
     },
-    "orchestrators": {"contracts", "validation", "app_log", "look_schedule"},
+    "orchestrators": {"contracts", "validation", "app_log", "look_schedule", "trace_context"},
     "look_schedule": set(),
     "ownership": {"contracts", "app_log", "store", "recovery", "host_clock"},
     "store": {"contracts", "timed_http"},
