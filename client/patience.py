@@ -49,7 +49,7 @@ def wished_delay(retry_after: str | None, now: datetime | None = None) -> float 
     return min(max(seconds, 0.0), LONGEST_WISH)
 
 
-def rest_before_look(*, every: float, asked: int, took: float, wish: float | None) -> float:
+def rest_before_look(every: float, asked: int, took: float, wish: float | None) -> float:
     """Return how long to rest after a look at a run that goes on.
 
     The app was asked to hold the look for `asked` seconds. Where it did, the next one follows at once; where it did not

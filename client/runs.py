@@ -113,8 +113,9 @@ class AgentRuns:
     ) -> Iterator[Run]:
         """Yield the run at every look; the last time as it has ended or, unless `through_questions`, asks something.
 
-        `every` is how long a look may take, in seconds: that is how old what is seen of its progress may be. Its end is
-        seen at once, but where `every` is below one second. Raises `StillRunningError` after `timeout` seconds.
+        The first look is at once; the app holds each of the others for up to `every` seconds, and answers as soon as
+        the run has ended. With less than a second it is asked that often instead. Raises `StillRunningError` after
+        `timeout` seconds.
         """
         clock = self._transport.clock
         over_at = clock() + timeout
@@ -122,11 +123,13 @@ class AgentRuns:
         while True:
             began = clock()
             left = max(over_at - began, 0.0)
-            hold = int(min(every, left, LONGEST_HOLD))
-            patience = min(OUTAGE_SECONDS, left) if passing else self._patience
+            is_first = not passing
+            hold = 0 if is_first else int(min(every, left, LONGEST_HOLD))
+            patience = self._patience if is_first else min(OUTAGE_SECONDS, left)
             answer = self._transport.call("GET", _path(run_id), patience=patience, hold=hold, passing=passing)
             run = _made_of(answer, read_run)
-            rest = rest_before_look(every=every, asked=hold, took=clock() - began, wish=answer.wish)
+            took = clock() - began
+            rest = 0.0 if is_first and every >= 1 else rest_before_look(every, hold, took, answer.wish)
             passing = (404,)  # of an app that is being deployed: the run is known
             yield run
             if run.ended or (run.question is not None and not through_questions):

@@ -22,15 +22,20 @@ MOST_PAGES = 20
 """A list stops there: a page of a filter that leaves little may hold nothing."""
 
 
-def main(arguments: Sequence[str] | None = None, program: str = "agent-runs") -> int:
-    """Run the command; return its exit code."""
+def main(program: str = "agent-runs") -> int:
+    """Run the command of this process; return its exit code. SIGTERM does what Ctrl-C does: a build that is cancelled
+    sends it.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return execute(sys.argv[1:], program, AgentRuns.from_environment)
+
+
+def execute(arguments: Sequence[str], program: str, connect: Callable[..., AgentRuns]) -> int:
+    """Do what the arguments say; return the exit code."""
     given = parser(program).parse_args(arguments)
     screen = Screen(program)
-    _end_on_sigterm()
     try:
-        with AgentRuns.from_environment(
-            patience=given.patience, notice=lambda text: screen.say(one_line(text))
-        ) as runs:
+        with connect(patience=given.patience, notice=lambda text: screen.say(one_line(text))) as runs:
             return _COMMANDS[given.command](runs, given, screen)
     except AgentRunsError as error:
         _explain(error, screen)
@@ -196,12 +201,6 @@ def _explain(error: AgentRunsError, screen: Screen) -> None:
     screen.say(one_line(f"{code}{error}", 4000))
     for line in error.details if isinstance(error, RefusedError) else ():
         screen.say(f"  {one_line(line, 2000)}")
-
-
-def _end_on_sigterm() -> None:
-    """Make SIGTERM do what Ctrl-C does: a build that is cancelled sends it."""
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 _COMMANDS: dict[str, Callable[[AgentRuns, argparse.Namespace, Screen], int]] = {

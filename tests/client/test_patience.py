@@ -190,4 +190,4 @@ def test_only_408_425_429_and_5xx_pass(number, code):
     ],
 )
 def test_a_look_that_was_not_held_is_followed_by_a_rest(every, asked, took, wish, rest):
-    assert rest_before_look(every=every, asked=asked, took=took, wish=wish) == rest
+    assert rest_before_look(every, asked, took, wish) == rest

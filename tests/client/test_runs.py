@@ -37,18 +37,18 @@ def test_what_is_no_id_never_becomes_a_path(run_id, method):
 
 def test_a_run_is_waited_for_with_requests_that_the_app_holds():
     app = App(started())
-    app.network.script += [app.lasting(30, going_on()), app.lasting(12, ended(response="blue"))]
+    app.network.script += [going_on(), app.lasting(30, going_on()), app.lasting(12, ended(response="blue"))]
     run = app.runs.run("why?")
     assert (run.response, run.succeeded) == ("blue", True)
-    assert sent(app)[1:] == [f"GET runs/{RUN_ID}"] * 2
-    assert [r.headers.get("Prefer") for r in app.requests] == [None, "wait=30", "wait=30"]
-    assert app.clock.pauses == [0.0]
+    assert sent(app)[1:] == [f"GET runs/{RUN_ID}"] * 3
+    assert [r.headers.get("Prefer") for r in app.requests] == [None, None, "wait=30", "wait=30"]
+    assert app.clock.pauses == [0.0, 0.0]
 
 
 def test_where_prefer_is_dropped_the_app_is_asked_as_often_as_it_wishes():
-    app = App(going_on(), going_on({"Retry-After": "5"}), ended())
+    app = App(going_on(), going_on(), going_on({"Retry-After": "5"}), ended())
     app.runs.wait(RUN_ID)
-    assert app.clock.pauses == [2.0, 5.0]
+    assert app.clock.pauses == [0.0, 2.0, 5.0]
 
 
 def test_a_question_ends_the_wait_unless_others_answer_it():
@@ -57,9 +57,9 @@ def test_a_question_ends_the_wait_unless_others_answer_it():
     assert run.question is not None
     assert [(call.id, call.kind) for call in run.question.calls] == [("call_1", "function"), ("call_2", "approval")]
 
-    app = App(going_on(required_action=QUESTION), ended())
+    app = App(*[going_on(required_action=QUESTION)] * 3, ended())
     assert app.runs.wait(RUN_ID, through_questions=True).succeeded
-    assert app.clock.pauses == [2.0]
+    assert app.clock.pauses == [0.0, 2.0, 2.0]
 
 
 def test_a_wait_ends_in_time_and_names_the_run():
@@ -73,9 +73,9 @@ def test_a_wait_ends_in_time_and_names_the_run():
 
 def test_a_look_is_held_no_longer_than_is_left():
     app = App()
-    app.network.script += [app.lasting(30, going_on()), app.lasting(12, ended())]
+    app.network.script += [going_on(), app.lasting(30, going_on()), app.lasting(12, ended())]
     app.runs.wait(RUN_ID, timeout=42.5)
-    assert [r.headers["Prefer"] for r in app.requests] == ["wait=30", "wait=12"]
+    assert [r.headers.get("Prefer") for r in app.requests] == [None, "wait=30", "wait=12"]
 
 
 def test_an_outage_of_minutes_does_not_end_a_watch_that_has_seen_its_run():
