@@ -19,6 +19,7 @@ from http_api import (
     run_status,
     run_steps,
     runs,
+    thread_messages,
 )
 from maintenance import old_history, orphaned_runs
 from orchestrators import agent_run
@@ -38,6 +39,7 @@ for module in (
     run_steps,
     run_events,
     run_files,
+    thread_messages,
     agents,
     health,
     openapi,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from contracts.conversation import MessagePage
 from contracts.messages import ContentPart, MessageAttachment
 from contracts.runs import AgentSummary, Answer, RunSnapshot, Stamp, ToolAnswer
 from contracts.steps import RunFile, RunSteps
@@ -101,6 +102,12 @@ class AgentService(Protocol):
 
     def get_answer(self, thread_id: str, run_id: str, message: Stamp | None = None) -> Answer:
         """Return what the run's agent wrote."""
+        ...
+
+    def thread_messages(self, thread_id: str, limit: int, before: str | None) -> MessagePage:
+        """Return the thread's newest messages, of those before the message that a page has named, if any; at most so
+        many.
+        """
         ...
 
     def list_steps(self, thread_id: str, run_id: str) -> RunSteps:

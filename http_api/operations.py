@@ -13,6 +13,8 @@ from types import UnionType
 from typing import Any, get_args
 
 from contracts.codes import ErrorCode
+from contracts.conversation import MESSAGES_OF_A_PAGE, MOST_MESSAGES_OF_A_PAGE, ThreadMessages
+from contracts.formats import ID_PATTERN
 from contracts.ids import AGENT_REFERENCE_PATTERN, THREAD_ID_PATTERN
 from contracts.request import AgentRunRequest, CancelRequest, RetryRequest
 from contracts.runs import ToolAnswerRequest
@@ -542,6 +544,39 @@ OPERATIONS = (
                 description=f"The run is being brought back (`recovering`). Or: {_NOT_KNOWN.description}",
                 codes=(ErrorCode.RECOVERING, *_NOT_KNOWN.codes),
             ),
+        ),
+    ),
+    Operation(
+        method="GET",
+        route="threads/{thread_id}/messages",
+        name="thread_messages",
+        tag="runs",
+        summary="What was said on a thread",
+        description="Without `cursor` the newest messages, with the `next_cursor` of a page those before it; within a "
+        "page the oldest comes first. Messages of agents that callers may not run are there without what they say.",
+        query=(
+            QueryParameter(
+                name="limit",
+                description="How many messages at most.",
+                schema={
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MOST_MESSAGES_OF_A_PAGE,
+                    "default": MESSAGES_OF_A_PAGE,
+                },
+            ),
+            QueryParameter(
+                name="cursor",
+                description="`next_cursor` of an earlier page of this thread.",
+                schema={"type": "string", "pattern": f"^{ID_PATTERN}$"},
+            ),
+        ),
+        answers=(
+            Answer(status=200, description="A page.", body=ThreadMessages),
+            _BAD_QUERY,
+            _error(404, "There is no such thread in this project.", ErrorCode.NOT_FOUND),
+            _UNCONFIGURED,
+            _FOUNDRY_FAILED,
         ),
     ),
     Operation(

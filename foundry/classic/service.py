@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from contracts.conversation import MessagePage
 from contracts.messages import ContentPart, MessageAttachment
 from contracts.runs import (
     AgentSummary,
@@ -24,6 +25,7 @@ from contracts.runs import (
 from contracts.steps import RunFile, RunSteps
 from foundry import errors
 from foundry.classic.answers import message_of
+from foundry.classic.conversation import message_page
 from foundry.classic.fields import carries, id_of, instance_of, items_of, obj, objects, optional, text_of
 from foundry.classic.files import run_file
 from foundry.classic.pages import PAGE, Params, pages, run_path, thread_path
@@ -249,6 +251,12 @@ class ClassicAgentService:
 
     def _messages_of(self, thread_id: str, run_id: str) -> Iterator[dict[str, Any]]:
         return self._pages(f"{thread_path(thread_id)}/messages", _PAGES_OF_A_RUN, run_id=path_id(run_id, "run"))
+
+    def thread_messages(self, thread_id: str, limit: int, before: str | None) -> MessagePage:
+        """Return the thread's newest messages, of those before the message that a page has named, if any; at most so
+        many.
+        """
+        return message_page(self._transport, thread_id, limit, before)
 
     def list_steps(self, thread_id: str, run_id: str) -> RunSteps:
         """Return what the run did, oldest first."""

@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "http_api.beside_document": {"contracts", "settings", "foundry"},
     "http_api.foundry_reads": {"contracts", "settings", "foundry"},
     "http_api.run_files": {"contracts", "foundry", "settings"},
+    "http_api.thread_messages": {"contracts", "validation", "foundry", "settings"},
     "http_api.agents": {"contracts", "validation", "settings", "policy", "app_log", "foundry"},
     "maintenance": {
         "contracts",
