@@ -41,9 +41,6 @@ transactions than they save processor time (benchmarks/README.md, `replay_cost`)
 """
 
 
-EXECUTION_STARTED = 0
-"""The type of the event with which a generation begins."""
-
 RACE_SECONDS = 330.5
 """A timer stands in every race, or the extension would not see the cancel win (durable-protocol.md, rule 21). It is
 longer than an activity may take (`functionTimeout` in host.json), and most instances.
@@ -275,7 +272,8 @@ class Steps:
 
 def _trace_id(context: Any) -> str | None:
     """Return the id of the trace in which this generation was started (durable-protocol.md, section 10)."""
-    started = next((e for e in context.histories if e.event_type == EXECUTION_STARTED), None)
-    named = getattr(started, "ParentTraceContext", None) or {}
-    trace = read_trace(named.get("TraceParent")) if isinstance(named, dict) else None
-    return trace.trace_id if trace else None
+    for event in context.histories[:2]:  # the episode's own start, and that of the generation
+        named = getattr(event, "ParentTraceContext", None)
+        if isinstance(named, dict) and (trace := read_trace(named.get("TraceParent"))) is not None:
+            return trace.trace_id
+    return None
