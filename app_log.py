@@ -11,7 +11,11 @@ from typing import Any
 
 import msgspec
 
+from trace_context import current_trace
+
 
 def log_event(log: logging.Logger, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
-    """Write one event; the queries in `infra/` read it by these names."""
+    """Write one event, with the trace that it belongs to; the queries in `infra/` read it by these names."""
+    if "trace_id" not in fields and (trace := current_trace()) is not None:
+        fields["trace_id"] = trace.trace_id
     log.log(level, "%s %s", event, msgspec.json.encode(fields).decode())

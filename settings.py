@@ -44,6 +44,7 @@ DEFAULTS: dict[str, str] = {
     "IDEMPOTENCY_DAYS": "30",
     "PUBLIC_BASE_URL": "",
     "TRUSTED_FORWARDED_HOSTS": "",
+    "CONSOLE_ENABLED": "true",
     "HTTP_AUTH_LEVEL": "FUNCTION",
 }
 """Every setting with its default; an empty setting counts as not set."""
@@ -257,8 +258,16 @@ def http_auth_level(environment: Mapping[str, str] | None = None) -> str:
     return "ANONYMOUS" if value.strip().upper() == "ANONYMOUS" else "FUNCTION"
 
 
+def console_enabled(environment: Mapping[str, str] | None = None) -> bool:
+    """Say whether the app has its console: not where `CONSOLE_ENABLED` says anything but `true`, so that a typo opens
+    nothing.
+    """
+    value = (os.environ if environment is None else environment).get("CONSOLE_ENABLED", "").strip()
+    return (value or DEFAULTS["CONSOLE_ENABLED"]).lower() == "true"
+
+
 def ignored_settings(environment: Mapping[str, str] | None = None) -> list[str]:
-    """Return what is to be said about settings that are read while modules load, and were not understood."""
+    """Return what is to be said about settings that have a meaning whatever they say, and were not understood."""
     given = os.environ if environment is None else environment
     level, schedule = (given.get(name, "").strip() for name in ("HTTP_AUTH_LEVEL", "ORPHAN_SCAN_SCHEDULE"))
     told = []
@@ -266,6 +275,8 @@ def ignored_settings(environment: Mapping[str, str] | None = None) -> list[str]:
         told.append("HTTP_AUTH_LEVEL is not understood and counts as FUNCTION: set it to FUNCTION or ANONYMOUS")
     if schedule and schedule != orphan_scan_schedule(given):
         told.append(f"ORPHAN_SCAN_SCHEDULE is not understood and counts as {DEFAULTS['ORPHAN_SCAN_SCHEDULE']}")
+    if given.get("CONSOLE_ENABLED", "").strip().lower() not in ("", "true", "false"):
+        told.append("CONSOLE_ENABLED is not understood and counts as false: set it to true or false")
     return told
 
 

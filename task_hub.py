@@ -7,6 +7,7 @@ address on this machine, which answers both without a key. This is the only modu
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,6 +19,10 @@ import msgspec
 PAGE = 1000
 """The extension gives no more at once."""
 
+MOST_PAGE_BYTES = 32_000_000
+"""Of one page. A row holds its output, which may be a megabyte: then fewer rows are asked for."""
+
+_FEWER = 8
 _TOKEN = "x-ms-continuation-token"  # noqa: S105 - a header's name
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
 _NO_SUCH_OPERATION = ("not supported", "notsupported", "notimplemented", "not implemented")
@@ -29,6 +34,28 @@ class TaskHubError(RuntimeError):
 
 class RewindUnsupportedError(TaskHubError):
     """The storage provider knows no rewind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which instances a list shows; what is not given selects nothing."""
+
+    statuses: Sequence[str] = ()
+    """The platform's words, exactly."""
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    prefix: str = ""
+    """Of their ids."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list: Durable status payloads without their inputs, by id ascending, and the token of the next part,
+    empty where there is none. A page may be empty and have a token.
+    """
+
+    rows: list[dict[str, Any]]
+    token: str
 
 
 class TaskHub:
@@ -43,26 +70,34 @@ class TaskHub:
         """Yield the Durable status payloads of all instances created in the window, without their inputs, a page at a
         time. A page may be empty.
         """
-        query = {
-            "createdTimeFrom": _time(created_from),
-            "createdTimeTo": _time(created_to),
-            "runtimeStatus": ",".join(statuses),
-            "showInput": "false",
-            "top": str(PAGE),
-        }
+        selection = Selection(statuses=statuses, created_from=created_from, created_to=created_to)
         token, seen = "", {""}
+        while True:
+            page = await self.page(selection, token)
+            yield page.rows
+            token = page.token
+            if token in seen:
+                return
+            seen.add(token)
+
+    async def page(self, selection: Selection, token: str = "", top: int = PAGE) -> Page:
+        """Return the part of a list that the token leads to, its beginning without one. It has `top` rows at most, and
+        fewer where they are large.
+        """
+        headers = {_TOKEN: token} if token else {}
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
             while True:
-                headers = {_TOKEN: token} if token else {}
-                async with session.get(f"{self._address}instances/?{urlencode(query)}", headers=headers) as answer:
-                    rows = _json(await answer.read())
-                    token = answer.headers.get(_TOKEN, "")
-                if answer.status != 200 or not isinstance(rows, list):
-                    raise TaskHubError(f"the platform answered {answer.status} to a list of instances")
-                yield [row for row in rows if isinstance(row, dict)]
-                if token in seen:
-                    return
-                seen.add(token)
+                address = f"{self._address}instances/?{urlencode(_query(selection, top))}"
+                async with session.get(address, headers=headers) as answer:
+                    body = await _bounded(answer, None if top == 1 else MOST_PAGE_BYTES)
+                    next_token = answer.headers.get(_TOKEN, "")
+                if body is not None:
+                    break
+                top = max(1, top // _FEWER)
+        rows = _json(body)
+        if answer.status != 200 or not isinstance(rows, list):
+            raise TaskHubError(f"the platform answered {answer.status} to a list of instances")
+        return Page([row for row in rows if isinstance(row, dict)], next_token)
 
     async def whole(self, instance_id: str) -> Mapping[str, Any]:
         """Return the Durable status payload with `input` and `historyEvents` and their results; empty where there is no
@@ -117,6 +152,29 @@ class TaskHub:
             await answer.read()
         if answer.status not in (200, 202, 404, 410):
             raise TaskHubError(f"the platform answered {answer.status} to a termination")
+
+
+def _query(selection: Selection, top: int) -> dict[str, str]:
+    given = {
+        "createdTimeFrom": _time(selection.created_from) if selection.created_from else "",
+        "createdTimeTo": _time(selection.created_to) if selection.created_to else "",
+        "runtimeStatus": ",".join(selection.statuses),
+        "instanceIdPrefix": selection.prefix,
+        "showInput": "false",
+        "top": str(top),
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+async def _bounded(answer: aiohttp.ClientResponse, most: int | None) -> bytes | None:
+    """Return the body; None where it has more bytes than that."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if most is not None and len(body) > most:
+            answer.close()
+            return None
+    return bytes(body)
 
 
 def _time(moment: datetime) -> str:

@@ -150,7 +150,7 @@ class AgentCalls:
                 options,
                 wanted.metadata,
                 wanted.effect.stamp,
-                wanted.agent_version,
+                agent_version=wanted.agent_version,
             )
         except ThreadBusyError as error:
             # It may be our own run that occupies the thread: one whose creation was on its way when we looked.

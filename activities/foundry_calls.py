@@ -3,6 +3,7 @@ a contract. Nothing that was to be expected is raised: a failure is data, and th
 
 Those that take their turn on a thread ask the platform about the instances before them, which its client does on the
 loop (`others`), and those that see a run watch it (`watch`): so they are coroutines, and block in threads of their own.
+All of them run within the trace that the platform calls them in.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import azure.durable_functions as df
+import azure.functions as func
 
 import host_clock
 from activities.agent_calls import AgentCalls, log_foundry_error, log_store_error
@@ -45,6 +47,7 @@ from policy import policy_for
 from settings import Settings, SettingsError, load_settings
 from store.connection import document_store
 from store.documents import StoreError
+from trace_context import in_trace, trace_of_invocation
 from validation.field_errors import InvalidRequestError
 
 blueprint = df.Blueprint()
@@ -61,11 +64,12 @@ SHORTEST_SECONDS = 10.0
 
 
 @blueprint.activity_trigger(input_name="payload")
-def plan_run(payload: dict) -> dict[str, Any]:
+def plan_run(payload: dict, context: func.Context) -> dict[str, Any]:
     """Say what the settings make of a request (`PlanRun` to `RunPolicy`). Only runs that the webhook started need it:
     Foundry is asked where the request names an agent without its version.
     """
-    return perform("plan_run", PlanRun, payload, _plan)
+    with in_trace(trace_of_invocation(context)):
+        return perform("plan_run", PlanRun, payload, _plan)
 
 
 def _plan(settings: Settings, wanted: PlanRun) -> RunPolicy:
@@ -79,62 +83,70 @@ def _plan(settings: Settings, wanted: PlanRun) -> RunPolicy:
 
 
 @blueprint.activity_trigger(input_name="payload")
-def create_thread(payload: dict) -> dict[str, Any]:
+def create_thread(payload: dict, context: func.Context) -> dict[str, Any]:
     """Create a thread (`CreateThread` to `ThreadRef`)."""
-    return perform("create_thread", CreateThread, payload, _at_foundry(AgentCalls.create_thread))
+    with in_trace(trace_of_invocation(context)):
+        return perform("create_thread", CreateThread, payload, _at_foundry(AgentCalls.create_thread))
 
 
 @blueprint.activity_trigger(input_name="payload")
 @blueprint.durable_client_input(client_name="client")
-async def create_message(payload: dict, client: df.DurableOrchestrationClient) -> dict[str, Any]:
+async def create_message(payload: dict, client: df.DurableOrchestrationClient, context: func.Context) -> dict[str, Any]:
     """Post the user's message, once it is the instance's turn (`CreateMessage` to `MessageRef`)."""
-    seen = TurnSeen()
-    act = seen.noting(_at_foundry(AgentCalls.create_message, others_by(client)))
-    return await stays_of_worker.until_its_turn(
-        lambda: in_a_thread(lambda: perform("create_message", CreateMessage, payload, act)),
-        seen,
-        lambda: in_a_thread(lambda: seen.has_moved(document_store)),
-    )
+    with in_trace(trace_of_invocation(context)):
+        seen = TurnSeen()
+        act = seen.noting(_at_foundry(AgentCalls.create_message, others_by(client)))
+        return await stays_of_worker.until_its_turn(
+            lambda: in_a_thread(lambda: perform("create_message", CreateMessage, payload, act)),
+            seen,
+            lambda: in_a_thread(lambda: seen.has_moved(document_store)),
+        )
 
 
 @blueprint.activity_trigger(input_name="payload")
 @blueprint.durable_client_input(client_name="client")
-async def create_run(payload: dict, client: df.DurableOrchestrationClient) -> dict[str, Any]:
+async def create_run(payload: dict, client: df.DurableOrchestrationClient, context: func.Context) -> dict[str, Any]:
     """Start the run, and watch it (`CreateRun` to `RunSnapshot`)."""
-    act = _at_foundry(AgentCalls.create_run, others_by(client))
-    return await watched("create_run", CreateRun, payload, act, age=lambda _: 0.0)
+    with in_trace(trace_of_invocation(context)):
+        act = _at_foundry(AgentCalls.create_run, others_by(client))
+        return await watched("create_run", CreateRun, payload, act, age=lambda _: 0.0)
 
 
 @blueprint.activity_trigger(input_name="payload")
-async def get_run(payload: dict) -> dict[str, Any]:
+async def get_run(payload: dict, context: func.Context) -> dict[str, Any]:
     """Look at the run, and watch it if that is asked for (`RunRef` to `RunSnapshot`)."""
-    act = _at_foundry(AgentCalls.get_run)
-    return await watched("get_run", RunRef, payload, act, age=lambda wanted: wanted.watch_from)
+    with in_trace(trace_of_invocation(context)):
+        act = _at_foundry(AgentCalls.get_run)
+        return await watched("get_run", RunRef, payload, act, age=lambda wanted: wanted.watch_from)
 
 
 @blueprint.activity_trigger(input_name="payload")
-def get_response(payload: dict) -> dict[str, Any]:
+def get_response(payload: dict, context: func.Context) -> dict[str, Any]:
     """Fetch what the run's agent answered (`RunRef` to `Answer`)."""
-    return perform("get_response", RunRef, payload, _at_foundry(AgentCalls.get_response))
+    with in_trace(trace_of_invocation(context)):
+        return perform("get_response", RunRef, payload, _at_foundry(AgentCalls.get_response))
 
 
 @blueprint.activity_trigger(input_name="payload")
-def cancel_run(payload: dict) -> dict[str, Any]:
+def cancel_run(payload: dict, context: func.Context) -> dict[str, Any]:
     """Cancel the run (`CancelRun` to `CancelledRun`)."""
-    return perform("cancel_run", CancelRun, payload, _at_foundry(AgentCalls.cancel_run))
+    with in_trace(trace_of_invocation(context)):
+        return perform("cancel_run", CancelRun, payload, _at_foundry(AgentCalls.cancel_run))
 
 
 @blueprint.activity_trigger(input_name="payload")
-async def submit_tool_outputs(payload: dict) -> dict[str, Any]:
+async def submit_tool_outputs(payload: dict, context: func.Context) -> dict[str, Any]:
     """Pass on the answer to the run's tool calls, and watch the run (`SubmitToolOutputs` to `RunSnapshot`)."""
-    act = _at_foundry(AgentCalls.submit_tool_outputs)
-    return await watched("submit_tool_outputs", SubmitToolOutputs, payload, act, age=lambda _: 0.0)
+    with in_trace(trace_of_invocation(context)):
+        act = _at_foundry(AgentCalls.submit_tool_outputs)
+        return await watched("submit_tool_outputs", SubmitToolOutputs, payload, act, age=lambda _: 0.0)
 
 
 @blueprint.activity_trigger(input_name="payload")
-def delete_thread(payload: dict) -> dict[str, Any]:
+def delete_thread(payload: dict, context: func.Context) -> dict[str, Any]:
     """Delete the thread, if it is the app's own (`DeleteThread` to `ThreadDeletion`)."""
-    return perform("delete_thread", DeleteThread, payload, _at_foundry(AgentCalls.delete_thread))
+    with in_trace(trace_of_invocation(context)):
+        return perform("delete_thread", DeleteThread, payload, _at_foundry(AgentCalls.delete_thread))
 
 
 async def watched(

@@ -21,6 +21,8 @@ class ErrorCode(enum.StrEnum):
     """The body is of another type, or compressed."""
     LENGTH_REQUIRED = "length_required"
     """The body came in chunks, which the platform drops."""
+    OTHER_SITE = "other_site"
+    """A page of another site has had a browser send the request."""
 
     # what is wrong with a field: in the details of `INVALID_REQUEST`
     REQUIRED = "required"
@@ -86,7 +88,7 @@ class ErrorCode(enum.StrEnum):
     NOT_TERMINATED = "not_terminated"
     """The platform does not take a termination."""
     INSTANCE_NOT_SEEN = "instance_not_seen"
-    """The platform does not say how another instance is."""
+    """The platform does not say how an instance is, or what happened in it."""
     STORE_UNAVAILABLE = "store_unavailable"
     """The storage that holds who owns a conversation does not answer."""
     CONFIGURATION_ERROR = "configuration_error"

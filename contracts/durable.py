@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 ORCHESTRATOR = "agent_run"
 """Name under which the orchestrator is registered."""
 
@@ -20,3 +22,9 @@ def tool_outputs_event(question: int) -> str:
     4).
     """
     return f"tool_outputs_{question}"
+
+
+def question_of_event(event: str) -> int | None:
+    """Return the question that the event answers; None where it answers none."""
+    found = re.fullmatch(r"tool_outputs_([1-9][0-9]{0,8})", event)
+    return int(found[1]) if found else None

@@ -122,6 +122,7 @@ class CustomStatus(Wire, frozen=True, kw_only=True):
     waiting_for: Annotated[WaitingFor | None, Meta(description="Its place at a thread that another one owns.")] = None
     error: RunError | None = None
     monitor_url: str | None = None
+    trace_id: Annotated[str, Meta(description="The trace (W3C) that the run belongs to.")] | UnsetType = UNSET
     delete_thread: (
         Annotated[Literal["with_history"], Meta(description="The thread goes when the last run on it is purged.")]
         | UnsetType
@@ -179,6 +180,13 @@ class StatusDocument(Wire, frozen=True, kw_only=True):
         Meta(description="Of a second-generation agent: the one that was its version when the run started."),
     ]
     monitor_url: Annotated[str | None, Meta(description="The Foundry account in the portal, where it is configured.")]
+    trace_id: Annotated[
+        str | None,
+        Meta(
+            description="The trace (W3C) that the run belongs to, the caller's if its start had a `traceparent`; null "
+            "while it is not known."
+        ),
+    ]
     waiting_for: Annotated[
         WaitingFor | None, Meta(description="Whom the run waits for, on a thread that another one owns.")
     ]

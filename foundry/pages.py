@@ -14,6 +14,9 @@ _SMALL_PAGE = 10
 
 Params = dict[str, str | int]
 
+_FEWER = 10
+"""So many times fewer items are asked for where a page is too large to be read."""
+
 
 def pages(
     read: Callable[[Params], dict[str, Any]], params: Params, most: int
@@ -47,3 +50,14 @@ def sized_page(transport: Transport, path: str, params: Params) -> dict[str, Any
             raise
         params["limit"] = _SMALL_PAGE
         return transport.get(path, **params)
+
+
+def page_that_fits(transport: Transport, path: str, params: Params) -> dict[str, Any]:
+    """Return a page, of as few items as it takes to be read; `params` stay as they are."""
+    while True:
+        try:
+            return transport.get(path, **params)
+        except errors.OversizedAnswerError:
+            if params["limit"] == 1:
+                raise
+            params = {**params, "limit": max(1, int(params["limit"]) // _FEWER)}

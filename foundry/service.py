@@ -1,5 +1,5 @@
-"""What the app needs of the agent service, whichever generation of it answers: open a thread, add a message once, start a
-run once, look at it, answer it, stop it, read what it wrote, and find what was started.
+"""What the app needs of the agent service, whichever generation of it answers: open a thread, add a message once, start
+a run once, look at it, answer it, stop it, read what it wrote, and find what was started.
 
 Every method raises `foundry.errors.FoundryError`, and nothing else, for what the service or the network does.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from contracts.activities import NewMessage, ThreadRef
+from contracts.conversation import MessagePage
 from contracts.generations import Capabilities
 from contracts.runs import AgentSummary, Answer, Effect, PostedMessage, RunSnapshot, Stamp, ToolAnswer
 from contracts.steps import RunFile, RunSteps
@@ -91,6 +92,7 @@ class AgentService(Protocol):
         options: dict[str, Any],
         metadata: dict[str, str],
         stamp: Stamp,
+        *,
         agent_version: str | None = None,
     ) -> RunSnapshot:
         """Start a run of the agent on the thread."""
@@ -142,6 +144,12 @@ class AgentService(Protocol):
 
     def get_answer(self, thread_id: str, run_id: str, message: PostedMessage | None = None) -> Answer:
         """Return what the run's agent wrote."""
+        ...
+
+    def thread_messages(self, thread_id: str, limit: int, before: str | None) -> MessagePage:
+        """Return the thread's newest messages, of those before the message that a page has named, if any; at most so
+        many.
+        """
         ...
 
     def list_steps(self, thread_id: str, run_id: str) -> RunSteps:

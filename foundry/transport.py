@@ -29,6 +29,7 @@ from foundry.certificates import shown_certificates
 from foundry.credential import TokenSource
 from foundry.no_answer import Kind, why_no_answer
 from timed_http import TimedAdapter, deadline
+from trace_context import current_trace
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
@@ -177,12 +178,13 @@ class Transport:
     ) -> tuple[_Answer, list[str]]:
         """Return an answer that is no error, and what it must not quote: the tokens that were sent for it, say."""
         what = f"Foundry's {method} {path}"
+        trace = current_trace()
         request = requests.Request(
             method,
             f"{self._endpoint}{path}",
             params={**params, **({"api-version": self._api_version} if self._api_version else {})},
             data=None if body is None else msgspec.json.encode(body),
-            headers={**_HEADERS, "Accept": accept},
+            headers={**_HEADERS, "Accept": accept, **(trace.headers if trace else {})},
         )
         tokens = [self._tokens.token()]
         answer = self._send(request, tokens[0], what, most)

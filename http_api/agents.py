@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -105,7 +106,9 @@ async def in_time(threads: ThreadPoolExecutor, work: Callable[[], Any], seconds:
     """Run what blocks in one of these threads; raise `TimeoutError` where that takes too long, the wait for a free
     thread included.
     """
-    return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, work), seconds or LISTING_SECONDS)
+    run = contextvars.copy_context().run  # within the trace, that is
+    started = asyncio.get_running_loop().run_in_executor(threads, lambda: run(work))
+    return await asyncio.wait_for(started, seconds or LISTING_SECONDS)
 
 
 def foundry_problem(settings: Settings, generation: Generation) -> FoundryError | None:

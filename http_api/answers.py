@@ -17,9 +17,11 @@ from contracts.codes import ErrorCode
 from contracts.status import StatusDocument
 from http_api.links import links
 from http_api.messages import Error, ErrorBody
+from http_api.other_sites import is_from_another_site
 from http_api.urls import BadHostError
-from settings import SettingsError
+from settings import SettingsError, public_address
 from store.documents import StoreError
+from trace_context import Trace, in_trace, trace_of_headers
 from validation.field_errors import FieldError, InvalidRequestError
 
 _log = logging.getLogger("agent_run.http")
@@ -106,28 +108,48 @@ def document_answer(
 
 
 def answering(handler: Handler) -> Handler:
-    """Decorate an HTTP function so that whatever it raises becomes an answer: a caller never sees a stack trace."""
+    """Decorate an HTTP function so that whatever it raises becomes an answer: a caller never sees a stack trace. What a
+    page of another site has had a browser send does not reach it. It runs within the trace of its caller.
+    """
     if inspect.iscoroutinefunction(handler):
 
         @functools.wraps(handler)
         async def answer_async(*args: Any, **kwargs: Any) -> func.HttpResponse:
-            try:
-                answer: func.HttpResponse = await handler(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - this is the last frame of ours
-                return error_answer(_as_api_error(error, handler.__name__))
-            return answer
+            with in_trace(_trace_of(*args, **kwargs)):
+                try:
+                    _refuse_other_sites(*args, **kwargs)
+                    answer: func.HttpResponse = await handler(*args, **kwargs)
+                except Exception as error:  # noqa: BLE001 - this is the last frame of ours
+                    return error_answer(_as_api_error(error, handler.__name__))
+                return answer
 
         return answer_async  # type: ignore[return-value]
 
     @functools.wraps(handler)
     def answer_sync(*args: Any, **kwargs: Any) -> func.HttpResponse:
-        try:
-            answer: func.HttpResponse = handler(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - this is the last frame of ours
-            return error_answer(_as_api_error(error, handler.__name__))
-        return answer
+        with in_trace(_trace_of(*args, **kwargs)):
+            try:
+                _refuse_other_sites(*args, **kwargs)
+                answer: func.HttpResponse = handler(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - this is the last frame of ours
+                return error_answer(_as_api_error(error, handler.__name__))
+            return answer
 
     return answer_sync  # type: ignore[return-value]
+
+
+def _trace_of(req: func.HttpRequest, *_: Any, **_bindings: Any) -> Trace | None:
+    return trace_of_headers(req.headers)
+
+
+def _refuse_other_sites(req: func.HttpRequest, *_: Any, **_bindings: Any) -> None:
+    headers = {name.lower(): value for name, value in req.headers.items()}
+    if is_from_another_site(req.method, req.url, headers, public_address()):
+        message = (
+            "a web page of another site has had a browser send this, and only this app's own may: a page that its CORS "
+            "setting names sends Content-Type: application/json"
+        )
+        raise ApiError(403, ErrorCode.OTHER_SITE, message, target="Origin")
 
 
 def _as_api_error(error: Exception, function: str) -> ApiError:

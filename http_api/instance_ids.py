@@ -1,13 +1,15 @@
 """The ids of the instances that this app starts: the newest comes first where ids are sorted.
 
 The platform lists instances by id, ascending, and by nothing else. What another app or a person starts over the Durable
-webhook has the platform's ids.
+webhook has the platform's ids, or any.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
-import time
+
+import host_clock
 
 _DIGITS = 12
 _LATEST_MS = 16**_DIGITS - 1
@@ -15,6 +17,8 @@ _LATEST_MS = 16**_DIGITS - 1
 
 RANDOM_BYTES = 10
 """Two starts of one millisecond never get one id, and nobody guesses one."""
+
+_OURS = re.compile(rf"[0-9a-f]{{{_DIGITS}}}-[0-9a-f]{{{2 * RANDOM_BYTES}}}")
 
 
 def instance_id(now_ms: int, random: bytes) -> str:
@@ -24,4 +28,16 @@ def instance_id(now_ms: int, random: bytes) -> str:
 
 def new_instance_id() -> str:
     """Return an id that nobody has."""
-    return instance_id(time.time_ns() // 1_000_000, secrets.token_bytes(RANDOM_BYTES))
+    return instance_id(int(host_clock.now().timestamp() * 1000), secrets.token_bytes(RANDOM_BYTES))
+
+
+def started_ms(given: str) -> int | None:
+    """Return when the instance was started, as its id says; None where this app has not made it."""
+    return _LATEST_MS - int(given[:_DIGITS], 16) if _OURS.fullmatch(given) else None
+
+
+def prefix_of_window(from_ms: int, to_ms: int) -> str:
+    """Return how all ids begin that this app makes in the window."""
+    first, last = (f"{_LATEST_MS - min(max(ms, 0), _LATEST_MS):0{_DIGITS}x}" for ms in (from_ms, to_ms))
+    common = next((n for n in range(_DIGITS) if first[n] != last[n]), _DIGITS)
+    return first[:common]

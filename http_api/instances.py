@@ -38,17 +38,23 @@ async def read_document(client: df.DurableOrchestrationClient, instance_id: str)
     status = await client.get_status(instance_id) if looks_like_one else None
     # The SDK answers an unknown id with an empty status, whose to_json() crashes.
     if not status or status.name != ORCHESTRATOR:
-        message = f"there is no run with the instance id {instance_id[:100]!r}"
-        if other := of_another_kind(instance_id, AN_INSTANCE):
-            message += f" ({other}; here belongs the id of the answer that started the run)"
-        raise ApiError(404, ErrorCode.NOT_FOUND, message, target="instance_id")
+        raise no_such_run(instance_id)
     payload: dict[str, Any] = status.to_json()
     whole = await _whole(client, instance_id) if recovery.ended_by_the_platform(payload) else {}
     # Of one moment: it may have been rewound since the first look. And the SDK drops its version.
-    return status_document(whole or payload, host_clock.now(), whole.get("historyEvents"), _monitor_url())
+    return status_document(whole or payload, host_clock.now(), whole.get("historyEvents"), monitor_url())
 
 
-def _monitor_url() -> str | None:
+def no_such_run(instance_id: str) -> ApiError:
+    """Return the 404 for an id that no run has."""
+    message = f"there is no run with the instance id {instance_id[:100]!r}"
+    if other := of_another_kind(instance_id, AN_INSTANCE):
+        message += f" ({other}; here belongs the id of the answer that started the run)"
+    return ApiError(404, ErrorCode.NOT_FOUND, message, target="instance_id")
+
+
+def monitor_url() -> str | None:
+    """Return what the settings say; None where they say none, or are wrong."""
     with contextlib.suppress(SettingsError):  # a run that exists is shown whatever the settings are
         return load_settings().monitor_url
     return None

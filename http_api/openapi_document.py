@@ -149,10 +149,11 @@ def _answer(answer: Answer) -> Json:
 
 
 def _content(answer: Answer) -> Json:
-    if answer.media_types:
+    if answer.media_types and not answer.messages:
         return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in answer.media_types}
+    texts = {kind: {"schema": {"type": "string"}} for kind in answer.media_types}
     kinds = [reference(message.__name__) for message in answer.messages]
-    return {JSON: {"schema": kinds[0] if len(kinds) == 1 else {"anyOf": kinds}}}
+    return {JSON: {"schema": kinds[0] if len(kinds) == 1 else {"anyOf": kinds}}, **texts}
 
 
 def _components() -> Json:

@@ -13,6 +13,9 @@ from types import UnionType
 from typing import Any, get_args
 
 from contracts.codes import ErrorCode
+from contracts.conversation import MESSAGES_OF_A_PAGE, MOST_MESSAGES_OF_A_PAGE, ThreadMessages
+from contracts.formats import ID_PATTERN
+from contracts.ids import AGENT_REFERENCE_PATTERN, THREAD_ID_PATTERN
 from contracts.request import AgentRunRequest, CancelRequest, RetryRequest
 from contracts.runs import ToolAnswerRequest
 from contracts.status import StatusDocument
@@ -23,6 +26,11 @@ from http_api.links import FAILURE_IS_500
 from http_api.messages import AgentList, Error, Health, OpenApiDocument, Readiness, StartedRun
 from http_api.query_parameters import OPENAPI_VERSIONS, VERSION_PARAMETER
 from http_api.request_body import MAX_BODY_BYTES
+from http_api.run_events_stream import MEDIA_TYPE as EVENT_STREAM
+from http_api.run_filters import STATUSES
+from http_api.run_messages import LISTED, MOST_LISTED, BulkCancelled, BulkCancelRequest, RunCounts, RunList
+from http_api.timeline_cursor import AFTER, CURSOR_PATTERN
+from http_api.timeline_events import RunTimeline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +41,7 @@ class Answer:
     description: str
     body: type[Wire] | UnionType | None = None
     media_types: tuple[str, ...] = ()
-    """Of a body that is a file."""
+    """Of a body that is a file; or, beside a `body`, of the same otherwise."""
     headers: tuple[str, ...] = ()
     optional_headers: tuple[str, ...] = ()
     codes: tuple[ErrorCode, ...] = ()
@@ -110,6 +118,18 @@ def _or_failed(failure: Answer) -> Answer:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A route for browsers, of which the description says nothing; anonymous, since it holds no data."""
+
+    route: str
+    name: str
+    method: str = "GET"
+    is_anonymous: bool = True
+
+
+PAGES = (Page(route="console", name="console"), Page(route="console/{file}", name="console_file"))
+
 UNAUTHORIZED = Answer(status=401, description="No key or token, or a wrong one. From the platform.")
 BUSY = Answer(status=429, description="Too many requests at once. From the platform, with an empty body.")
 
@@ -123,6 +143,46 @@ _VERSION = QueryParameter(
     name=VERSION_PARAMETER,
     description="Of OpenAPI; 3.0 is for tools that do not take 3.1.",
     schema={"type": "string", "enum": list(OPENAPI_VERSIONS), "default": next(iter(OPENAPI_VERSIONS))},
+)
+_MOMENT = {"type": "string", "format": "date-time"}
+_FILTERS = (
+    QueryParameter(
+        name="status",
+        description="One or more, repeated or separated by commas. A run that is being cancelled is still Running.",
+        schema={"type": "array", "items": {"type": "string", "enum": list(STATUSES)}, "minItems": 1},
+    ),
+    QueryParameter(
+        name="agent_id",
+        description="As the status document shows it, so not before the run has begun to work.",
+        schema={"type": "string", "pattern": AGENT_REFERENCE_PATTERN},
+    ),
+    QueryParameter(
+        name="thread_id", description="The thread in Foundry.", schema={"type": "string", "pattern": THREAD_ID_PATTERN}
+    ),
+    QueryParameter(name="created_from", description="By `createdTime`, with a time zone.", schema=_MOMENT),
+    QueryParameter(name="created_to", description="The same; not before `created_from`.", schema=_MOMENT),
+    QueryParameter(
+        name="needs_answer",
+        description="Runs that wait for an answer that somebody can give, or all others.",
+        schema={"type": "boolean"},
+    ),
+)
+_PAGING = (
+    QueryParameter(
+        name="limit",
+        description="How many runs at most.",
+        schema={"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": LISTED},
+    ),
+    QueryParameter(
+        name="cursor",
+        description="The `next_cursor` of the answer before, with the same filters.",
+        schema={"type": "string"},
+    ),
+)
+_AFTER = QueryParameter(
+    name=AFTER,
+    description="What the caller knows already: `next` of an earlier answer, or the id of a server-sent event.",
+    schema={"type": "string", "pattern": f"^{CURSOR_PATTERN}$"},
 )
 _LONG_URL = Answer(status=414, description="The URL has more than 8 KB: put fields into the body. From the platform.")
 _INTERNAL = _error(500, "The app failed; its log says where.", ErrorCode.INTERNAL_ERROR)
@@ -140,6 +200,7 @@ _BAD_REQUEST = _error(
     ErrorCode.INVALID_ENCODING,
 )
 _BAD_BODY = (
+    _error(403, "A page of another site has had a browser send it, and no JSON body.", ErrorCode.OTHER_SITE),
     _error(411, "The body came in chunks, which the platform drops.", ErrorCode.LENGTH_REQUIRED),
     _error(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.", ErrorCode.TOO_LARGE),
     _error(415, "The body is of another type, compressed, or not in UTF-8.", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
@@ -160,6 +221,12 @@ _NOT_YET = _error(
     "has died, and it is being brought back (`recovering`). Ask again.",
     ErrorCode.NOT_ACKNOWLEDGED,
     ErrorCode.RECOVERING,
+    headers=("Retry-After",),
+)
+_NOT_LISTED = _error(
+    503,
+    "The platform does not list its instances now: ask again.",
+    ErrorCode.INSTANCE_NOT_SEEN,
     headers=("Retry-After",),
 )
 _ENDED = Answer(
@@ -233,6 +300,53 @@ OPERATIONS = (
         route="agents/{agent_id}/runs",
         name="start_agent_run",
         summary="Start a run of the agent that the route names",
+    ),
+    Operation(
+        method="GET",
+        route="runs",
+        name="list_runs",
+        tag="runs",
+        summary="The runs that match, newest first",
+        description="Their status documents without requests, questions and answers. A page may hold fewer runs than "
+        "asked for although there are more (`partial`): go on with `next_cursor` until it is null.",
+        query=(*_FILTERS, *_PAGING),
+        answers=(
+            Answer(status=200, description="The runs; none where none matches.", body=RunList),
+            _BAD_QUERY,
+            _INTERNAL,
+            _NOT_LISTED,
+        ),
+    ),
+    Operation(
+        method="GET",
+        route="runs/counts",
+        name="count_runs",
+        tag="runs",
+        summary="How many runs of each status there are",
+        description="Of those that were created in the last hour, day and week.",
+        answers=(
+            Answer(status=200, description="The counts.", body=RunCounts),
+            _BAD_QUERY,
+            _INTERNAL,
+            _NOT_LISTED,
+        ),
+    ),
+    Operation(
+        method="POST",
+        route="runs/cancel",
+        name="cancel_runs",
+        tag="runs",
+        summary="Cancel the runs that go on and match",
+        description="Each as its own route does, a thousand at most: where there are `more`, ask again. Without a "
+        "filter `all` has to be true.",
+        body=BulkCancelRequest,
+        answers=(
+            Answer(status=200, description="What became of them.", body=BulkCancelled),
+            _BAD_REQUEST,
+            *_BAD_BODY,
+            _INTERNAL,
+            _NOT_LISTED,
+        ),
     ),
     Operation(
         method="GET",
@@ -327,6 +441,38 @@ OPERATIONS = (
     ),
     Operation(
         method="GET",
+        route="runs/{instance_id}/events",
+        name="agent_run_events",
+        tag="runs",
+        summary="What happened in a run, in order",
+        description="Steps with their attempts, looks at the run, questions and answers, a cancel, the end. With "
+        f"`Accept: {EVENT_STREAM}` the call waits up to 25 seconds for something new behind `Last-Event-ID` (or "
+        "`after`), and answers with that as server-sent events: then ask again.",
+        query=(_AFTER,),
+        answers=(
+            Answer(
+                status=200,
+                description="The events; with `after` those that are new or have changed since.",
+                body=RunTimeline,
+                media_types=(EVENT_STREAM,),
+            ),
+            Answer(
+                status=204,
+                description=f"Only with `Accept: {EVENT_STREAM}`: the run has ended, and you know all of it.",
+            ),
+            _BAD_QUERY,
+            _NO_RUN,
+            _INTERNAL,
+            _error(
+                503,
+                "The platform does not hand over the run's history now: ask again.",
+                ErrorCode.INSTANCE_NOT_SEEN,
+                headers=("Retry-After",),
+            ),
+        ),
+    ),
+    Operation(
+        method="GET",
         route="runs/{instance_id}/files/{file_id}",
         name="agent_run_file",
         tag="runs",
@@ -398,6 +544,39 @@ OPERATIONS = (
                 description=f"The run is being brought back (`recovering`). Or: {_NOT_KNOWN.description}",
                 codes=(ErrorCode.RECOVERING, *_NOT_KNOWN.codes),
             ),
+        ),
+    ),
+    Operation(
+        method="GET",
+        route="threads/{thread_id}/messages",
+        name="thread_messages",
+        tag="runs",
+        summary="What was said on a thread",
+        description="Without `cursor` the newest messages, with the `next_cursor` of a page those before it; within a "
+        "page the oldest comes first. Messages of agents that callers may not run are there without what they say.",
+        query=(
+            QueryParameter(
+                name="limit",
+                description="How many messages at most.",
+                schema={
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MOST_MESSAGES_OF_A_PAGE,
+                    "default": MESSAGES_OF_A_PAGE,
+                },
+            ),
+            QueryParameter(
+                name="cursor",
+                description="`next_cursor` of an earlier page of this thread.",
+                schema={"type": "string", "pattern": f"^{ID_PATTERN}$"},
+            ),
+        ),
+        answers=(
+            Answer(status=200, description="A page.", body=ThreadMessages),
+            _BAD_QUERY,
+            _error(404, "There is no such thread in this project.", ErrorCode.NOT_FOUND),
+            _UNCONFIGURED,
+            _FOUNDRY_FAILED,
         ),
     ),
     Operation(

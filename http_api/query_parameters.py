@@ -44,10 +44,11 @@ def openapi_version(query: Mapping[str, str]) -> str:
     return OPENAPI_VERSIONS[asked]
 
 
-def refuse_others(query: Mapping[str, str], known: str) -> None:
-    """Raise a 400 where there are parameters but the known one, and the platform's."""
-    names = {name.lower() for name in (known, *PLATFORM_PARAMETERS)}
-    message = f"is not a query parameter of this route: it knows {known}, and the platform {_listed()}"
+def refuse_others(query: Mapping[str, str], *known: str) -> None:
+    """Raise a 400 where there are parameters but the known ones, and the platform's."""
+    names = {name.lower() for name in (*known, *PLATFORM_PARAMETERS)}
+    knows = f"it knows {', '.join(known)}, and the platform" if known else "it knows none, but the platform"
+    message = f"is not a query parameter of this route: {knows} {_listed()}"
     unknown = [
         FieldError(code=ErrorCode.UNKNOWN_FIELD, message=message, target=shown_name(name))
         for name in query

@@ -36,19 +36,31 @@ async def cancel_agent_run(req: func.HttpRequest, client: df.DurableOrchestratio
     body = body_of(req).optional_json_object()
     if problems := cancel_errors(body):
         raise invalid_request(problems)
+    document, was_before = await cancel_run(client, instance_id, body.get("reason"))
+    if was_before:
+        return document_answer(req, document, client=client)
+    return document_answer(req, await with_whole_question(document), 202, client=client)
+
+
+async def cancel_run(
+    client: df.DurableOrchestrationClient, instance_id: str, reason: str | None
+) -> tuple[StatusDocument, bool]:
+    """Cancel a run; return its document once the orchestrator has acknowledged it, and whether it was cancelled before.
+    Raise the 409 or 503 that says why not.
+    """
     document = await read_document(client, instance_id)
     if document.status == "Cancelled":
-        return document_answer(req, document, client=client)
+        return document, True
     _refuse_ended(document)
     _refuse_ending(document)
-    reason = {"reason": body["reason"]} if body.get("reason") else None
-    document = await deliver(client, instance_id, CANCEL_EVENT, reason, acknowledged=lambda d: d.is_cancelling)
+    event = {"reason": reason} if reason else None
+    document = await deliver(client, instance_id, CANCEL_EVENT, event, acknowledged=lambda d: d.is_cancelling)
     if document.status != "Cancelled":
         _refuse_ended(document)
     _refuse_ending(document)
     if not (document.is_ended or document.is_cancelling or document.runtime_status == "Suspended"):
         raise _not_acknowledged("cancel", document)
-    return document_answer(req, await with_whole_question(document), 202, client=client)
+    return document, False
 
 
 @blueprint.route(route="runs/{instance_id}/tool_outputs", methods=["POST"])

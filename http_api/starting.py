@@ -22,6 +22,7 @@ from http_api.links import links
 from http_api.partial_answer import with_partial_answer
 from http_api.preferences import wait_seconds
 from http_api.query_parameters import failure_is_500
+from http_api.started_in_trace import handing_on_the_trace
 from http_api.waiting import has_news, wait_for_news
 from http_api.whole_question import with_whole_question
 from policy import policy_for
@@ -74,7 +75,8 @@ async def start_instance(
     await refuse_if_busy(req, client, instance_id, request)
     await refuse_if_waiting(client, instance_id, request)
     try:
-        await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy))
+        with handing_on_the_trace():
+            await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy))
     except Exception:
         # Bare, as all of the SDK's exceptions: another start with the same key may have been faster.
         if not await is_known(client, instance_id):

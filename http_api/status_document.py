@@ -59,8 +59,7 @@ def status_document(
     shown = custom or CustomStatus()
     died = recovery.died_with_its_worker(durable) or durable.get("output") == recovery.NOT_BROUGHT_BACK
     undecodable = recovery.undecodable_event(history)
-    beyond_help = undecodable or recovery.was_rewound(history)
-    recovering = recovery.is_recovering(durable, now, rewound=beyond_help)
+    recovering = _is_recovering(durable, now, history)
     status = _status(durable, shown, recovering=recovering)
     output = _output(durable.get("output"), status)
     outcome = output if isinstance(output, Outcome) else None
@@ -85,10 +84,22 @@ def status_document(
         generation=found.generation if outcome or custom else None,
         agent_version=found.agent_version,
         monitor_url=found.monitor_url or (monitor_url if found is shown else None),
+        trace_id=shown.trace_id or None,
         required_action=shown.required_action if status == "Running" else None,
         waiting_for=shown.waiting_for if status == "Running" else None,
         error=_UNDECODABLE_EVENT if undecodable and status == "Failed" else _error(status, shown, output, died=died),
     )
+
+
+def status_of(durable: Mapping[str, Any], now: datetime, history: Any = None) -> Status:
+    """Return the status that the document would say."""
+    shown = read_custom_status(durable.get("customStatus")) or CustomStatus()
+    return _status(durable, shown, recovering=_is_recovering(durable, now, history))
+
+
+def _is_recovering(durable: Mapping[str, Any], now: datetime, history: Any) -> bool:
+    beyond_help = recovery.undecodable_event(history) or recovery.was_rewound(history)
+    return recovery.is_recovering(durable, now, rewound=beyond_help)
 
 
 def _composite(thread_id: str | None, run_id: str | None) -> str | None:

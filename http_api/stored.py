@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -17,4 +18,5 @@ Found = TypeVar("Found")
 
 async def in_store(work: Callable[[DocumentStore], Found]) -> Found:
     """Return what `work` makes of the store. Raises `StoreError`; every request to the store ends in time by itself."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, lambda: work(document_store()))
+    run = contextvars.copy_context().run  # what is logged there names the trace, too
+    return await asyncio.get_running_loop().run_in_executor(_threads, lambda: run(work, document_store()))

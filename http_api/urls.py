@@ -16,7 +16,7 @@ from settings import PublicAddress
 
 _HOST = r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?"
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
-_ROUTES = re.compile(r"/(run_agent|agents/[^/]+/runs|runs/[^/]+(/\w+)?)/?$", re.IGNORECASE)
+_ROUTES = re.compile(r"/(run_agent|agents/[^/]+/runs|runs(/[^/]+(/\w+)?)?)/?$", re.IGNORECASE)
 _SCHEMES = {"http": 80, "https": 443}
 _LONGEST_HEADER = 2_000
 """No gateway writes more, and nobody shall have us read more."""

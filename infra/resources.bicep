@@ -228,6 +228,13 @@ param publicBaseUrl string = ''
 @description('TRUSTED_FORWARDED_HOSTS: host names that a gateway may say it was called by, separated by commas. Empty: its headers are ignored.')
 param trustedForwardedHosts string = ''
 
+@description('CONSOLE_ENABLED: whether the app has its console at /api/console, a page that holds no data and asks for a key.')
+@allowed([
+  'true'
+  'false'
+])
+param consoleEnabled string = 'true'
+
 @description('More app settings, by name: MCP_HEADERS_<NAME> with a Key Vault reference, say. Only references, never the secrets themselves.')
 param extraAppSettings object = {}
 
@@ -455,6 +462,7 @@ module appSettings 'modules/app-settings.bicep' = {
     idempotencyDays: idempotencyDays
     publicBaseUrl: publicBaseUrl
     trustedForwardedHosts: trustedForwardedHosts
+    consoleEnabled: consoleEnabled
     extraAppSettings: extraAppSettings
     httpAuthLevel: usesEntra ? 'ANONYMOUS' : 'FUNCTION'
   }

@@ -12,11 +12,11 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import requests
 
+from client import AgentRuns, AgentRunsError, Run
 from local.services import LocalServices, Service, ServiceError
 from local.signals import end_on_sigterm
 from local.terminal import Colour, painted
@@ -56,7 +56,7 @@ def main() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at the end
         return 1
-    except (ServiceError, DemoError, requests.RequestException) as error:
+    except (ServiceError, DemoError, AgentRunsError, requests.RequestException) as error:
         print(painted(f"ERROR {error}", Colour.BAD, sys.stderr), file=sys.stderr)
         return 1
     return 0
@@ -64,65 +64,63 @@ def main() -> int:
 
 def _show(services: LocalServices) -> None:
     assert services.emulator is not None
-    first = Run(services.url, QUESTIONS[0])
-    for document in first.until_ended():
-        first.show(document)
+    with AgentRuns(services.url) as runs:
+        first = Report(QUESTIONS[0])
+        thread_id = ""
+        for run in runs.watch(first.start(runs), every=LOOK_SECONDS, timeout=LONGEST_RUN_SECONDS):
+            first.show(run)
+            thread_id = run.thread_id or thread_id
 
-    thread_id = first.document["thread_id"]
-    before = _ledger(services.emulator, thread_id)
-    second = Run(services.url, QUESTIONS[1], thread_id)
-    killed = False
-    for document in second.until_ended():
-        second.show(document)
-        if not killed and len(_ledger(services.emulator, thread_id)["runs"]) > len(before["runs"]):
-            process_id = services.host.kill()
-            second.say(painted(f"kill -9 {process_id}", Colour.BAD) + "  the host is dead, the run in Foundry goes on")
-            services.restart_host()
-            second.say("the host is up again")
-            killed = True
+        before = _ledger(services.emulator, thread_id)
+        second = Report(QUESTIONS[1], thread_id)
+        killed = False
+        for run in runs.watch(second.start(runs), every=LOOK_SECONDS, timeout=LONGEST_RUN_SECONDS):
+            second.show(run)
+            if not killed and len(_ledger(services.emulator, thread_id)["runs"]) > len(before["runs"]):
+                process_id = services.host.kill()
+                second.say(
+                    painted(f"kill -9 {process_id}", Colour.BAD) + "  the host is dead, the run in Foundry goes on"
+                )
+                services.restart_host()
+                second.say("the host is up again")
+                killed = True
     if not killed:
         raise DemoError("the second run ended before its host could be killed")
 
     after = _ledger(services.emulator, thread_id)
     messages = after["user_messages"] - before["user_messages"]
-    runs = len(after["runs"]) - len(before["runs"])
-    if (messages, runs) != (1, 1):
-        raise DemoError(f"the second run took {messages} messages and {runs} runs")
-    count = painted("1 message, 1 run", Colour.GOOD)
-    _say(f"\nFoundry's ledger of the second run: {count}. Nothing lost, nothing twice.")
+    count = len(after["runs"]) - len(before["runs"])
+    if (messages, count) != (1, 1):
+        raise DemoError(f"the second run took {messages} messages and {count} runs")
+    counted = painted("1 message, 1 run", Colour.GOOD)
+    _say(f"\nFoundry's ledger of the second run: {counted}. Nothing lost, nothing twice.")
 
 
-class Run:
-    """One run as its caller sees it."""
+class Report:
+    """What the demo prints of one run."""
 
-    def __init__(self, host: str, question: str, thread_id: str | None = None) -> None:
+    def __init__(self, question: str, thread_id: str | None = None) -> None:
         where = painted("  on the same thread", Colour.ASIDE) if thread_id else ""
         _say(f"\n{painted('POST /api/run_agent', Colour.WORTH_SEEING)}  {question}{where}")
+        self._question = question
+        self._thread_id = thread_id
         self._began = time.monotonic()
         self._shown: tuple[str, str] | None = None
-        body = {"agent_id": AGENT_ID, "user_message": question, "thread_id": thread_id}
-        self._url: str = _call("POST", f"{host}/api/run_agent", body)["runUri"]
-        self.document: dict[str, Any] = {}
 
-    def until_ended(self) -> Iterator[dict[str, Any]]:
-        """Give the status document again and again, the last time as the run has ended in it."""
-        while self.document.get("status") != "Success":
-            self.document = _call("GET", self._url)
-            if self.document["status"] not in ("Running", "Success"):
-                raise DemoError(f"the run ended as {self.document['status']}: {self.document['error']}")
-            yield self.document
-            if time.monotonic() - self._began > LONGEST_RUN_SECONDS:
-                raise DemoError(f"the run has not ended after {LONGEST_RUN_SECONDS:.0f} seconds")
-            time.sleep(LOOK_SECONDS)
+    def start(self, runs: AgentRuns) -> str:
+        """Start the run; return its id."""
+        return runs.start(self._question, agent=AGENT_ID, thread_id=self._thread_id)
 
-    def show(self, document: dict[str, Any]) -> None:
-        """Print what is new in a status document."""
-        seen = (document["status"], document["run_status"] or document["step"] or "")
-        if seen == self._shown or not (document["run_id"] or document["step"] == "create_run"):
+    def show(self, run: Run) -> None:
+        """Print what is new of the run. Raises `DemoError` where it did not succeed."""
+        if run.ended and not run.succeeded:
+            raise DemoError(f"the run ended as {run.status}: {run.error_code}, {run.error_message}")
+        seen = (run.status, run.run_status or run.step or "")
+        if seen == self._shown or not (run.document["run_id"] or run.step == "create_run"):
             return
         self._shown = seen
-        if document["status"] == "Success":
-            answer = textwrap.shorten(document["response"], WIDTH, placeholder=" ...")
+        if run.response is not None:
+            answer = textwrap.shorten(run.response, WIDTH, placeholder=" ...")
             self.say(f"{painted('Success', Colour.GOOD)}  {answer}")
         else:
             self.say(f"Running  {seen[1]}")
@@ -133,17 +131,11 @@ class Run:
 
 
 def _ledger(emulator: Service, thread_id: str) -> dict[str, Any]:
-    ledger = _call("GET", f"{emulator.ready['url']}/_emulator/ledger?thread_id={thread_id}")
-    thread: dict[str, Any] = ledger["threads"][thread_id]
+    url = f"{emulator.ready['url']}/_emulator/ledger"
+    answer = requests.get(url, params={"thread_id": thread_id}, timeout=TIMEOUT)
+    answer.raise_for_status()
+    thread: dict[str, Any] = answer.json()["threads"][thread_id]
     return thread
-
-
-def _call(method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    answer = requests.request(method, url, json=body, timeout=TIMEOUT)
-    if not answer.ok:
-        raise DemoError(f"{method} {url} answered {answer.status_code}: {answer.text[:500]}")
-    document: dict[str, Any] = answer.json()
-    return document
 
 
 def _say(text: str) -> None:

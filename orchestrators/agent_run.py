@@ -116,6 +116,7 @@ def _validated(steps: Steps) -> Step[Progress]:
         instance_id=steps.instance_id,
         operation_id=_operation_id(policy, steps.new_id()),
         now=steps.now,
+        trace_id=steps.trace_id,
     )
 
 
@@ -132,7 +133,10 @@ def _resumed(progress: Progress, steps: Steps) -> Progress:
         raise StepFailed(Failure(code=ErrorCode.INVALID_REQUEST, message="the deadline of this progress is none"))
     if steps.instance_id != (progress.runs_as or progress.instance_id):
         progress.owns_thread = False  # which the other one did
+        progress.trace_id = msgspec.UNSET
     progress.runs_as = steps.instance_id
+    steps.trace_id = progress.trace_id or steps.trace_id
+    progress.trace_id = steps.trace_id or msgspec.UNSET
     return progress
 
 

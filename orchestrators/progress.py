@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from contracts.activities import Failure
 from contracts.formats import Id, Utc
@@ -37,6 +37,8 @@ class Progress(msgspec.Struct, kw_only=True):
     """Tells this execution from another one of the same instance id (a restarted instance, say)."""
     runs_as: Annotated[str, Meta(max_length=512)] | None = None
     """The instance that goes on with this progress, where that is a restarted copy: callers ask for it."""
+    trace_id: Annotated[str, Meta(max_length=32)] | UnsetType = UNSET
+    """The trace of whoever started it, if it is known; a later generation may be given another one."""
     policy: RunPolicy
     options: RunOptions
     metadata: dict[str, str]
@@ -237,6 +239,7 @@ class Progress(msgspec.Struct, kw_only=True):
             retrying=self.attempts.last.code if self.attempts.last else None,
             waiting_for=self._waiting_for(),
             monitor_url=self.policy.monitor_url,
+            trace_id=self.trace_id,
             delete_thread="with_history" if self.policy.delete_thread == "with_history" else UNSET,
         )
         if self.failure:
@@ -245,12 +248,19 @@ class Progress(msgspec.Struct, kw_only=True):
 
 
 def begin(
-    request: AgentRunRequest, policy: RunPolicy, *, instance_id: str, operation_id: str, now: datetime
+    request: AgentRunRequest,
+    policy: RunPolicy,
+    *,
+    instance_id: str,
+    operation_id: str,
+    now: datetime,
+    trace_id: str | None = None,
 ) -> Progress:
     """Return the progress of an orchestration that starts now. The deadline is fixed here, once."""
     return Progress(
         instance_id=instance_id,
         operation_id=operation_id,
+        trace_id=trace_id or UNSET,
         policy=policy,
         options=request.run_options,
         metadata=dict(request.metadata),

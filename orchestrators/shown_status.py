@@ -77,6 +77,7 @@ def _roomier(status: CustomStatus) -> Iterator[CustomStatus]:
     yield status
     yield (status := msgspec.structs.replace(status, composite_run_id=None))
     yield (status := msgspec.structs.replace(status, monitor_url=None))
+    yield (status := msgspec.structs.replace(status, trace_id=UNSET))
     yield msgspec.structs.replace(status, run_status=shortened(status.run_status or "", _LONGEST_WORD) or None)
 
 

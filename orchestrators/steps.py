@@ -27,6 +27,7 @@ from contracts.durable import CANCEL_EVENT
 from contracts.wire import Wire, from_wire, to_wire
 from look_schedule import within_deadline
 from orchestrators.retry_policy import failure_of_exception
+from trace_context import read_trace
 
 _log = logging.getLogger("agent_run.orchestrator")
 
@@ -108,6 +109,8 @@ class Steps:
         self._calls: list[Any] = []
         self._interrupted: Any = None
         self._interruptible = True
+        self.trace_id = _trace_id(context)
+        """The id of the trace that the instance belongs to, if the platform names it; every log event has it."""
 
     # --- the instance ---
 
@@ -255,7 +258,7 @@ class Steps:
     def log(self, event: str, **fields: Any) -> None:
         """Log an event once, not in every replay."""
         if not self._context.is_replaying:
-            log_event(_log, event, **fields)
+            log_event(_log, event, **(fields | ({"trace_id": self.trace_id} if self.trace_id else {})))
 
     def leave_out_inputs(self) -> None:
         """Take what the activities were given out of what the SDK reports.
@@ -265,3 +268,12 @@ class Steps:
         """
         for task in self._calls:
             task.action_repr.input_ = '"left out"'
+
+
+def _trace_id(context: Any) -> str | None:
+    """Return the id of the trace in which this generation was started (durable-protocol.md, section 10)."""
+    for event in context.histories[:2]:  # the episode's own start, and that of the generation
+        named = getattr(event, "ParentTraceContext", None)
+        if isinstance(named, dict) and (trace := read_trace(named.get("TraceParent"))) is not None:
+            return trace.trace_id
+    return None

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from contracts.activities import NewMessage, ThreadRef
+from contracts.conversation import MessagePage
 from contracts.generations import CAPABILITIES, Capabilities
 from contracts.runs import (
     AgentSummary,
@@ -27,6 +28,7 @@ from contracts.runs import (
 from contracts.steps import RunFile, RunSteps
 from foundry import errors
 from foundry.answers import message_of
+from foundry.classic.conversation import message_page
 from foundry.classic.files import run_file
 from foundry.classic.paths import run_path, thread_path
 from foundry.classic.runs import snapshot
@@ -147,6 +149,7 @@ class ClassicAgentService:
         options: dict[str, Any],
         metadata: dict[str, str],
         stamp: Stamp,
+        *,
         agent_version: str | None = None,  # noqa: ARG002 - there are none
     ) -> RunSnapshot:
         """Start a run of the agent on the thread."""
@@ -284,6 +287,12 @@ class ClassicAgentService:
 
     def _messages_of(self, thread_id: str, run_id: str) -> Iterator[dict[str, Any]]:
         return self._pages(f"{thread_path(thread_id)}/messages", _PAGES_OF_A_RUN, run_id=path_id(run_id, "run"))
+
+    def thread_messages(self, thread_id: str, limit: int, before: str | None) -> MessagePage:
+        """Return the thread's newest messages, of those before the message that a page has named, if any; at most so
+        many.
+        """
+        return message_page(self._transport, thread_id, limit, before)
 
     def list_steps(self, thread_id: str, run_id: str) -> RunSteps:
         """Return what the run did, oldest first."""

@@ -16,6 +16,7 @@ import msgspec
 
 import host_clock
 from contracts.activities import NewMessage, ThreadRef
+from contracts.conversation import MessagePage
 from contracts.generations import CAPABILITIES, Capabilities
 from contracts.runs import (
     AgentSummary,
@@ -36,6 +37,7 @@ from foundry.second.background import ForegroundAgents
 from foundry.second.calls import Call, answered_in, calls_in, open_calls
 from foundry.second.conversation import newest, newest_items, newest_responses, response_if_there
 from foundry.second.finding import find_response
+from foundry.second.history import message_page
 from foundry.second.hygiene import Closer, unusable, waits_for
 from foundry.second.items import author_of, authors_in, is_message, is_of_agent, is_of_user
 from foundry.second.messages import item_of, says
@@ -257,13 +259,14 @@ class ResponsesAgentService:
 
     # --- runs ---
 
-    def create_run(  # noqa: PLR0917 - as the protocol has it
+    def create_run(
         self,
         thread_id: str,
         agent_id: str,
         options: dict[str, Any],
         metadata: dict[str, str],
         stamp: Stamp,
+        *,
         agent_version: str | None = None,
     ) -> RunSnapshot:
         """Start a response of the agent to what stands in the conversation, in the background if the agent takes that.
@@ -411,6 +414,12 @@ class ResponsesAgentService:
             elif seen:
                 other = other or is_of_user(item)
         return False  # ours is too far down, or not shown yet: nothing can be told
+
+    def thread_messages(self, thread_id: str, limit: int, before: str | None) -> MessagePage:
+        """Return what was said in the conversation lately, before the item that a page has named, if any; at most so
+        many.
+        """
+        return message_page(self._transport, thread_id, limit, before)
 
     def list_steps(self, thread_id: str, run_id: str) -> RunSteps:
         """Return what the response did, oldest first."""

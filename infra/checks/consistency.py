@@ -277,7 +277,7 @@ def query(project: Project) -> Found:
         for event in events:
             if event not in LOG_EVENTS:
                 yield file, 1, f"the app logs no event {event}"
-        fields = {f for e in events for f in LOG_EVENTS.get(e, "").split()}
+        fields = {"trace_id", *(f for e in events for f in LOG_EVENTS.get(e, "").split())}
         for field in sorted(set(re.findall(r"\bevent\.(\w+)", text)) - fields):
             yield file, 1, f"the event has no field {field}"
         bare = re.sub(r'"[^"\n]*"', "", text)

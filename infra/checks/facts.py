@@ -119,7 +119,9 @@ LOG_EVENTS = {
     "agent_run.key_not_marked": "instance_id message",
     "agent_run.other_response": "instance_id thread_id run_id others",
 }
-"""What the app logs for queries: name of the event, and the fields of its JSON object."""
+"""What the app logs for queries: name of the event, and the fields of its JSON object, which any event may have
+`trace_id` beside.
+"""
 
 CODES_OF_CALLERS = {
     "thread_busy",

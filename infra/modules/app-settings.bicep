@@ -75,6 +75,13 @@ param orphanScanSchedule string
 ])
 param deleteThread string
 
+@description('Whether the app has its console.')
+@allowed([
+  'true'
+  'false'
+])
+param consoleEnabled string
+
 @description('Days that ended instances are kept. 0: for ever.')
 param historyRetentionDays int
 
@@ -133,6 +140,7 @@ var ownSettings = {
   IDEMPOTENCY_DAYS: string(idempotencyDays)
   PUBLIC_BASE_URL: publicBaseUrl
   TRUSTED_FORWARDED_HOSTS: trustedForwardedHosts
+  CONSOLE_ENABLED: consoleEnabled
   HTTP_AUTH_LEVEL: httpAuthLevel
 }
 var providerConnection = durableProvider == 'azureStorage' ? azureStorageConnection : schedulerConnection

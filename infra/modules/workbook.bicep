@@ -70,6 +70,12 @@ var timeRange = {
           allowCustom: true
         }
       }
+      {
+        version: 'KqlParameterItem/1.0'
+        name: 'Run'
+        label: 'Instance id of a run'
+        type: 1
+      }
     ]
   }
   name: 'time range'
@@ -88,6 +94,28 @@ var chartItems = [for chart in charts: {
   }
   name: chart.title
 }]
+var runTree = {
+  type: 3
+  content: {
+    version: 'KqlItem/1.0'
+    title: 'One run: put its instance id in the field above'
+    query: replace(loadTextContent('../queries/run-tree.kql'), '<instance_id>', '{Run}')
+    size: 0
+    queryType: 0
+    resourceType: 'microsoft.insights/components'
+    timeContextFromParameter: 'TimeRange'
+    visualization: 'table'
+    gridSettings: {
+      hierarchySettings: {
+        idColumn: 'id'
+        parentColumn: 'parent'
+        treeType: 0
+        expanderColumn: 'what'
+      }
+    }
+  }
+  name: 'one run'
+}
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   name: guid(resourceGroup().id, displayName)
@@ -100,7 +128,7 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
     sourceId: applicationInsightsId
     serializedData: string({
       version: 'Notebook/1.0'
-      items: concat([timeRange], chartItems)
+      items: concat([timeRange], chartItems, [runTree])
       fallbackResourceIds: [
         applicationInsightsId
       ]

@@ -18,7 +18,7 @@ class Entry:
 
     `status` is what went out (None: nothing, the connection was reset); `service_status` is what the service
     made of the request (None: it never reached the service). `took_effect` is True once the service has
-    carried it out with success.
+    carried it out with success. `trace` is the request's `traceparent`.
     """
 
     number: int
@@ -28,6 +28,7 @@ class Entry:
     operation: str | None
     query: dict[str, str]
     body: Any
+    trace: str | None = None
     status: int | None = None
     service_status: int | None = None
     took_effect: bool = False
@@ -87,11 +88,20 @@ class Recorder:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _start: float = field(default_factory=time.monotonic)
 
-    def open(self, *, method: str, path: str, operation: str | None, query: dict[str, str], body: bytes) -> Entry:
+    def open(
+        self,
+        *,
+        method: str,
+        path: str,
+        operation: str | None,
+        query: dict[str, str],
+        body: bytes,
+        trace: str | None = None,
+    ) -> Entry:
         """Note a request that has arrived."""
         with self._lock:
             at = round(time.monotonic() - self._start, 4)
-            entry = Entry(len(self._entries) + 1, at, method, path, operation, query, _kept(body))
+            entry = Entry(len(self._entries) + 1, at, method, path, operation, query, _kept(body), trace)
             self._entries.append(entry)
             return entry
 

@@ -169,7 +169,14 @@ class Server:
         emulation = self._emulation
         below = path.removeprefix(emulation.service.prefix)
         operation = operation_of(request.method, below)
-        entry = emulation.recorder.open(method=request.method, path=below, operation=operation, query=query, body=body)
+        entry = emulation.recorder.open(
+            method=request.method,
+            path=below,
+            operation=operation,
+            query=query,
+            body=body,
+            trace=request.headers.get("traceparent"),
+        )
         fault = emulation.faults.pick(request.method, below, operation)
         if emulation.latency:
             await asyncio.sleep(emulation.latency)

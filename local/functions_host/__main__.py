@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from local.functions_host import reload
@@ -36,6 +37,8 @@ _RELOADED = "LOCAL_FUNCTIONS_HOST_RELOADED"
 _CLOCK = "LOCAL_FUNCTIONS_HOST_CLOCK"
 # How often the process has taken over from itself in hostile mode.
 _RESTARTS = "LOCAL_FUNCTIONS_HOST_RESTARTS"
+# The instances whose worker has died in hostile mode, as a JSON list: each dies once.
+_DIED = "LOCAL_FUNCTIONS_HOST_DIED"
 # The listening socket that a process hands to the one that takes over, so that nobody else gets the port meanwhile.
 _SOCKET = "LOCAL_FUNCTIONS_HOST_SOCKET"
 DEFAULT_PORT = 7071
@@ -195,11 +198,13 @@ def _hooks(given: argparse.Namespace, database: str, clock: Clock, console: Cons
     restarts = int(os.environ.get(_RESTARTS, "0"))
     console.line(f"hostile mode, seed {plan}, restart {restarts}")
 
-    def restart() -> None:
+    def restart(died: Collection[str]) -> None:
         os.environ[_RESTARTS] = str(restarts + 1)
+        os.environ[_DIED] = json.dumps(list(died))
         _take_over(listening)
 
-    return Hostility(plan, clock=clock, console=console, restarts=restarts, restart=restart)
+    died = json.loads(os.environ.get(_DIED, "[]"))
+    return Hostility(plan, clock=clock, console=console, restarts=restarts, restart=restart, died=died)
 
 
 def _load(app_root: Path, console: Console, config_error: HostError | None) -> App:

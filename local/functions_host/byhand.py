@@ -51,7 +51,7 @@ class ByHand:
             case "timerTrigger":
                 await self._timers.run(function)
             case "activityTrigger":
-                await self._invoker.run_activity(function.durable_name, text, "by-hand")
+                await self._invoker.run_activity(function.durable_name, text, None)
             case "httpTrigger":
                 body = b"" if given is None else text.encode()
                 url = f"http://localhost/api/{function.name}"

@@ -22,6 +22,7 @@ from local.functions_host.episode import DisabledActivityError, Effects, EngineO
 from local.functions_host.hooks import Fate, Hooks
 from local.functions_host.protocol import Event, Kind
 from local.functions_host.store import Instance, Message, Store, Work
+from local.functions_host.tracing import Trace, traced_by
 
 # After an error of the host itself, a full disk for one.
 RETRY_SECONDS = 5.0
@@ -363,13 +364,19 @@ class Engine:
 
     async def _run_activity(self, work: Work) -> Event:
         try:
-            result = await self._functions.run_activity(work.name, work.input, work.instance_id)
+            result = await self._functions.run_activity(work.name, work.input, self._trace_of(work.instance_id))
         except DisabledActivityError as error:
             return self._failed(work, str(error))
         except Exception as error:  # noqa: BLE001 - an activity's exception is a result
             self._console.error(f"activity '{work.name}' of '{work.instance_id}' raised", error)
             return self._failed(work, f"{type(error).__name__}: {error}")
         return self.event(Kind.TASK_COMPLETED, task_id=work.task_id, result=protocol.normalise_text(result))
+
+    def _trace_of(self, instance_id: str) -> Trace | None:
+        """A span of the instance's trace, None where nothing is traced."""
+        text = self.store.started(instance_id) if self.options.traces else None
+        parent = protocol.event_from_text(text) if text else None
+        return traced_by(parent.trace_parent, parent.trace_state) if parent and parent.trace_parent else None
 
 
 def _fresh(run: Run | None, messages: Sequence[Message]) -> list[Event]:

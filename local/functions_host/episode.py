@@ -31,6 +31,7 @@ from local.functions_host.protocol import (
 )
 from local.functions_host.replay import NonDeterministicError, Outcome, Replay, Scheduled
 from local.functions_host.store import Instance, Work
+from local.functions_host.tracing import Trace
 from local.functions_host.versions import VersionRule
 
 # What a message takes through a storage queue, measured: a timer of 1.5 s fires after 1.1 s.
@@ -55,7 +56,7 @@ class Functions(Protocol):
         """Run an episode; raises what the function raised."""
         ...
 
-    async def run_activity(self, name: str, data: str | None, instance_id: str) -> str:
+    async def run_activity(self, name: str, data: str | None, trace: Trace | None) -> str:
         """Run an activity on JSON text and return JSON text; raises what it raised, or DisabledActivityError."""
         ...
 
@@ -76,6 +77,7 @@ class EngineOptions:
     max_orchestrators: int = 20
     max_activities: int = 20
     versions: VersionRule = VersionRule()  # noqa: RUF009 - frozen
+    traces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +296,7 @@ class Episodes:
                     run.append(self.event(Kind.TASK_SCHEDULED, event_id=item.id, name=name))
                     effects.work.append(Work(0, row.instance_id, row.execution_id, item.id, name, data))
                 case CallSubOrchestrator():
-                    child = self._child(row, item.id, item.action)
+                    child = self._child(run, item.id, item.action)
                     effects.children.append(child)
                     run.append(
                         self.event(Kind.SUB_CREATED, event_id=item.id, name=child.name, instance_id=child.instance_id)
@@ -305,7 +307,8 @@ class Episodes:
                         fired = self.event(Kind.TIMER_FIRED, task_id=item.id, fire_at=fire_at)
                         effects.timers.append((fired, self._due(run, fire_at)))
 
-    def _child(self, row: Instance, task_id: int, action: CallSubOrchestrator) -> Event:
+    def _child(self, run: Run, task_id: int, action: CallSubOrchestrator) -> Event:
+        row = run.row
         return self.event(
             Kind.EXECUTION_STARTED,
             name=action.name,
@@ -315,6 +318,8 @@ class Episodes:
             instance_id=action.instance_id or f"{row.execution_id}:{task_id}",
             execution_id=uuid.uuid4().hex,
             parent=Parent(row.name, row.instance_id, row.execution_id, task_id),
+            trace_parent=run.started.trace_parent,
+            trace_state=run.started.trace_state,
         )
 
     def _due(self, run: Run, fire_at: str) -> float:
@@ -331,7 +336,7 @@ class Episodes:
     def _begin_generation(self, run: Run, outcome: Outcome) -> None:
         """Start the next generation in place: a new execution id and history, events that nobody consumed."""
         row = run.row
-        parent = run.started.parent
+        before = run.started
         row.execution_id = uuid.uuid4().hex
         row.input = None if outcome.new_input is None else protocol.dumps(outcome.new_input)
         # A custom status lives on in the next generation only, unless that sets its own [M].
@@ -345,7 +350,9 @@ class Episodes:
             input=row.input,
             instance_id=row.instance_id,
             execution_id=row.execution_id,
-            parent=parent,
+            parent=before.parent,
+            trace_parent=before.trace_parent,
+            trace_state=before.trace_state,
         )
         run.events, run.texts, run.stored = [], [], 0
         run.answered, run.done_in = (), None

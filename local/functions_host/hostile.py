@@ -7,7 +7,7 @@ be named alone: `--hostile 7:repeat-activity,lost-pending-event`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from local.functions_host.clock import Clock
@@ -76,18 +76,28 @@ class Hostility(Hooks):
     """Decides when to misbehave, and says so on the console."""
 
     def __init__(
-        self, plan: Plan, *, clock: Clock, console: Console, restarts: int, restart: Callable[[], None]
+        self,
+        plan: Plan,
+        *,
+        clock: Clock,
+        console: Console,
+        restarts: int,
+        restart: Callable[[Collection[str]], None],
+        died: Collection[str] = (),
     ) -> None:
-        """Drive from the plan's seed; `restarts` varies it after each restart, `restart` does not return."""
+        """Drive from the plan's seed; `restarts` varies it after each restart. `restart` does not return, and is given
+        what the next process has to be told as `died`.
+        """
         self._random = random.Random(f"{plan.seed}/{restarts}")  # noqa: S311 - a seeded game, not cryptography
+        self._seed = plan.seed
         self._names = plan.names
         self._clock = clock
         self._console = console
         self._restart = restart
-        self._died: set[str] = set()
+        self._died = set(died)
 
-    def _hits(self, name: str, what: str = "") -> bool:
-        if name not in self._names or self._random.random() >= _CHANCES[name]:
+    def _hits(self, name: str, what: str = "", chance: random.Random | None = None) -> bool:
+        if name not in self._names or (chance or self._random).random() >= _CHANCES[name]:
             return False
         self._console.info(f"hostile {name} {what}".rstrip())
         return True
@@ -102,11 +112,15 @@ class Hostility(Hooks):
         return 0.0
 
     def activity_fate(self, work: Work) -> Fate:
-        """Run an activity twice, or let its worker die."""
+        """Run an activity twice, or let its worker die: decided once, whatever restarts meanwhile. Else restarts would
+        favour deaths, which are noted at once, and make one activity die again and again: the third death ends the real
+        host, and no activity comes back before minutes have passed (durable-protocol.md, rule 10).
+        """
         what = f"{work.name} '{work.instance_id}'"
-        if self._hits("dead-worker", what):
-            return self._random.choice((Fate.WORKER_DIES_BEFORE, Fate.WORKER_DIES_AFTER))
-        return Fate.RUNS_TWICE if self._hits("repeat-activity", what) else Fate.RUNS
+        chance = random.Random(f"{self._seed}/{work.seq}")  # noqa: S311 - as above
+        if self._hits("dead-worker", what, chance):
+            return chance.choice((Fate.WORKER_DIES_BEFORE, Fate.WORKER_DIES_AFTER))
+        return Fate.RUNS_TWICE if self._hits("repeat-activity", what, chance) else Fate.RUNS
 
     def episode_death(self, row: Instance) -> Death:
         """Let the worker die while an orchestrator runs; of one instance once, so that one rewind heals it."""
@@ -141,7 +155,7 @@ class Hostility(Hooks):
     def committed(self) -> None:
         """Restart the process as a crash does."""
         if self._hits("restart"):
-            self._restart()
+            self._restart(self._died)
 
 
 def _starting(row: Instance) -> bool:

@@ -24,6 +24,7 @@ from azure.functions import meta
 from local.functions_host import bindings
 from local.functions_host.episode import DisabledActivityError
 from local.functions_host.loader import App, Function
+from local.functions_host.tracing import Trace, shown
 
 
 class FunctionTimeoutError(Exception):
@@ -33,8 +34,9 @@ class FunctionTimeoutError(Exception):
 class InvocationContext(func.Context):
     """The `context` parameter of a function."""
 
-    def __init__(self, function: Function, app_root: Path) -> None:
+    def __init__(self, function: Function, app_root: Path, trace: Trace | None = None) -> None:
         """Make a context with a new invocation id."""
+        self._trace = trace
         self._invocation_id = str(uuid.uuid4())
         self._function = function
         self._app_root = app_root
@@ -62,8 +64,8 @@ class InvocationContext(func.Context):
 
     @property
     def trace_context(self) -> Any:
-        """No distributed tracing locally."""
-        return None
+        """Of an activity: a span of its instance's trace. Without Application Insights others have none."""
+        return shown(self._trace)
 
     @property
     def retry_context(self) -> Any:
@@ -108,7 +110,7 @@ class Invoker:
         result = await self._in_pool(functools.partial(handle, context))
         return str(result)
 
-    async def run_activity(self, name: str, data: str | None, instance_id: str) -> str:  # noqa: ARG002
+    async def run_activity(self, name: str, data: str | None, trace: Trace | None) -> str:
         """Run an activity on JSON text; returns JSON text. Raises DisabledActivityError."""
         if name in self._disabled:
             raise DisabledActivityError(name)
@@ -116,15 +118,15 @@ class Invoker:
         converter = bindings.converter("activityTrigger")
         datum = meta.Datum("null" if data is None else data, "json")
         value = converter.decode(datum, trigger_metadata=None)
-        result = await self.call(function, value)
+        result = await self.call(function, value, trace)
         return str(converter.encode(result, expected_type=None).value)
 
-    async def call(self, function: Function, trigger_value: Any) -> Any:
+    async def call(self, function: Function, trigger_value: Any, trace: Trace | None = None) -> Any:
         """Call a function with its trigger's value and whatever other bindings it has."""
         arguments: dict[str, Any] = {function.trigger_name: trigger_value}
         arguments |= {name: self._client_binding() for name in function.client_names}
         if function.wants_context:
-            arguments["context"] = InvocationContext(function, self._app_root)
+            arguments["context"] = InvocationContext(function, self._app_root, trace)
         if function.is_async:
             running = self._on_loop(function.call(**arguments))
         else:

@@ -31,6 +31,7 @@ from local.functions_host.operations import (
 from local.functions_host.protocol import ClientBinding
 from local.functions_host.status import status_document
 from local.functions_host.store import ENDED, Instance
+from local.functions_host.tracing import trace_of
 
 PAGE = 100
 LONGEST_PAGE = 1000
@@ -246,7 +247,8 @@ class Management:
         except ValueError as error:
             return _invalid_json(error)
         try:
-            started = self._operations.start(name, instance_id, text, query.get("version"))
+            within = trace_of(request.headers)
+            started = self._operations.start(name, instance_id, text, query.get("version"), within)
         except ConflictError as error:
             return _json({"Message": str(error)}, 409)
         except DisabledError as error:

@@ -14,6 +14,7 @@ from local.functions_host.clock import iso, parse_iso
 from local.functions_host.engine import Engine
 from local.functions_host.protocol import Event, Kind
 from local.functions_host.store import Instance
+from local.functions_host.tracing import Trace, trace_of
 
 
 class ConflictError(Exception):
@@ -57,18 +58,30 @@ class Operations:
         self._disabled = disabled
         self._store = engine.store
 
-    def start(self, name: str, instance_id: str | None, input_text: str | None, version: str | None) -> str:
-        """Start an instance; raises ConflictError where the id belongs to one that has not ended, or DisabledError."""
+    def start(
+        self,
+        name: str,
+        instance_id: str | None,
+        input_text: str | None,
+        version: str | None,
+        trace: Trace | None = None,
+    ) -> str:
+        """Start an instance, within a trace of its own or this one; raises ConflictError where the id belongs to one
+        that has not ended, or DisabledError.
+        """
         if name in self._disabled:
             raise DisabledError(name)
         instance_id = instance_id or uuid.uuid4().hex
         present = self._store.instance(instance_id)
         if present is not None and not present.ended and not self._engine.hooks.overlooks(present):
             raise ConflictError(present.status)
-        self._create(name, instance_id, input_text, version or self._engine.options.versions.current)
+        self._create(name, instance_id, input_text, version or self._engine.options.versions.current, trace)
         return instance_id
 
-    def _create(self, name: str, instance_id: str, input_text: str | None, version: str | None) -> None:
+    def _create(
+        self, name: str, instance_id: str, input_text: str | None, version: str | None, trace: Trace | None = None
+    ) -> None:
+        span = (trace or trace_of({})).child() if self._engine.options.traces else None
         started = self._engine.event(
             Kind.EXECUTION_STARTED,
             name=name,
@@ -77,6 +90,8 @@ class Operations:
             instance_id=instance_id,
             execution_id=str(uuid.uuid4()),
             generation=0,
+            trace_parent=span and span.parent,
+            trace_state=span and span.state,
         )
         with self._store.transaction():
             at = self._engine.create(started)

@@ -108,6 +108,7 @@ class Host:
                 max_orchestrators=config.max_orchestrators,
                 max_activities=config.max_activities,
                 versions=VersionRule(config.default_version, config.version_match, config.version_failure),
+                traces=config.traces,
             ),
             hooks=hooks,
             observe=self._inspector.observe,

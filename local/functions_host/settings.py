@@ -50,6 +50,7 @@ class HostConfig:
     default_version: str | None = None
     version_match: str = "None"
     version_failure: str = "Reject"
+    traces: bool = False
     max_concurrent_requests: int = -1
     max_outstanding_requests: int = -1
     function_timeout: float | None = 1800.0
@@ -142,6 +143,7 @@ def load_host_config(app_root: Path) -> HostConfig:
     warnings += [f"host.json: unknown key 'extensions.http.{k}'" for k in http if k not in _HTTP_KEYS]
     cores = os.cpu_count() or 1
     storage = _section(durable, "storageProvider", path)
+    tracing = _section(durable, "tracing", path)
     return HostConfig(
         route_prefix=_text(http, "routePrefix", "api").strip("/"),
         hub=resolve(_text(durable, "hubName", DEFAULT_HUB), DEFAULT_HUB),
@@ -151,6 +153,7 @@ def load_host_config(app_root: Path) -> HostConfig:
         default_version=durable.get("defaultVersion"),
         version_match=_text(durable, "versionMatchStrategy", "None"),
         version_failure=_text(durable, "versionFailureStrategy", "Reject"),
+        traces=tracing.get("distributedTracingEnabled") is True and tracing.get("version") == "V2",
         max_concurrent_requests=_number(http, "maxConcurrentRequests", -1),
         max_outstanding_requests=_number(http, "maxOutstandingRequests", -1),
         function_timeout=_timespan(document.get("functionTimeout"), path),

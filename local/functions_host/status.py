@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from local.functions_host.clock import iso_seconds
-from local.functions_host.protocol import COMPLETIONS, NAMES, SCHEDULED, Event, Kind
+from local.functions_host.protocol import COMPLETIONS, NAMES, SCHEDULED, Event, Kind, trace_to_wire
 from local.functions_host.store import Instance
 
 
@@ -79,7 +79,7 @@ def _fields(event: Event, *, show_input: bool, show_output: bool) -> dict[str, A
             given = {"Input": event.input} if show_input else {}
             return given | {
                 "Correlation": None,
-                "ParentTraceContext": None,
+                "ParentTraceContext": trace_to_wire(event),
                 "ScheduledStartTime": None,
                 "Generation": event.generation,
                 "GenerateNewTrace": False,

@@ -280,6 +280,12 @@ class Store:
         rows = self._db.execute("SELECT event FROM history WHERE instance_id = ? ORDER BY seq", (instance_id,))
         return [row[0] for row in rows]
 
+    def started(self, instance_id: str) -> str | None:
+        """Return the event that began an instance's present generation: the second one, after the episode's own."""
+        rows = self._db.execute("SELECT event FROM history WHERE instance_id = ? AND seq = 1", (instance_id,))
+        row = rows.fetchone()
+        return None if row is None else str(row[0])
+
     def append_history(self, instance_id: str, start: int, events: Sequence[str]) -> None:
         """Append events behind the `start` that are there."""
         self._db.executemany(

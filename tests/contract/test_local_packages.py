@@ -10,7 +10,7 @@ from local.foundry_emulator import __main__ as foundry_emulator
 from local.functions_host import __main__ as functions_host
 from tests.contract.project import DEPLOYED_PACKAGES, ROOT
 
-PACKAGES = (*DEPLOYED_PACKAGES, "benchmarks", "infra", "local", "tests")
+PACKAGES = (*DEPLOYED_PACKAGES, "benchmarks", "client", "infra", "local", "tests")
 LOCAL = ("functions_host", "foundry_emulator")
 
 

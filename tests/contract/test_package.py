@@ -53,7 +53,7 @@ def test_all_that_the_app_imports_is_deployed(ignored):
     assert ignored(*modules, "host.json", "requirements.txt") == set()
 
 
-@pytest.mark.parametrize("folder", ["local", "tests", "benchmarks", "infra", "docs"])
+@pytest.mark.parametrize("folder", ["local", "tests", "benchmarks", "infra", "docs", "client", "examples", "build"])
 def test_what_is_for_developers_stays_out(ignored, folder):
     paths = {f"{folder}/x.py", f"{folder}/deep/er/x.json", *tracked(folder)}
     assert ignored(*paths) == paths

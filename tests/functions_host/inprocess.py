@@ -22,6 +22,7 @@ from local.functions_host.operations import Operations
 from local.functions_host.protocol import Event
 from local.functions_host.speedup import install_fast_timestamps
 from local.functions_host.store import Instance, Store
+from local.functions_host.tracing import Trace
 
 install_fast_timestamps()
 
@@ -32,6 +33,7 @@ class PlainFunctions:
     def __init__(self, orchestrators: Mapping[str, Any], activities: Mapping[str, Callable[..., Any]]) -> None:
         self._handles = {name: df.Orchestrator.create(code) for name, code in orchestrators.items()}
         self._activities = activities
+        self.traces: list[Trace | None] = []
 
     @property
     def activities(self) -> set[str]:
@@ -47,8 +49,9 @@ class PlainFunctions:
             warnings.simplefilter("ignore")  # the SDK warns of early events
             return str(self._handles[name](context))
 
-    async def run_activity(self, name: str, data: str | None, instance_id: str) -> str:
+    async def run_activity(self, name: str, data: str | None, trace: Trace | None) -> str:
         await asyncio.sleep(0)
+        self.traces.append(trace)
         result = self._activities[name](json.loads(data or "null"))
         if asyncio.iscoroutine(result):
             result = await result
@@ -68,6 +71,7 @@ class Hub:
         hooks: Hooks | None = None,
         exact: bool = False,
         clock: Clock | None = None,
+        traces: bool = False,
     ) -> None:
         self.functions = PlainFunctions(orchestrators, activities or {})
         self.store = store or Store(":memory:")
@@ -77,7 +81,7 @@ class Hub:
         self.log = io.StringIO()
         self._console = Console(stream=self.log)
         self._hooks = hooks or Hooks()
-        self._options = EngineOptions(exact_timers=exact)
+        self._options = EngineOptions(exact_timers=exact, traces=traces)
         self._begin()
 
     def _begin(self) -> None:

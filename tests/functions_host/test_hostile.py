@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +16,9 @@ import pytest
 from local.functions_host.clock import Clock
 from local.functions_host.console import Console
 from local.functions_host.errors import HostError
-from local.functions_host.hooks import Death
+from local.functions_host.hooks import Death, Fate
 from local.functions_host.hostile import BEHAVIOURS, NOT_BY_DEFAULT, Hostility, parse_plan
-from local.functions_host.store import Instance
+from local.functions_host.store import Instance, Work
 from tests.functions_host.conftest import NEVER, SAMPLE_APP
 from tests.functions_host.harness import HostProcess
 
@@ -96,11 +96,44 @@ def test_an_event_to_a_rewound_instance_is_not_lost() -> None:
         clock=Clock(),
         console=Console(stream=io.StringIO()),
         restarts=0,
-        restart=lambda: None,
+        restart=lambda _: None,
     )
     rewound = replace(row, output='"why it failed"')
     assert {game.loses_event(row) for _ in range(50)} == {game.overlooks(row) for _ in range(50)} == {True, False}
     assert {game.loses_event(rewound) for _ in range(50)} == {game.overlooks(rewound) for _ in range(50)} == {False}
+
+
+def game_of(names: str, *, restarts: int = 0, died: Collection[str] = ()) -> tuple[Hostility, list[list[str]]]:
+    """Return a game, and what it tells the processes that take over."""
+    told: list[list[str]] = []
+    game = Hostility(
+        parse_plan(f"7:{names}"),
+        clock=Clock(),
+        console=Console(stream=io.StringIO()),
+        restarts=restarts,
+        restart=lambda died: told.append(list(died)),
+        died=died,
+    )
+    return game, told
+
+
+def test_what_becomes_of_an_activity_is_the_same_after_a_restart() -> None:
+    works = [Work(seq, "i", "e", 0, "appends", None) for seq in range(1, 200)]
+    fates = [[game_of("dead-worker,repeat-activity", restarts=n)[0].activity_fate(w) for w in works] for n in range(3)]
+    assert fates[0] == fates[1] == fates[2]
+    assert set(fates[0]) == set(Fate)
+
+
+def test_who_has_died_with_its_worker_is_spared_after_a_restart() -> None:
+    game, told = game_of("dead-worker-episode,restart")
+    row = Instance("i", "e", "o", None, None, "Running", None, None, 0, 0)
+    while game.episode_death(row) is Death.NONE:
+        pass
+    while not told:
+        game.committed()
+    assert told == [["i"]]
+    after, _ = game_of("dead-worker-episode", restarts=1, died=told[0])
+    assert {after.episode_death(row) for _ in range(400)} == {Death.NONE}
 
 
 def test_an_instance_dies_with_its_worker_once() -> None:
@@ -109,7 +142,7 @@ def test_an_instance_dies_with_its_worker_once() -> None:
         clock=Clock(),
         console=Console(stream=io.StringIO()),
         restarts=0,
-        restart=lambda: None,
+        restart=lambda _: None,
     )
     row = Instance("i", "e", "o", None, None, "Running", None, None, 0, 0)
     assert [game.episode_death(row) for _ in range(400)].count(Death.NONE) == 399

@@ -45,6 +45,17 @@ def test_the_best_route_first() -> None:
     assert [target for target, _ in router.find("5")] == ["{a:int}", "{a}", "{*rest}"]
 
 
+def test_a_literal_comes_before_an_instance_of_the_same_name() -> None:
+    templates = ["runs/{instance_id}", "runs/counts", "runs/{instance_id}/cancel", "runs/cancel", "runs"]
+    router = Router([(parse_route(t), t) for t in templates])
+    first = {path: router.find(path)[0][0] for path in ("runs", "runs/counts", "RUNS/Counts/", "runs/cancel")}
+    assert first == {
+        "runs": "runs", "runs/counts": "runs/counts", "RUNS/Counts/": "runs/counts", "runs/cancel": "runs/cancel",
+    }  # fmt: skip
+    assert [target for target, _ in router.find("runs/counts/cancel")] == ["runs/{instance_id}/cancel"]
+    assert "runs/{instance_id}" in [target for target, _ in router.find("runs/cancel")]
+
+
 @pytest.mark.parametrize("template", ["/a", "a//b", "a/{b", "a/b}", "{a}/{a}", "{*a}/b", "a?", "x{a?}", "{a:color}"])
 def test_a_broken_template_is_refused(template: str) -> None:
     with pytest.raises(RouteError, match="route"):

@@ -295,6 +295,8 @@ FAULTS: tuple[tuple[str, str, str, str], ...] = (
     ("query", "infra/queries/orphaned-runs.kql", "agent_run.orphans", "agent_run.orphaned"),
     ("query", "infra/queries/failed-runs.kql", 'indexof(message, "{"))', 'indexof(message, "{")'),
     ("query-used", _ALERTS, "queries/failed-runs.kql", "queries/failing-runs.kql"),
+    ("query-used", "infra/modules/workbook.bicep", "queries/run-tree.kql", "queries/run-trees.kql"),
+    ("query", "infra/queries/run-tree.kql", "event.trace_id", "event.traceId"),
     ("workbook-time", "infra/modules/workbook.bicep", "            { durationMs: 86400000 }\n", ""),
     ("alert-codes", "infra/queries/failed-runs.kql", '"thread_busy", ', ""),
     ("alert-codes", "infra/queries/failed-runs.kql", '"thread_busy"', '"worker_died"'),

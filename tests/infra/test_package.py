@@ -28,7 +28,7 @@ def test_the_app_is_in_it_and_nothing_else(tmp_path: Path) -> None:
     deployed = package.stage(ROOT, tmp_path / "out", "azureStorage")
     folders = {file.parts[0] for file in deployed}
     assert {"function_app.py", "host.json", "requirements.txt", "orchestrators", "activities", "foundry"} <= folders
-    unwanted = {"infra", "tests", "local", "docs", "benchmarks", "README.md", "local.settings.json", ".venv", ".git"}
+    unwanted = {"infra", "tests", "local", "client", "examples", "docs", "benchmarks", "README.md", "local.settings.json", ".venv", ".git"}
     assert not folders & unwanted
     assert not any("__pycache__" in file.parts for file in deployed)
     assert [file for file in deployed if file.suffix not in {".py", ".json", ".txt", ".kql", ".html"}] == []

@@ -225,7 +225,7 @@ def run(name, message, kind):
 
         wire = foundry_calls.perform(name, type(message), payload, call)
     else:
-        wire = function(name)(payload=payload)
+        wire = function(name)(payload=payload, context=None)
     return from_wire(ActivityResult[kind], json.loads(json.dumps(wire, allow_nan=False)))
 
 

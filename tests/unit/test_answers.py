@@ -5,6 +5,7 @@ import inspect
 import json
 import logging
 
+import azure.functions as func
 import pytest
 
 from http_api.answers import ApiError, answering, error_answer, invalid_request, json_answer
@@ -12,6 +13,7 @@ from settings import SettingProblem, SettingsError
 from tests.unit.scripted import PROMPT
 from validation.field_errors import FieldError, InvalidRequestError
 
+REQUEST = func.HttpRequest(method="GET", url="https://app.example/api/x", body=b"")
 BAD = FieldError(code="invalid", message="must be an id", target="agent_id")
 WORSE = FieldError(code="required", message="is required", target="user_message")
 
@@ -32,7 +34,7 @@ def handlers(raised):
 
 def both(raised):
     """Return status and error of what both kinds of function answer, which must be the same."""
-    answers = [handler(None) for handler in handlers(raised)]
+    answers = [handler(REQUEST) for handler in handlers(raised)]
     assert answers[0].get_body() == answers[1].get_body()
     assert answers[0].status_code == answers[1].status_code
     assert answers[0].mimetype == "application/json"
@@ -44,7 +46,7 @@ def both(raised):
 
 def test_an_answer_is_passed_on():
     answer = json_answer({"a": 1})
-    assert answering(lambda req: answer)(None) is answer
+    assert answering(lambda req: answer)(REQUEST) is answer
     assert (answer.status_code, answer.get_body(), answer.mimetype) == (200, b'{"a":1}', "application/json")
     assert answer.headers["Cache-Control"] == "no-store"
 
@@ -125,4 +127,4 @@ def test_the_worker_may_still_stop_a_function():
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(stopped(None))
+        asyncio.run(stopped(REQUEST))

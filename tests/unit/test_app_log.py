@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app_log import log_event
+from trace_context import Trace, in_trace
 
 log = logging.getLogger("test.app_log")
 
@@ -16,6 +17,13 @@ def test_an_event_is_its_name_and_a_json_object(caplog):
         log_event(log, "agent_run.ended", status="Success", seconds=1.5, code=None)
     assert caplog.messages == ['agent_run.ended {"status":"Success","seconds":1.5,"code":null}']
     assert caplog.records[0].levelno == logging.INFO
+
+
+def test_an_event_names_its_trace(caplog):
+    with caplog.at_level(logging.INFO, logger=log.name), in_trace(Trace(f"00-{'a' * 32}-{'b' * 16}-01")):
+        log_event(log, "x")
+        log_event(log, "y", trace_id="of its own")
+    assert caplog.messages == ['x {"trace_id":"%s"}' % ("a" * 32), 'y {"trace_id":"of its own"}']
 
 
 def test_an_event_may_have_another_level(caplog):

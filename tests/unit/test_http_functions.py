@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 import azure.functions as func
 import msgspec
 import pytest
+from azure.durable_functions import DurableOrchestrationClient
 from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrchestrationStatus
 
+from app_log import log_event
 from contracts.agents import ResolvedAgent
 from contracts.generations import CAPABILITIES
 from contracts.ids import INSTANCE_PATTERN
@@ -209,6 +211,20 @@ def test_no_log_line_of_a_start_has_the_prompt(client, caplog):
         call(runs.run_agent, body={"user_message": PROMPT, "x": PROMPT}, client=client)
         call(runs.run_agent, body={"user_message": PROMPT, "idempotency_key": "k"}, client=client)
     assert PROMPT not in caplog.text
+
+
+def test_a_request_runs_within_the_trace_of_its_caller(client, caplog):
+    async def start(name, instance_id, client_input):
+        log_event(logging.getLogger("agent_run.http"), "started", trace=client._get_current_activity_context()[0])
+
+    parent = f"00-{'a' * 32}-{'b' * 16}-01"
+    client.start_new = start
+    client._get_current_activity_context = DurableOrchestrationClient._get_current_activity_context
+    with caplog.at_level(logging.INFO):
+        call(runs.run_agent, body={"user_message": "hi"}, headers={"traceparent": parent}, client=client)
+        call(runs.run_agent, body={"user_message": "hi"}, headers={"traceparent": "?"}, client=client)
+    lines = [json.loads(m.removeprefix("started ")) for m in caplog.messages if m.startswith("started {")]
+    assert lines == [{"trace": parent, "trace_id": "a" * 32}, {"trace": None}]
 
 
 def test_a_start_that_waits_answers_with_the_end(client):

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import settings as settings_module
-from settings import DEFAULTS, Settings, SettingsError, http_auth_level, load_settings
+from settings import (
+    DEFAULTS,
+    Settings,
+    SettingsError,
+    console_enabled,
+    http_auth_level,
+    ignored_settings,
+    load_settings,
+)
 from tests.unit.scripted import ENDPOINT, no_deadline, raised_by
 
 RESOURCE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/a"
@@ -66,6 +74,7 @@ def test_every_setting_of_the_design_is_known_with_its_default():
         "IDEMPOTENCY_DAYS": "30",
         "PUBLIC_BASE_URL": "",
         "TRUSTED_FORWARDED_HOSTS": "",
+        "CONSOLE_ENABLED": "true",
         "HTTP_AUTH_LEVEL": "FUNCTION",
     }
 
@@ -465,7 +474,9 @@ def test_all_that_is_wrong_is_named_at_once():
 SECRET = "s3cr3t~ValuE"
 
 
-@pytest.mark.parametrize("name", [n for n in DEFAULTS if n not in ("ORPHAN_SCAN_SCHEDULE", "HTTP_AUTH_LEVEL")])
+@pytest.mark.parametrize(
+    "name", [n for n in DEFAULTS if n not in ("ORPHAN_SCAN_SCHEDULE", "HTTP_AUTH_LEVEL", "CONSOLE_ENABLED")]
+)
 @pytest.mark.parametrize(
     "value",
     [f"{SECRET} {SECRET}", f"https://u:{SECRET}@h/api/projects/p x", f"http://{SECRET}/ ", f"https://[{SECRET} x"],
@@ -508,6 +519,16 @@ def test_the_environment_is_read_when_asked_not_before(monkeypatch):
     assert load_settings() == load()
     monkeypatch.setenv("HTTP_AUTH_LEVEL", "anonymous")
     assert http_auth_level() == "ANONYMOUS"
+
+
+@pytest.mark.parametrize(
+    ("value", "is_there"), [("", True), (" True ", True), ("false", False), ("yes", False), ("1", False)]
+)
+def test_the_console_is_there_unless_a_setting_says_anything_but_true(value, is_there):
+    assert console_enabled({"CONSOLE_ENABLED": value}) is is_there
+    told = ignored_settings({"CONSOLE_ENABLED": value})
+    assert bool(told) == (value not in ("", " True ", "false"))
+    assert all("set it to true or false" in message for message in told)
 
 
 @pytest.mark.parametrize("value", ["ANONYMOUS", "anonymous", " Anonymous "])

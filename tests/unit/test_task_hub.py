@@ -12,8 +12,9 @@ import azure.durable_functions as df
 import pytest
 from aiohttp import web
 
+import task_hub
 from local.functions_host.protocol.client import ClientBinding, client_binding
-from task_hub import RewindUnsupportedError, TaskHub, TaskHubError
+from task_hub import RewindUnsupportedError, Selection, TaskHub, TaskHubError
 
 SINCE, UNTIL = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
 Answering = Callable[[web.BaseRequest], web.Response]
@@ -69,6 +70,39 @@ def test_a_token_that_comes_again_ends_the_list() -> None:
         return web.json_response([{"instanceId": "a"}], headers={"x-ms-continuation-token": "same"})
 
     assert len(with_hub(answer, listed)) == 2
+
+
+def test_a_page_is_asked_for_with_what_is_selected_and_no_more() -> None:
+    asked: list[web.BaseRequest] = []
+
+    def answer(request: web.BaseRequest) -> web.Response:
+        asked.append(request)
+        return web.json_response([{"instanceId": "a"}, 5], headers={"x-ms-continuation-token": "t2"})
+
+    page = with_hub(answer, lambda hub: hub.page(Selection(prefix="fe", created_to=UNTIL), "t1", 20))
+    assert (page.rows, page.token) == ([{"instanceId": "a"}], "t2")
+    assert asked[0].headers["x-ms-continuation-token"] == "t1"
+    assert dict(asked[0].query) == {
+        "instanceIdPrefix": "fe",
+        "createdTimeTo": "2026-11-02T00:00:00.000000Z",
+        "showInput": "false",
+        "top": "20",
+    }
+
+
+def test_of_large_rows_fewer_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_hub, "MOST_PAGE_BYTES", 10_000)
+    tops: list[int] = []
+
+    def answer(request: web.BaseRequest) -> web.Response:
+        tops.append(int(request.query["top"]))
+        rows = [{"instanceId": str(n), "output": "x" * 6_000} for n in range(tops[-1])]
+        return web.json_response(rows, headers={"x-ms-continuation-token": "next"})
+
+    page = with_hub(answer, lambda hub: hub.page(Selection(), top=100))
+    assert (tops, len(page.rows), page.token) == ([100, 12, 1], 1, "next")
+    monkeypatch.setattr(task_hub, "MOST_PAGE_BYTES", 10)
+    assert len(with_hub(answer, lambda hub: hub.page(Selection(), top=1)).rows) == 1
 
 
 @pytest.mark.parametrize(("status", "text"), [(500, "[]"), (200, "no JSON"), (200, "{}")])

@@ -18,6 +18,7 @@ from foundry.bodies import MOST_BYTES
 from foundry.transport import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Transport, path_id
 from tests.contract.project import run_python
 from tests.unit.scripted import ENDPOINT, PROMPT, ScriptedNetwork, Tokens, raised_by, reply, transport_of
+from trace_context import Trace, in_trace
 
 OK = reply(200, {"id": "x"})
 
@@ -47,6 +48,17 @@ def test_a_post_carries_its_body_as_utf8_json():
     assert network.requests[0].headers["Content-Type"] == "application/json"
     assert network.requests[1].body == b"{}"
     assert network.requests[1].headers["Content-Length"] == "2"
+
+
+def test_a_request_within_a_trace_hands_it_on():
+    transport, network = transport_of(OK, OK)
+    parent = f"00-{'a' * 32}-{'b' * 16}-01"
+    with in_trace(Trace(parent, "vendor=1")):
+        transport.get("/threads")
+    transport.get("/threads")
+    inside, outside = network.requests
+    assert (inside.headers["traceparent"], inside.headers["tracestate"]) == (parent, "vendor=1")
+    assert not {"traceparent", "tracestate"} & outside.headers.keys()
 
 
 def test_every_request_has_both_timeouts_and_follows_no_redirect():

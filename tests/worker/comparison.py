@@ -110,7 +110,7 @@ class Player:
     def end(self) -> list[Json]:
         """Return the notes, and what the world has been asked."""
         asked = [
-            {"method": e.method, "path": e.path, "query": e.query, "body": e.body, "status": e.status}
+            {"method": e.method, "path": e.path, "query": e.query, "body": e.body, "trace": e.trace, "status": e.status}
             for e in self.foundry.ledger().requests
         ]
         return [*self.notes, {"asked of Foundry": asked}, {"asked of Durable": self.durable.calls}]
@@ -143,9 +143,10 @@ class Player:
         }
         return self._invoke(name, "httpTrigger", given)
 
-    def activity(self, name: str, payload: Any) -> Any:
+    def activity(self, name: str, payload: Any, *, trace: str = "") -> Any:
         """Returns the activity's result, or the text of its failure."""
-        answer = self._invoke(name, "activityTrigger", payload if isinstance(payload, str) else json.dumps(payload))
+        given = payload if isinstance(payload, str) else json.dumps(payload)
+        answer = self._invoke(name, "activityTrigger", given, trace)
         return answer["result"] if "result" in answer else answer["error"]
 
     def orchestrator(self, name: str, context: Any) -> Json:
@@ -156,10 +157,11 @@ class Player:
         given = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": False}
         return self._invoke(name, "timerTrigger", json.dumps(given))
 
-    def _invoke(self, name: str, kind: str, given: Any) -> Json:
+    def _invoke(self, name: str, kind: str, given: Any, trace: str = "") -> Json:
         if "error" in self.index:
             raise AppNotLoadedError(f"{self.side}: {self.index['error']}")
-        answer: Json = self._process.ask(do="invoke", name=name, kind=kind, given=given, client=self.durable.binding)
+        client = self.durable.binding
+        answer: Json = self._process.ask(do="invoke", name=name, kind=kind, given=given, client=client, trace=trace)
         noted = answer
         if kind == "httpTrigger" and "error" in answer:  # the host answers with an empty 500, whatever it was
             noted = {**answer, "error": "an empty 500"}

@@ -48,7 +48,8 @@ class DurableEndpoint:
 
             def _handle(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, answer = endpoint.handle(self.command, self.path, json.loads(body) if body else None)
+                trace = self.headers.get("traceparent")
+                status, answer = endpoint.handle(self.command, self.path, json.loads(body) if body else None, trace)
                 content = b"" if answer is None else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -88,8 +89,8 @@ class DurableEndpoint:
     def add(self, instance_id: str, **fields: Any) -> None:
         self.instances[instance_id] = instance(instance_id, **fields)
 
-    def handle(self, method: str, target: str, body: Any) -> tuple[int, Any]:
-        self.calls.append({"method": method, "target": target, "body": body})
+    def handle(self, method: str, target: str, body: Any, trace: str | None = None) -> tuple[int, Any]:
+        self.calls.append({"method": method, "target": target, "body": body, "trace": trace})
         if self.broken:
             return 503, {"Message": "storage is away"}
         kind, *parts = [unquote(p) for p in urlsplit(target).path.removeprefix("/durabletask/").split("/") if p]

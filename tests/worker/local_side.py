@@ -15,6 +15,7 @@ from local.functions_host.errors import AppError
 from local.functions_host.http import _from_function
 from local.functions_host.invoker import Invoker
 from local.functions_host.loader import Function, load_app
+from local.functions_host.tracing import trace_of
 from tests.worker.texts import as_bytes, as_text
 
 Json = dict[str, Any]
@@ -38,21 +39,25 @@ class LocalSide:
         self._functions = {f.name: f for f in app.functions}
         return {"functions": {f.name: list(f.bindings) for f in app.functions}}
 
-    async def invoke(self, name: str, kind: str, given: Any, client: str) -> Json:
+    async def invoke(self, name: str, kind: str, given: Any, client: str, trace: str) -> Json:
         self._client = client
         function = self._functions[name]
         assert function.trigger == kind
         try:
-            return {"result": await self._call(function, given)}
+            return {"result": await self._call(function, given, trace)}
         except Exception as error:  # noqa: BLE001 - whatever a function raises
             return {"error": protocol.worker_failure(error).split("\nStack: ")[0]}
 
-    async def _call(self, function: Function, given: Any) -> Any:
+    async def _call(self, function: Function, given: Any, trace: str) -> Any:
         match function.trigger:
             case "httpTrigger":
                 return _result(await self._invoker.call(function, _request(given)))
             case "activityTrigger":
-                return json.loads(await self._invoker.run_activity(function.name, given, "instance"))
+                return json.loads(
+                    await self._invoker.run_activity(
+                        function.name, given, trace_of({"traceparent": trace}) if trace else None
+                    )
+                )
             case "orchestrationTrigger":
                 return json.loads(await self._invoker.run_orchestrator(function.name, given))
             case _:

@@ -44,7 +44,7 @@ class RuntimeSide:
         assert loaded.function_id == metadata.function_id
         assert loaded.result.status == self._protos.StatusResult.Success
 
-    async def invoke(self, name: str, kind: str, given: Any, client: str) -> Json:
+    async def invoke(self, name: str, kind: str, given: Any, client: str, trace: str) -> Json:
         bindings = self._bindings[name]
         trigger = next(b["name"] for b in bindings if b["type"] == kind)
         data = [self._protos.ParameterBinding(name=trigger, data=self._trigger_data(kind, given))]
@@ -52,7 +52,12 @@ class RuntimeSide:
             if binding["type"] == "durableClient":
                 value = self._protos.TypedData(string=client)
                 data.append(self._protos.ParameterBinding(name=binding["name"], data=value))
-        invocation = self._protos.InvocationRequest(invocation_id="one", function_id=self._ids[name], input_data=data)
+        invocation = self._protos.InvocationRequest(
+            invocation_id="one",
+            function_id=self._ids[name],
+            input_data=data,
+            trace_context=self._protos.RpcTraceContext(trace_parent=trace),
+        )
         answer = await handle_event.invocation_request(self._request(invocation_request=invocation))
         if answer.result.status != self._protos.StatusResult.Success:
             return {"error": f"Result: Failure\nException: {answer.result.exception.message}"}

@@ -25,8 +25,10 @@ class Side(Protocol):
         """Index the app: ``{"functions": {name: bindings}}`` or ``{"error": ...}``."""
         ...
 
-    async def invoke(self, name: str, kind: str, given: Any, client: str) -> Json:
-        """Invoke a function by its trigger's type, with the text of its durable client binding if it has one."""
+    async def invoke(self, name: str, kind: str, given: Any, client: str, trace: str) -> Json:
+        """Invoke a function by its trigger's type, within the trace of this `traceparent` unless it is empty, and with
+        the text of its durable client binding if it has one.
+        """
         ...
 
 
@@ -55,7 +57,7 @@ async def serve(side: Side, commands: TextIO, answers: TextIO) -> None:
         if command["do"] == "index":
             answer = await side.index()
         else:
-            answer = await side.invoke(command["name"], command["kind"], command["given"], command["client"])
+            answer = await side.invoke(*(command[part] for part in ("name", "kind", "given", "client", "trace")))
             answer["log"] = log.take()
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -156,5 +156,30 @@ def test_an_activity_returns_and_fails_alike(name: str, product: Both) -> None:
     assert [note for note in product(SCENARIOS[name]) if note.get("invoked") == name]
 
 
+PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+def within_a_trace(player: Player) -> None:
+    run = _started(player)
+    for name, wanted in {
+        "create_thread": {"runs_as": ME, "stamp": {**STAMP, "operation_id": "op-3"}},
+        "create_message": {"runs_as": ME, "thread_id": run["thread_id"], "content": "?", "stamp": STAMP},
+        "get_run": run,
+        "cancel_run": {**run, "stamp": STAMP},
+    }.items():
+        before = len(player.foundry.ledger().requests)
+        player.activity(name, wanted, trace=PARENT)
+        assert {entry.trace for entry in player.foundry.ledger().requests[before:]} == {PARENT}, name
+    player.activity("get_run", run)
+    assert player.foundry.ledger().requests[-1].trace is None  # nothing of it stays in a thread of the worker
+    player.foundry.faults.add("status", operation="get_run", status=503)
+    player.activity("get_run", run, trace=PARENT)
+    assert f'"trace_id":"{"a" * 32}"' in player.notes[-1]["log"][-1]
+
+
+def test_an_activity_hands_its_trace_on_to_foundry_and_to_the_log(product: Both) -> None:
+    assert product(within_a_trace)
+
+
 def test_every_activity_has_a_scenario() -> None:
     assert set(SCENARIOS) == ACTIVITIES

@@ -54,6 +54,21 @@ def run_agent(player: Player) -> None:
     )
 
 
+def starts_within_a_trace(player: Player) -> None:
+    parent = f"00-{'a' * 32}-{'b' * 16}-01"
+    traces = {}
+    for given, key in ((parent, "one"), ("nothing", "another")):
+        headers = {"content-type": "application/json", "traceparent": given, "idempotency-key": key}
+        assert player.http("run_agent", "POST", headers=headers, body=QUESTION)["result"]["status"] == 202
+        [*_, start] = [call for call in player.durable.calls if "orchestrators" in call["target"]]
+        traces[given] = start["trace"]
+    assert traces == {parent: parent, "nothing": None}
+
+
+def test_a_start_hands_on_the_trace_of_its_caller(product: Both) -> None:
+    assert product(starts_within_a_trace)
+
+
 def start_agent_run(player: Player) -> None:
     path, params = f"agents/{AGENT}/runs", {"agent_id": AGENT}
     asked = {"path": path, "params": params, "headers": {"prefer": "wait=5", "content-type": "application/json"}}
@@ -197,6 +212,19 @@ def openapi(player: Player) -> None:
     assert body_of(player.http("openapi", path="openapi.json"))["openapi"].startswith("3.1")
 
 
+def console(player: Player) -> None:
+    page = player.http("console", path="console")["result"]
+    assert page["status"] == 200
+    tag = {name.lower(): value for name, value in page["headers"].items()}["etag"]
+    assert player.http("console", path="console", headers={"if-none-match": tag})["result"]["status"] == 304
+
+
+def console_file(player: Player) -> None:
+    for name, status in (("app.mjs", 200), ("vendored.json", 404)):
+        asked = {"path": f"console/{name}", "params": {"file": name}}
+        assert player.http("console_file", **asked)["result"]["status"] == status
+
+
 SCENARIOS: dict[str, Callable[[Player], None]] = {
     function.__name__: function
     for function in (
@@ -212,6 +240,8 @@ SCENARIOS: dict[str, Callable[[Player], None]] = {
         health,
         ready,
         openapi,
+        console,
+        console_file,
     )
 }
 

@@ -41,6 +41,7 @@ from local.functions_host.protocol.events import (
     event_from_wire,
     event_to_text,
     event_to_wire,
+    trace_to_wire,
 )
 from local.functions_host.protocol.values import (
     DEAD_WORKER,
@@ -89,6 +90,7 @@ __all__ = [
     "normalise_text",
     "parse_answer",
     "parse_failure",
+    "trace_to_wire",
     "unsupported_actions",
     "worker_failure",
 ]

@@ -78,7 +78,8 @@ class Event:
 
     `event_id` is the task id of an event that schedules, `task_id` that of the task an event ends. `input`,
     `result` are JSON text. `reason` is also the text of terminate, suspend and resume. `status` is that of
-    an `EXECUTION_COMPLETED`, `generation` is 0 where a client started the instance.
+    an `EXECUTION_COMPLETED`, `generation` is 0 where a client started the instance; `trace_parent` and `trace_state`
+    say within which trace.
     """
 
     kind: Kind
@@ -96,6 +97,8 @@ class Event:
     instance_id: str | None = None
     execution_id: str | None = None
     parent: Parent | None = None
+    trace_parent: str | None = None
+    trace_state: str | None = None
     generation: int | None = None
     played: bool = False
 
@@ -130,6 +133,7 @@ def _specific(event: Event) -> dict[str, Any]:  # noqa: C901, PLR0912 - a table,
                 "Version": event.version,
                 "Input": event.input,
                 "Tags": None,
+                **({} if event.trace_parent is None else {"ParentTraceContext": trace_to_wire(event)}),
                 "Generation": event.generation,
             }
         case Kind.TASK_SCHEDULED:
@@ -163,11 +167,20 @@ def _specific(event: Event) -> dict[str, Any]:  # noqa: C901, PLR0912 - a table,
             return {}
 
 
+def trace_to_wire(event: Event) -> dict[str, Any] | None:
+    """The trace of an instance's start as the extension writes it."""
+    if event.trace_parent is None:
+        return None
+    unknown = {"Id": None, "SpanId": None, "ActivityStartTime": None}  # for the extension's own telemetry
+    return {"TraceParent": event.trace_parent, "TraceState": event.trace_state, **unknown}
+
+
 def event_from_wire(wire: Mapping[str, Any]) -> Event:
     """Read an event that the extension or this host wrote."""
     kind = Kind(wire["EventType"])
     instance = wire.get("OrchestrationInstance") or {}
     parent = wire.get("ParentInstance")
+    trace = wire.get("ParentTraceContext") or {}
     terminated = kind is Kind.EXECUTION_TERMINATED
     return Event(
         kind=kind,
@@ -192,6 +205,8 @@ def event_from_wire(wire: Mapping[str, Any]) -> Event:
         )
         if parent
         else None,
+        trace_parent=trace.get("TraceParent"),
+        trace_state=trace.get("TraceState"),
         generation=wire.get("Generation"),
         played=bool(wire.get("IsPlayed")),
     )
