@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-_PRIVATE = frozenset({"content", "instructions", "additional_instructions", "output", "headers"})
+_PRIVATE = frozenset({"content", "instructions", "additional_instructions", "output", "headers", "structured_inputs"})
 """Fields of requests whose texts are the caller's, or secrets of an operator."""
 
 _PUBLIC = frozenset({"type", "role", "detail", "file_id", "tool_call_id"})
