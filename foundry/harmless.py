@@ -31,6 +31,8 @@ def numbers(value: Any, depth: int = 2) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = {}
     for name, item in list(value.items())[:_MOST_NUMBERS]:
+        if name in SDK_MARKERS:
+            continue
         inner = numbers(item, depth - 1) if depth > 1 else None
         if inner:
             found[name[:64]] = inner

@@ -41,7 +41,7 @@ NEW_CONVERSATION = (
 def snapshot(response: dict[str, Any], thread_id: str, run_id: str | None = None) -> RunSnapshot:
     """Return the response as a run, which must be the one that was asked for."""
     found, conversation = id_of(response, "id"), _conversation_of(response)
-    if conversation not in {None, thread_id} or run_id not in {None, found}:
+    if conversation not in (None, thread_id) or run_id not in (None, found):
         raise errors.BadResponseError(
             f"Foundry's answer is about another response than {run_id or 'one'} of {thread_id}"
         )
@@ -81,7 +81,7 @@ def output_of(response: dict[str, Any]) -> list[dict[str, Any]]:
 def messages_in(response: dict[str, Any]) -> list[AnswerMessage]:
     """Return what the agent wrote, oldest first. A message of nothing is none: a response is shown when it is whole."""
     written = [
-        message_of(item) for item in output_of(response) if is_message(item) and item.get("role") in {None, "assistant"}
+        message_of(item) for item in output_of(response) if is_message(item) and item.get("role") in (None, "assistant")
     ]
     return [message for message in written if not message.may_grow or message.incomplete]
 

@@ -20,7 +20,7 @@ from tests.second.conftest import HI, LONG
 def test_a_response_is_started_in_the_background_without_input(world):
     thread_id = world.thread()
     run = world.service.create_run(
-        thread_id, "history", {"structured_inputs": {"city": "Oslo"}}, {"job": "7"}, world.stamp(), "1"
+        thread_id, "history", {"structured_inputs": {"city": "Oslo"}}, {"job": "7"}, world.stamp(), agent_version="1"
     )
     assert (run.state, run.raw_status, run.thread_id) == (RunState.ACTIVE, "queued", thread_id)
     [response] = world.responses(thread_id)
