@@ -43,7 +43,7 @@ class AgentService(Protocol):
         ...
 
     def create_thread(self, stamp: Stamp, message: NewMessage | None = None) -> ThreadRef:
-        """Create a thread, with its first message where it is to take that along (`Capabilities.opens_with_message`)."""
+        """Create a thread, with its first message where that goes along (`Capabilities.opens_with_message`)."""
         ...
 
     def find_thread(self, stamp: Stamp) -> ThreadRef | None:

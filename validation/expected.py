@@ -29,7 +29,7 @@ _LENGTH = "of at most 128 letters, digits, _ and -"
 
 _IDS = {
     rf"\A{ID_PATTERN}\Z": f"an id {_LENGTH}",
-    rf"\A{AGENT_ID_PATTERN}\Z": f"an agent's id or name {_LENGTH}, with or without `:version`",
+    rf"\A{AGENT_ID_PATTERN}\Z": f"an agent's id or name {_LENGTH}, with or without :version",
     **{pattern: f"the id of {thing}, {_LENGTH}" for pattern, thing in _THINGS.items()},
     THREAD_ID_PATTERN: f"the id of a thread or conversation, {_LENGTH}",
     AGENT_REFERENCE_PATTERN: "an agent's id, or its name of at most 256 characters",

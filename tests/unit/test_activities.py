@@ -298,7 +298,7 @@ def test_a_busy_thread_is_a_failure_that_names_the_run(service):
 
 def test_a_thread_that_our_own_run_occupies_is_no_obstacle(service):
     # Our POST was on its way when we looked for its stamp.
-    def refuse(*args):
+    def refuse(*args, **_):
         service.created["run", STAMP] = "run_ours"
         raise errors.ThreadBusyError("busy", active_run_id="run_ours")
 

@@ -352,7 +352,7 @@ def test_a_full_run_is_read():
         instance_id=STAMP.instance_id,
         model="gpt-4o",
         usage={"total_tokens": 5, "prompt_token_details": {"cached_tokens": 1}},
-        tokens=Tokens(total=5),
+        tokens=Tokens(total=5, cached=1),
         created_at=1,
         started_at=2,
         completed_at=3,
@@ -669,15 +669,19 @@ def test_what_only_resembles_our_stamp_is_not_adopted():
     assert service.find_run(THREAD, EFFECT) is None
 
 
-@pytest.mark.parametrize("find", ["find_message", "find_run"])
+@pytest.mark.parametrize(
+    "find",
+    [lambda s: s.find_message(THREAD, MESSAGE, STAMP), lambda s: s.find_run(THREAD, EFFECT)],
+    ids=["find_message", "find_run"],
+)
 def test_the_search_reads_the_newest_page_only(find):
     """A thread of 1,100 messages costs no list of all of them, first looks and repeated ones included."""
     pages = [page([{"id": f"x{n}"}], has_more=True, last_id=f"x{n}") for n in range(50)]
     service, network = service_of(*pages)
-    assert getattr(service, find)(THREAD, STAMP) is None
+    assert find(service) is None
     assert len(network.requests) == 1
     service, _ = service_of(page([{"id": "x"}, stamped("found")], has_more=True, last_id="x"))
-    assert getattr(service, find)(THREAD, STAMP)
+    assert find(service)
 
 
 def user_message(stamp=None, **fields):

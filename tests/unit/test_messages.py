@@ -56,7 +56,7 @@ def said_of_answer(payload: Any) -> dict[str, str]:
 
 
 A_MESSAGE = "a text that is not blank, of at most 256,000 characters"
-A_THREAD = "the id of a thread, of at most 128 letters, digits, _ and -, such as thread_abc123"
+A_THREAD = "the id of a thread or conversation, of at most 128 letters, digits, _ and -, such as thread_abc123"
 AN_AGENT = "an agent's id, or its name of at most 256 characters, such as"
 PAIRS = (
     "an object of at most 14 pairs, each key a text of 1 to 64 characters, each value a text of at most 512 characters"
@@ -299,7 +299,7 @@ def test_the_summary_has_none_of_the_callers_words():
         ),
         (
             {"request": {"user_message": "hi"}, "policy": {"agent_id": "planted id", "timeout_seconds": 60}},
-            "policy.agent_id: must be an id of at most 128 letters, digits, _ and -",
+            "policy.agent_id: must be an agent's id or name of at most 128 letters, digits, _ and -, with or without :version",
             "policy does not fit",
         ),
     ],
