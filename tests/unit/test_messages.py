@@ -299,7 +299,8 @@ def test_the_summary_has_none_of_the_callers_words():
         ),
         (
             {"request": {"user_message": "hi"}, "policy": {"agent_id": "planted id", "timeout_seconds": 60}},
-            "policy.agent_id: must be an agent's id or name of at most 128 letters, digits, _ and -, with or without :version",
+            "policy.agent_id: must be an agent's id or name of at most 128 letters, digits, _ and -, with or without "
+            ":version",
             "policy does not fit",
         ),
     ],

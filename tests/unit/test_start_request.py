@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.agents import ResolvedAgent
 from contracts.messages import MAX_MESSAGE_CHARACTERS
 from contracts.request import AgentRunRequest, RunOptions
 from contracts.wire import to_wire
@@ -24,7 +25,8 @@ JSON = "application/json"
 def read(body: Any = b"", content_type: str | None = JSON, *, settings=SETTINGS, route=None, query=None, headers=None):
     """Read a request, and what the settings make of it; a body that is no bytes is sent as JSON."""
     request = read_only(body, content_type, settings=settings, route=route, query=query, headers=headers)
-    return request, policy_for(settings, agent_id=request.agent_id, timeout_seconds=request.timeout_seconds)
+    agent = ResolvedAgent(request.agent_id or settings.default_agent_id)
+    return request, policy_for(settings, agent=agent, timeout_seconds=request.timeout_seconds)
 
 
 def read_only(body, content_type=JSON, *, settings=SETTINGS, route=None, query=None, headers=None) -> AgentRunRequest:

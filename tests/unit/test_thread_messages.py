@@ -138,7 +138,7 @@ def foundry(monkeypatch: pytest.MonkeyPatch) -> FakeService:
     )
     monkeypatch.setenv("FOUNDRY_PROJECT_ENDPOINT", ENDPOINT)
     monkeypatch.delenv("FOUNDRY_ALLOWED_AGENT_IDS", raising=False)
-    monkeypatch.setattr(foundry_reads, "agent_service", lambda settings: fake)
+    monkeypatch.setattr(foundry_reads, "agent_service", lambda settings, generation: fake)
     return fake
 
 
