@@ -17,6 +17,8 @@ class Capabilities:
     """A new thread takes its first message along, in one effect."""
     stamps_messages: bool
     """A message carries its stamp; else it is known by its text, and what was on the thread before."""
+    lists_all_runs: bool
+    """Every run is in the list of its thread, with its stamp; else one that works may be hidden."""
     answer_is_new_run: bool
     """The answer to tool calls starts another run, which may be lost as any other, and goes on in its place."""
     takes_back_messages: bool
@@ -31,6 +33,7 @@ CAPABILITIES: dict[Generation, Capabilities] = {
     "classic": Capabilities(
         opens_with_message=False,
         stamps_messages=True,
+        lists_all_runs=True,
         answer_is_new_run=False,
         takes_back_messages=False,
         open_calls_outlive_runs=False,
@@ -39,6 +42,7 @@ CAPABILITIES: dict[Generation, Capabilities] = {
     "responses": Capabilities(
         opens_with_message=True,
         stamps_messages=False,
+        lists_all_runs=False,
         answer_is_new_run=True,
         takes_back_messages=True,
         open_calls_outlive_runs=True,

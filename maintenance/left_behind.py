@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.generations import CAPABILITIES, Generation, generation_of_thread
 from contracts.instance_input import read_instance_input
-from contracts.runs import RunState
+from contracts.runs import RunSnapshot, RunState
+from contracts.status import read_custom_status
 from foundry.connection import agent_service
 from foundry.errors import FoundryError, NotFoundError
+from foundry.service import AgentService
 from settings import load_settings
 
 _STOPPABLE = {RunState.ACTIVE, RunState.REQUIRES_ACTION}
+
+_SEES_RUNS = {"create_run", "get_run", "submit_tool_outputs"}
+"""Activities that return a run of the instance's."""
 
 
 @dataclass(frozen=True)
@@ -26,28 +31,40 @@ class Traces:
     thread_ids: tuple[str, ...]
     made_one: bool = False
     """No thread is known, yet it may have created one."""
+    run_ids: tuple[str, ...] = ()
+    """Runs that the instance has seen as its own: not every service shows stamps."""
     generation: Generation = "classic"
     """Of the service that would have created it; a thread's id tells its own."""
 
 
 def traces_of(payload: Mapping[str, Any]) -> Traces:
-    """Return what the input and the history of an instance tell, from a Durable status payload that has both. Pure.
+    """Return what custom status, input and history of an instance tell, from a Durable status payload that has them.
+    Pure.
 
-    The input is a start request, or what an earlier generation knew; the history holds the thread that was created.
+    The input is a start request, or what an earlier generation knew; the history holds the thread that was created, and
+    the runs.
     """
     given = read_instance_input(payload.get("input"))
     created = [event for event in _events(payload) if "create_thread" in _names_of(event)]
     results = [_value_of(event) for event in created]
     known = [given.known("thread_id"), *(found.get("thread_id") for found in results)]
     planned = [_value_of(event) for event in _events(payload) if "plan_run" in _names_of(event)]
-    thread_ids = tuple(dict.fromkeys(t for t in known if isinstance(t, str) and t))
+    seen = [_value_of(event) for event in _events(payload) if _SEES_RUNS & {*_names_of(event)}]
+    shown = read_custom_status(payload.get("customStatus"))
+    runs = [given.known("run_id"), shown.run_id if shown else None, *(found.get("run_id") for found in seen)]
+    thread_ids = _each_once(known)
     stamped = given.known("instance_id")
     return Traces(
         instance_id=stamped if isinstance(stamped, str) else str(payload.get("instanceId")),
         thread_ids=thread_ids,
         made_one=bool(created) and not thread_ids,
+        run_ids=_each_once(runs),
         generation=_generation(given.fixed_policy, *planned),
     )
+
+
+def _each_once(ids: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(found for found in ids if isinstance(found, str) and found))
 
 
 def _generation(*policies: Mapping[str, Any]) -> Generation:
@@ -87,23 +104,39 @@ def cancel_runs_of(traces: Traces, seconds: float = 60.0) -> int:
     """
     settings = load_settings()
     services = {generation: agent_service(settings, generation).within(seconds) for generation in CAPABILITIES}
-    instance_id = traces.instance_id[:512]
+    traces = replace(traces, instance_id=traces.instance_id[:512])
     thread_ids = traces.thread_ids
     if traces.made_one:
-        thread_ids = tuple(services[traces.generation].threads_of_instance(instance_id))
+        thread_ids = tuple(services[traces.generation].threads_of_instance(traces.instance_id))
     refusals: list[FoundryError] = []
     cancelled = 0
     for thread_id in thread_ids:
         service = services[generation_of_thread(thread_id)]
         with _collected(refusals):
-            for run in service.list_runs(thread_id):
-                if run.instance_id == instance_id and run.state in _STOPPABLE:
+            for run in _runs_on(service, thread_id, traces):
+                if run.state in _STOPPABLE and _is_of(traces, run):
                     with _collected(refusals):
                         service.cancel_run(thread_id, run.run_id)
                         cancelled += 1
     if refusals:
         raise refusals[0]
     return cancelled
+
+
+def _runs_on(service: AgentService, thread_id: str, traces: Traces) -> list[RunSnapshot]:
+    """Return the newest runs of the thread, and those of the instance that the list does not show."""
+    listed = service.list_runs(thread_id)
+    hidden = [] if service.capabilities.lists_all_runs else list(traces.run_ids)
+    for run_id in hidden:
+        if all(run.run_id != run_id for run in listed):
+            with contextlib.suppress(NotFoundError):  # it is another thread's
+                listed.append(service.get_run(thread_id, run_id))
+    return listed
+
+
+def _is_of(traces: Traces, run: RunSnapshot) -> bool:
+    """Say whether the run is the instance's: it carries its stamp; or none, and the instance has seen it as its own."""
+    return run.instance_id == traces.instance_id or (run.instance_id is None and run.run_id in traces.run_ids)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import enum
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ import host_clock
 from app_log import log_event
 from contracts.durable import ORCHESTRATOR
 from contracts.status import read_custom_status
-from maintenance.left_behind import Traces, cancel_runs_of, traces_of
+from maintenance.left_behind import cancel_runs_of, traces_of
 from recovery import (
     NOT_BROUGHT_BACK,
     died_with_its_worker,
@@ -245,7 +245,7 @@ async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple
         return Finding.REWOUND, 0
     traces = traces_of({"instanceId": suspect.instance_id, **whole})
     if suspect.thread_id is not None:
-        traces = Traces(traces.instance_id, (suspect.thread_id,))
+        traces = replace(traces, thread_ids=(suspect.thread_id,), made_one=False)
     # Foundry is called in a thread: its client blocks, and this function shares the loop with all others.
     cancelled = await asyncio.to_thread(cancel_runs_of, traces)
     return (Finding.CANCELLED if cancelled else Finding.NOTHING), cancelled

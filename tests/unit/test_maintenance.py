@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +15,7 @@ from typing import Any
 import azure.durable_functions as df
 import pytest
 
+from contracts.generations import CAPABILITIES, Generation
 from contracts.runs import RunSnapshot, RunState
 from foundry.errors import FoundryError, NotFoundError, PermissionDeniedError, RefusedForNowError
 from maintenance import left_behind, old_history, old_threads, orphaned_runs
@@ -386,7 +387,12 @@ def run(run_id: str, instance_id: str | None, state: RunState = RunState.ACTIVE)
 
 
 def cancelled_for(
-    monkeypatch: pytest.MonkeyPatch, traces: Traces, *runs: RunSnapshot, threads: tuple[str, ...] = ()
+    monkeypatch: pytest.MonkeyPatch,
+    traces: Traces,
+    *runs: RunSnapshot,
+    threads: tuple[str, ...] = (),
+    hidden: Sequence[RunSnapshot] = (),
+    generation: Generation = "classic",
 ) -> list[str]:
     """Return the ids of the runs that are cancelled for the instance, of those on its threads."""
     cancelled: list[str] = []
@@ -401,6 +407,8 @@ def cancelled_for(
         cancel_run=lambda thread_id, run_id: cancelled.append(run_id),
         threads_of_instance=lambda instance_id: list(threads),
         within=lambda seconds: service,
+        capabilities=CAPABILITIES[generation],
+        get_run=lambda thread_id, run_id: next(r for r in hidden if r.run_id == run_id),
     )
     monkeypatch.setattr(left_behind, "load_settings", lambda: None)
     monkeypatch.setattr(left_behind, "agent_service", lambda settings, generation: service)
@@ -415,6 +423,23 @@ def test_only_runs_with_the_instances_stamp_are_cancelled(monkeypatch: pytest.Mo
     others = [run("unstamped", None), run("stranger", "another"), run("longer", "mine-2"), run("shorter", "min")]
     assert cancelled_for(monkeypatch, MINE, *others, run("own", "mine")) == ["own"]
     assert cancelled_for(monkeypatch, MINE, *others) == []
+
+
+def test_where_no_stamps_are_shown_what_the_instance_has_seen_as_its_own_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    traces = Traces("mine", ("conv_1",), run_ids=("listed", "hidden"))
+    listed = [run("listed", None), run("strange", None), run("stranger", "another")]
+    hidden = [run("hidden", None)]
+    assert cancelled_for(monkeypatch, traces, *listed, hidden=hidden, generation="responses") == ["listed", "hidden"]
+
+
+def test_the_runs_that_an_instance_has_seen_are_in_its_custom_status_and_in_its_history() -> None:
+    result = json.dumps({"value": {"run_id": "resp_2"}, "failure": None})
+    history = [{"EventType": "TaskCompleted", "FunctionName": "submit_tool_outputs", "Result": result}]
+    shown = {"status": "Running", "run_id": "resp_1"}
+    traces = left_behind.traces_of({"instanceId": "i", "customStatus": shown, "historyEvents": history})
+    assert traces.run_ids == ("resp_1", "resp_2")
 
 
 def test_a_stamp_is_cut_where_foundry_takes_no_longer_value(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -447,7 +472,10 @@ def test_each_thread_is_looked_at_by_the_service_of_its_generation(monkeypatch: 
             return []
 
         made = SimpleNamespace(
-            list_runs=list_runs, threads_of_instance=lambda _: [f"found_by_{generation}"], within=lambda _: made
+            list_runs=list_runs,
+            threads_of_instance=lambda _: [f"found_by_{generation}"],
+            within=lambda _: made,
+            capabilities=CAPABILITIES["classic"],
         )
         return made
 
@@ -493,7 +521,12 @@ def test_a_refused_cancel_is_tried_again_by_the_next_scan_and_keeps_no_other_fro
         refuse_once("cancel_run")
         cancelled.append(run_id)
 
-    service = SimpleNamespace(list_runs=list_runs, cancel_run=cancel_run, within=lambda seconds: service)
+    service = SimpleNamespace(
+        list_runs=list_runs,
+        cancel_run=cancel_run,
+        within=lambda seconds: service,
+        capabilities=CAPABILITIES["classic"],
+    )
     monkeypatch.setattr(left_behind, "load_settings", lambda: None)
     monkeypatch.setattr(left_behind, "agent_service", lambda settings, generation: service)
     traces = Traces("i1", ("thread_1", "thread_2"))
