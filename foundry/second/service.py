@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -73,6 +73,9 @@ _REFUSALS = (
     errors.ThreadBusyError,
 )
 """Foundry has understood a request, and does not do it."""
+
+
+Made = TypeVar("Made")
 
 
 class ResponsesAgentService:
@@ -220,13 +223,30 @@ class ResponsesAgentService:
 
     # --- messages ---
 
-    def create_message(self, thread_id: str, message: NewMessage, stamp: Stamp) -> str:  # noqa: ARG002 - items carry none
+    def create_message(self, thread_id: str, message: NewMessage, stamp: Stamp) -> str:
         """Add the user's message to the conversation and return its id."""
-        posted = self._transport.post(items_path(thread_id), {"items": [msgspec.to_builtins(item_of(message))]})
-        stored = items_of(posted)
-        if len(stored) != 1:
-            raise errors.BadResponseError(f"Foundry's answer has {len(stored)} items instead of the one that was added")
-        return id_of(stored[0], "id")
+        items = {"items": [msgspec.to_builtins(item_of(message))]}
+
+        def post() -> str:
+            stored = items_of(self._transport.post(items_path(thread_id), items))
+            if len(stored) != 1:
+                raise errors.BadResponseError(
+                    f"Foundry's answer has {len(stored)} items instead of the one that was added"
+                )
+            return id_of(stored[0], "id")
+
+        return self._once_more(thread_id, stamp.instance_id, post)
+
+    def _once_more(self, thread_id: str, instance_id: str, action: Callable[[], Made]) -> Made:
+        """Do it, and once more where the service misses the output of a call: it was seen to miss one that was sent."""
+        try:
+            return action()
+        except errors.OpenCallError:
+            self.take_over(thread_id, instance_id)
+        try:
+            return action()
+        except errors.OpenCallError as error:
+            raise unusable(error) from None
 
     def find_message(self, thread_id: str, message: NewMessage, stamp: Stamp) -> str | None:  # noqa: ARG002
         """Return the id of the newest message of the user that has this very content, and that no agent has answered
@@ -269,10 +289,7 @@ class ResponsesAgentService:
         *,
         agent_version: str | None = None,
     ) -> RunSnapshot:
-        """Start a response of the agent to what stands in the conversation, in the background if the agent takes that.
-
-        The service was seen to miss the output of a call that has one: then it is asked once more.
-        """
+        """Start a response of the agent to what stands in the conversation, in the background where it takes that."""
 
         def start() -> RunSnapshot:
             return snapshot(
@@ -285,14 +302,7 @@ class ResponsesAgentService:
                 thread_id,
             )
 
-        try:
-            return start()
-        except errors.OpenCallError:
-            self.take_over(thread_id, stamp.instance_id)
-        try:
-            return start()
-        except errors.OpenCallError as error:
-            raise unusable(error) from None
+        return self._once_more(thread_id, stamp.instance_id, start)
 
     def get_run(self, thread_id: str, run_id: str) -> RunSnapshot:
         """Return the response as it is now; a completed one with its answer."""

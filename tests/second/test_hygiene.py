@@ -73,6 +73,16 @@ def test_a_response_that_closes_is_waited_for_once_though_an_attempt_ran_out_of_
     assert_works(world, thread_id)
 
 
+def test_calls_that_a_hidden_response_answers_are_closed_by_it(world):
+    """Its input shows at its end only, and nothing locks the conversation."""
+    world.emulator.set_unknowns(p7="refused", p2="hidden", p3="allowed")
+    thread_id = world.thread()
+    run = world.ended(thread_id, "tool")
+    world.answer(thread_id, run, outputs(run))
+    assert world.service.take_over(thread_id, "i-2") == (run.run_id,)
+    assert len(world.responses(thread_id)) == 2
+
+
 def test_an_agent_that_calls_for_ever_makes_the_conversation_unusable():
     clock = ManualClock()
     again = (Phase(calls=(Call(name="f"),)),) * 9

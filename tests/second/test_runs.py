@@ -313,11 +313,12 @@ def test_where_stamps_show_somebody_elses_response_is_not_taken(world):
     assert world.service.find_run(thread_id, world.effect(known=known)) is None
 
 
-def test_of_two_that_fit_the_earlier_one_counts_and_the_other_is_logged(world, caplog):
+@pytest.mark.parametrize("apart", [0, 2])
+def test_of_two_that_fit_the_earlier_one_counts_and_the_other_is_logged(world, caplog, apart):
     world.emulator.set_unknowns(p3="allowed")
     thread_id = world.thread()
     first = world.run(thread_id)
-    world.clock.advance(2)
+    world.clock.advance(apart)
     second = world.run(thread_id)
     caplog.set_level("INFO")
     assert world.service.find_run(thread_id, world.effect()).run_id == first.run_id
@@ -358,3 +359,13 @@ def test_a_foreign_call_that_came_meanwhile_stops_a_start(world):
     with pytest.raises(errors.WaitsForToolError):
         world.run(thread_id)
     assert len(world.responses(thread_id)) == 1
+
+
+def test_a_message_is_posted_once_more_where_an_output_is_missed(world):
+    thread_id = world.thread()
+    world.emulator.faults.add("status", operation="add_items", says="no_tool_output")
+    world.service.create_message(thread_id, HI, world.stamp())
+    assert world.held(thread_id)["user_messages"] == 2
+    world.emulator.faults.add("status", operation="add_items", says="no_tool_output", times=None)
+    with pytest.raises(errors.ConversationUnusableError):
+        world.service.create_message(thread_id, HI, world.stamp())
