@@ -74,8 +74,7 @@ def is_agent_name(given: str) -> bool:
 
 
 async def known_agent(settings: Settings, given: str) -> ResolvedAgent:
-    """Return the agent that is meant; raise a 404 where there is none, a 400 where there are several, a 409 where it is
-    disabled.
+    """Return the agent that is meant; raise a 404 where there is none, a 400 where there are several or it is disabled.
 
     Where Foundry does not tell in time, what names an agent completely is taken as it is: the run will tell.
     """
@@ -86,10 +85,8 @@ async def known_agent(settings: Settings, given: str) -> ResolvedAgent:
         other = of_another_kind(given, "an agent")
         message = f"{error.message} ({other})" if other else error.message
         raise ApiError(404, error.code, message, target="agent_id") from None
-    except AmbiguousAgentError as error:
+    except (AmbiguousAgentError, AgentDisabledError) as error:
         raise ApiError(400, error.code, error.message, target="agent_id") from None
-    except AgentDisabledError as error:
-        raise ApiError(409, error.code, error.message, target="agent_id") from None
     except (FoundryError, TimeoutError) as error:
         if (named := complete(given)) is not None:
             return named

@@ -275,9 +275,11 @@ _START = Operation(
         _error(
             409,
             "The idempotency key was used for another request. Or, only with `if_thread_busy` `fail`: another run owns "
-            "the thread (`thread_busy`), to which `Location` leads.",
+            "the thread (`thread_busy`), to which `Location` leads. Or the conversation waits for the answer to a tool "
+            "call that is none of this app's.",
             ErrorCode.IDEMPOTENCY_CONFLICT,
             ErrorCode.THREAD_BUSY,
+            ErrorCode.CONVERSATION_WAITS_FOR_TOOL,
             optional_headers=("Location",),
         ),
         _error(
@@ -530,9 +532,10 @@ OPERATIONS = (
             _error(
                 409,
                 "The run goes on or has succeeded, or its request could not be run. Or another run owns its thread, "
-                "and it was to fail then (`thread_busy`).",
+                "and it was to fail then (`thread_busy`). Or its conversation waits for somebody else's tool output.",
                 ErrorCode.NOTHING_TO_RETRY,
                 ErrorCode.THREAD_BUSY,
+                ErrorCode.CONVERSATION_WAITS_FOR_TOOL,
                 optional_headers=("Location",),
             ),
             _error(410, "The repetition was purged: start a new run.", ErrorCode.RUN_PURGED),
@@ -585,7 +588,8 @@ OPERATIONS = (
         name="list_agents",
         tag="agents",
         summary="Every agent that callers may run",
-        description="All pages of the project's agents, ordered by name.",
+        description="All pages of the project's agents of both generations, ordered by name. Where one generation "
+        "cannot be listed, the other's agents, and a warning.",
         answers=(
             Answer(status=200, description="The agents.", body=AgentList),
             _UNCONFIGURED,
@@ -608,7 +612,8 @@ OPERATIONS = (
         name="ready",
         tag="health",
         summary="Can the app do its work, and if not, what is to be done",
-        description="Checks the settings, the token, the project and the storage.",
+        description="Checks the settings, the token, each generation of the agent service that is switched on, and "
+        "the storage.",
         answers=(
             Answer(status=200, description="All checks are fine.", body=Readiness),
             _INTERNAL,

@@ -48,8 +48,8 @@ def wanted_answer(req: func.HttpRequest, client: df.DurableOrchestrationClient) 
 
 
 async def policy_of(settings: Settings, request: AgentRunRequest) -> RunPolicy:
-    """Return the policy, with an agent that exists, may be run and takes the request; raise a 404, 409 or 400 where
-    there is none.
+    """Return the policy, with an agent that exists, may be run and takes the request; raise a 404 or 400 where there is
+    none.
     """
     given = request.agent_id or settings.default_agent_id
     policy = policy_for(

@@ -289,7 +289,9 @@ def provoke_steps_and_files(call: Caller) -> None:
 
 
 def provoke_the_other_routes(call: Caller) -> None:
-    assert {"id", "name", "model"} == set(call("list_agents").json["agents"][0])
+    listed = call("list_agents").json
+    assert {"id", "name", "model", "generation", "version", "kind", "enabled"} == set(listed["agents"][0])
+    assert listed["warnings"] == []
     assert call("health").status == 200
     assert call("ready").status == 200
     assert call("openapi").json["openapi"] == call("openapi", query="?version=3.1").json["openapi"] == "3.1.0"
@@ -298,6 +300,9 @@ def provoke_the_other_routes(call: Caller) -> None:
     assert call("agent_run_status", instance_id="nobody").status == 404
     faults = call.world.emulator.faults
     faults.add(kind="html", status=502, operation="list_agents", times=1)
+    assert [warning["generation"] for warning in call("list_agents").json["warnings"]] == ["classic"]
+    for operation in ("list_agents", "list_named_agents"):
+        faults.add(kind="html", status=502, operation=operation, times=1)
     assert call("list_agents").status == 502
     faults.add(kind="status", status=403, operation="list_agents", times=1)
     assert call("ready").status == 503

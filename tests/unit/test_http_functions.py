@@ -1183,7 +1183,7 @@ def test_a_start_fixes_the_version_that_its_agent_has_now(client, generations, d
 def test_an_agent_that_is_disabled_starts_nothing(client, generations, directory):
     generations["responses"].agents = [msgspec.structs.replace(HELPER, enabled=False)]
     status, body, _ = start_of(client, "helper")
-    assert (status, body["error"]["target"], client.started) == (409, "agent_id", [])
+    assert (status, body["error"]["target"], client.started) == (400, "agent_id", [])
     assert "enable it in Foundry" in body["error"]["message"]
 
 

@@ -56,6 +56,7 @@ def said_of_answer(payload: Any) -> dict[str, str]:
 
 
 A_MESSAGE = "a text that is not blank, of at most 256,000 characters"
+OF_A_POLICY = "an agent's id or name of at most 128 letters, digits, _ and -, with or without :version"
 A_THREAD = "the id of a thread or conversation, of at most 128 letters, digits, _ and -, such as thread_abc123"
 AN_AGENT = "an agent's id, or its name of at most 256 characters, such as"
 PAIRS = (
@@ -299,8 +300,7 @@ def test_the_summary_has_none_of_the_callers_words():
         ),
         (
             {"request": {"user_message": "hi"}, "policy": {"agent_id": "planted id", "timeout_seconds": 60}},
-            "policy.agent_id: must be an agent's id or name of at most 128 letters, digits, _ and -, with or without "
-            ":version",
+            f"policy.agent_id: must be {OF_A_POLICY}",
             "policy does not fit",
         ),
     ],
