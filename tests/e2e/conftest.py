@@ -6,10 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from contracts.generations import Generation
+from tests.e2e.generations import generation, per_generation
 from tests.e2e.world import World
+
+__all__ = ["generation"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test once for each generation."""
+    per_generation(metafunc)
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def world(generation: Generation) -> Iterator[World]:  # noqa: ARG001 - each has a world of its own
     with World() as made:
         yield made

@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from local.foundry_emulator import FoundryEmulator
+from tests.e2e.generations import present
 from tests.e2e.given_host import SETTINGS, GivenHost, given, not_ours
 from tests.faults.spoiling import Spoil, SpoilingProxy
 from tests.functions_host.harness import REPOSITORY, Answer, HostProcess
@@ -26,7 +27,12 @@ PATIENCE_WITH_A_GIVEN_HOST_SECONDS = 300.0
 
 
 def agent(name: str) -> str:
-    """The id of a built-in agent of the emulator."""
+    """What a start calls a built-in agent of the emulator, of the present test's generation."""
+    return classic_agent(name) if present() == "classic" else name
+
+
+def classic_agent(name: str) -> str:
+    """The id of a built-in agent of the emulator, of the classic generation."""
     return f"asst_{name}".ljust(29, "0")
 
 
@@ -151,8 +157,12 @@ class World:
         return self.end(self.start(name, message, **fields))
 
     def thread(self, thread_id: str) -> dict[str, Any]:
-        """What the emulator holds of a thread."""
-        return dict(self.emulator.ledger().threads[thread_id])
+        """What the emulator holds of a thread, or of a conversation, whose responses count as runs."""
+        ledger = self.emulator.ledger()
+        if thread_id in ledger.threads:
+            return dict(ledger.threads[thread_id])
+        conversation = dict(ledger.conversations[thread_id])
+        return {**conversation, "runs": conversation["responses"]}
 
 
 def one_message_one_run(world: World, document: Mapping[str, Any]) -> None:
