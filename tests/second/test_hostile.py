@@ -137,6 +137,18 @@ def test_an_agent_that_is_another_one_is_not_believed():
     assert isinstance(raised_by(lambda: service.get_agent("a")), errors.BadResponseError)
 
 
+def test_a_start_sends_this_and_no_more():
+    service, network = service_of(reply(200, response("queued")))
+    service.create_run(THREAD, "a:2", {}, {"job": "7"}, STAMP)
+    assert json.loads(network.requests[0].body) == {
+        "conversation": THREAD,
+        "agent_reference": {"type": "agent_reference", "name": "a", "version": "2"},
+        "background": True,
+        "store": True,
+        "metadata": {"job": "7", **STAMP.as_metadata()},
+    }
+
+
 # --- far too much -----------------------------------------------------------------------------------------------------
 
 

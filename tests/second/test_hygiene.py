@@ -301,6 +301,16 @@ def test_a_closing_that_works_already_is_waited_for_by_a_cancel(world):
     assert len(world.responses(thread_id)) == 2
 
 
+def test_a_response_that_was_answered_is_not_closed_over(world):
+    world.emulator.set_unknowns(p12="appended")
+    thread_id = world.thread()
+    run = world.ended(thread_id, "tool")
+    world.answer(thread_id, run, outputs(run, "sun"))
+    world.clock.advance(LONG)
+    assert world.service.cancel_run(thread_id, run.run_id).state is RunState.COMPLETED
+    assert outputs_in(world, thread_id) == ["sun"]
+
+
 def test_a_lost_cancel_is_repeated(world):
     thread_id = world.thread()
     run = world.run(thread_id, "slow")
