@@ -182,6 +182,9 @@ param toleratedFailedRuns int = 0
 @description('FOUNDRY_API_VERSION: value of api-version in calls of Foundry.')
 param foundryApiVersion string = 'v1'
 
+@description('FOUNDRY_GENERATIONS: generations of agents that the app speaks to: classic, responses, or both, separated by a comma.')
+param foundryGenerations string = 'classic,responses'
+
 @description('FOUNDRY_TOKEN_SCOPE: scope of the tokens for Foundry. Empty: that of the cloud in the endpoint.')
 param foundryTokenScope string = ''
 
@@ -448,6 +451,7 @@ module appSettings 'modules/app-settings.bicep' = {
     workerThreads: workerThreads
     foundryProjectEndpoint: projectEndpoint
     foundryApiVersion: foundryApiVersion
+    foundryGenerations: foundryGenerations
     foundryTokenScope: foundryTokenScope
     foundryDefaultAgentId: foundryDefaultAgentId
     foundryAllowedAgentIds: foundryAllowedAgentIds

@@ -40,6 +40,9 @@ param foundryProjectEndpoint string
 @description('Value of api-version in calls of Foundry.')
 param foundryApiVersion string
 
+@description('Generations of agents that the app speaks to: classic, responses, or both, separated by a comma.')
+param foundryGenerations string
+
 @description('Scope of the tokens for Foundry. Empty: that of the cloud in the endpoint.')
 param foundryTokenScope string
 
@@ -125,6 +128,7 @@ var platformSettings = {
 var ownSettings = {
   FOUNDRY_PROJECT_ENDPOINT: foundryProjectEndpoint
   FOUNDRY_API_VERSION: foundryApiVersion
+  FOUNDRY_GENERATIONS: foundryGenerations
   FOUNDRY_TOKEN_SCOPE: foundryTokenScope
   FOUNDRY_DEFAULT_AGENT_ID: foundryDefaultAgentId
   FOUNDRY_ALLOWED_AGENT_IDS: foundryAllowedAgentIds
