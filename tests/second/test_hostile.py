@@ -160,6 +160,20 @@ def test_ten_thousand_items_are_read_as_far_as_needed():
     assert len(network.requests) == 1
 
 
+def test_calls_that_are_too_far_down_to_be_shown_are_not_open():
+    asking = [response(id=f"resp_{n}", output=[call(n)]) for n in (2, 1)]
+    service, _ = service_of(reply(200, listed(*asking)), reply(200, listed({"type": "message", "role": "user"})))
+    assert [run.state for run in service.list_runs(THREAD)] == [RunState.REQUIRES_ACTION, RunState.COMPLETED]
+
+
+def test_a_message_among_the_items_of_a_response_does_not_stand_before_it():
+    made = {"type": "message", "role": "assistant", "created_by": {"response_id": RUN}}
+    users = [{"type": "message", "role": "user", "id": f"msg_{n}"} for n in (1, 2)]
+    items = listed(made, users[1], made, users[0])
+    service, _ = service_of(reply(200, response()), reply(200, items))
+    assert not service.get_answer(THREAD, RUN, PostedMessage(stamp=STAMP, message_id="msg_1")).of_another_message
+
+
 def test_so_many_unknown_responses_are_looked_at_and_no_more():
     items = [{"type": "message", "id": f"msg_{n}", "created_by": {"response_id": f"resp_{n}"}} for n in range(100)]
 
