@@ -1,8 +1,9 @@
-"""`make demo`: run an agent durably on this machine, kill the host under the second run, and count what became of it.
+"""`make demo`: run an agent of each generation durably on this machine, kill the host under the second run, and count
+what became of it.
 
-A run of the agent `history` takes two seconds. The second one is on the thread of the first, and its host is killed
-with SIGKILL as soon as Foundry has the run. Started again, the host finishes it; the emulator's ledger tells how many
-messages and runs that took.
+A run of the agent `history` takes two seconds. The first one is a classic agent's, on a thread; the second one is its
+successor's, in a conversation, and its host is killed with SIGKILL as soon as Foundry has the response. Started again,
+the host finishes it; the emulator's ledger tells how many messages and responses that took.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from local.signals import end_on_sigterm
 from local.terminal import Colour, painted
 from settings import DEFAULTS
 
-AGENT_ID = "asst_history00000000000000000"
+CLASSIC_AGENT, SECOND_AGENT = "asst_history00000000000000000", "history"
 QUESTIONS = ("Why is the sky blue?", "And why is it red at sunset?")
 TIMEOUT = 30.0
 LONGEST_RUN_SECONDS = 120.0
@@ -65,18 +66,16 @@ def main() -> int:
 def _show(services: LocalServices) -> None:
     assert services.emulator is not None
     with AgentRuns(services.url) as runs:
-        first = Report(QUESTIONS[0])
-        thread_id = ""
+        first = Report(CLASSIC_AGENT, QUESTIONS[0], "a classic agent")
         for run in runs.watch(first.start(runs), every=LOOK_SECONDS, timeout=LONGEST_RUN_SECONDS):
             first.show(run)
-            thread_id = run.thread_id or thread_id
 
-        before = _ledger(services.emulator, thread_id)
-        second = Report(QUESTIONS[1], thread_id)
-        killed = False
+        second = Report(SECOND_AGENT, QUESTIONS[1], "an agent of the second generation")
+        killed, conversation_id = False, None
         for run in runs.watch(second.start(runs), every=LOOK_SECONDS, timeout=LONGEST_RUN_SECONDS):
             second.show(run)
-            if not killed and len(_ledger(services.emulator, thread_id)["runs"]) > len(before["runs"]):
+            conversation_id = run.thread_id or conversation_id
+            if not killed and conversation_id and _counted(services.emulator, conversation_id)[1]:
                 process_id = services.host.kill()
                 second.say(
                     painted(f"kill -9 {process_id}", Colour.BAD) + "  the host is dead, the run in Foundry goes on"
@@ -84,32 +83,30 @@ def _show(services: LocalServices) -> None:
                 services.restart_host()
                 second.say("the host is up again")
                 killed = True
-    if not killed:
+    if not killed or conversation_id is None:
         raise DemoError("the second run ended before its host could be killed")
 
-    after = _ledger(services.emulator, thread_id)
-    messages = after["user_messages"] - before["user_messages"]
-    count = len(after["runs"]) - len(before["runs"])
-    if (messages, count) != (1, 1):
-        raise DemoError(f"the second run took {messages} messages and {count} runs")
-    counted = painted("1 message, 1 run", Colour.GOOD)
+    messages, responses = _counted(services.emulator, conversation_id)
+    if (messages, responses) != (1, 1):
+        raise DemoError(f"the second run took {messages} messages and {responses} responses")
+    counted = painted("1 message, 1 response", Colour.GOOD)
     _say(f"\nFoundry's ledger of the second run: {counted}. Nothing lost, nothing twice.")
 
 
 class Report:
     """What the demo prints of one run."""
 
-    def __init__(self, question: str, thread_id: str | None = None) -> None:
-        where = painted("  on the same thread", Colour.ASIDE) if thread_id else ""
-        _say(f"\n{painted('POST /api/run_agent', Colour.WORTH_SEEING)}  {question}{where}")
+    def __init__(self, agent: str, question: str, who: str) -> None:
+        asked = painted(f"  {who}", Colour.ASIDE)
+        _say(f"\n{painted('POST /api/run_agent', Colour.WORTH_SEEING)}  {question}{asked}")
+        self._agent = agent
         self._question = question
-        self._thread_id = thread_id
         self._began = time.monotonic()
         self._shown: tuple[str, str] | None = None
 
     def start(self, runs: AgentRuns) -> str:
         """Start the run; return its id."""
-        return runs.start(self._question, agent=AGENT_ID, thread_id=self._thread_id)
+        return runs.start(self._question, agent=self._agent)
 
     def show(self, run: Run) -> None:
         """Print what is new of the run. Raises `DemoError` where it did not succeed."""
@@ -130,12 +127,13 @@ class Report:
         _say(f"  {painted(f'{time.monotonic() - self._began:4.1f} s', Colour.ASIDE)}  {text}")
 
 
-def _ledger(emulator: Service, thread_id: str) -> dict[str, Any]:
+def _counted(emulator: Service, conversation_id: str) -> tuple[int, int]:
+    """Return how many messages and responses the conversation has."""
     url = f"{emulator.ready['url']}/_emulator/ledger"
-    answer = requests.get(url, params={"thread_id": thread_id}, timeout=TIMEOUT)
+    answer = requests.get(url, params={"thread_id": conversation_id}, timeout=TIMEOUT)
     answer.raise_for_status()
-    thread: dict[str, Any] = answer.json()["threads"][thread_id]
-    return thread
+    conversation: dict[str, Any] = answer.json()["conversations"][conversation_id]
+    return conversation["user_messages"], len(conversation["responses"])
 
 
 def _say(text: str) -> None:
