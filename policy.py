@@ -24,7 +24,8 @@ def policy_for(
     """Return the policy for a run of this agent; raise `InvalidRequestError` where there is none, or where the settings
     do not allow what was asked for.
     """
-    errors = [*agent_errors(settings, agent), *timeout_errors(settings, timeout_seconds)]
+    errors = agent_errors(settings, agent) or _generation_errors(settings, agent)
+    errors += timeout_errors(settings, timeout_seconds)
     if errors or agent is None:
         raise InvalidRequestError(errors)
     return RunPolicy(
@@ -39,7 +40,9 @@ def policy_for(
 
 
 def agent_errors(settings: Settings, agent: ResolvedAgent | None) -> list[FieldError]:
-    """Return why this agent may not be run."""
+    """Return why this agent may not be run. Whether its generation is switched on counts at the start only: a run that
+    is under way goes on.
+    """
     if agent is None:
         return [_no_agent()]
     if not re.fullmatch(AGENT_ID_PATTERN, agent.agent_id):
@@ -47,9 +50,14 @@ def agent_errors(settings: Settings, agent: ResolvedAgent | None) -> list[FieldE
         return [FieldError(code=ErrorCode.INVALID, message=message, target="agent_id")]
     if not settings.allows(agent.agent_id, agent.version):
         return [_not_allowed()]
-    if agent.generation not in settings.generations:
-        return [FieldError(code=ErrorCode.NOT_ALLOWED, message=switched_off(agent.generation), target="agent_id")]
     return []
+
+
+def _generation_errors(settings: Settings, agent: ResolvedAgent | None) -> list[FieldError]:
+    if agent is None or agent.generation in settings.generations:
+        return []
+    message = f"is an agent of the generation '{agent.generation}', which FOUNDRY_GENERATIONS leaves out"
+    return [FieldError(code=ErrorCode.NOT_ALLOWED, message=message, target="agent_id")]
 
 
 def policy_errors(settings: Settings, *, agent_id: object, timeout_seconds: object) -> list[FieldError]:
@@ -63,11 +71,6 @@ def policy_errors(settings: Settings, *, agent_id: object, timeout_seconds: obje
     elif isinstance(agent, str) and not settings.allows(agent):
         errors.append(_not_allowed())
     return errors + timeout_errors(settings, timeout_seconds)
-
-
-def switched_off(generation: str) -> str:
-    """Say that agents of this generation are not run here."""
-    return f"is an agent of the generation '{generation}', which FOUNDRY_GENERATIONS switches off here"
 
 
 def _no_agent() -> FieldError:

@@ -91,6 +91,8 @@ def entry_of(document: StatusDocument, uri_of: Callable[[str], str]) -> RunEntry
         status=document.status,
         step=document.step,
         agent_id=document.agent_id,
+        generation=document.generation,
+        agent_version=document.agent_version,
         thread_id=document.thread_id,
         run_id=document.run_id,
         composite_run_id=document.composite_run_id,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from contracts.generations import Generation
 from contracts.ids import AgentReference, ThreadId
 from contracts.request import MAX_REASON_CHARACTERS
 from contracts.runs import CallKind, RunState
@@ -40,6 +41,8 @@ class RunEntry(Wire, frozen=True, kw_only=True):
     status: Status
     step: str | None
     agent_id: str | None
+    generation: Generation | None
+    agent_version: str | None
     thread_id: str | None
     run_id: str | None
     composite_run_id: str | None

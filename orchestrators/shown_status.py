@@ -18,8 +18,8 @@ from msgspec import UNSET
 from contracts.activities import Failure
 from contracts.durable import tool_outputs_event
 from contracts.formats import INSTANCE_ID_PATTERN
-from contracts.runs import PendingCall, RunState
-from contracts.status import CustomStatus, PendingToolCall, RequiredAction, RunError
+from contracts.runs import RunState
+from contracts.status import CustomStatus, PendingToolCall, RequiredAction, RunError, shown_call
 from contracts.wire import Wire, to_wire
 from orchestrators.question import Question, Stage
 
@@ -41,7 +41,7 @@ def with_question(status: CustomStatus, question: Question, instance_id: str) ->
     statuses = list(_roomier(status))
     if question.stage is not Stage.OPEN:
         return _first_that_fits(statuses) or statuses[-1]
-    calls = [_shown(call) for call in question.calls]
+    calls = [shown_call(call) for call in question.calls]
     head = RequiredAction(event=tool_outputs_event(question.number), error=question.error, calls=())
     cut = msgspec.structs.replace(head, truncated=True, see=_where_it_is_whole(instance_id))
     renderings = [
@@ -79,13 +79,6 @@ def _roomier(status: CustomStatus) -> Iterator[CustomStatus]:
     yield (status := msgspec.structs.replace(status, monitor_url=None))
     yield (status := msgspec.structs.replace(status, trace_id=UNSET))
     yield msgspec.structs.replace(status, run_status=shortened(status.run_status or "", _LONGEST_WORD) or None)
-
-
-def _shown(call: PendingCall) -> PendingToolCall:
-    arguments = UNSET if call.arguments is None else call.arguments
-    return PendingToolCall(
-        id=call.id, kind=call.kind, name=call.name, server_label=call.server_label, arguments=arguments
-    )
 
 
 def _asking(head: RequiredAction, calls: Iterable[PendingToolCall]) -> RequiredAction:

@@ -195,3 +195,22 @@ def test_time_moves_only_where_a_test_moves_it(world):
     assert world.service.get_run(thread_id, run.run_id).raw_status == "queued"
     world.clock.advance(LONG)
     assert world.service.get_run(thread_id, run.run_id).raw_status == "completed"
+
+
+# --- a look at calls that are open ---
+
+
+def test_a_call_of_somebody_else_that_is_open_is_told_and_nothing_is_changed(world):
+    thread_id = world.thread()
+    world.service.refuse_open_calls(thread_id)
+    world.foreign(thread_id)
+    before = world.held(thread_id)
+    with pytest.raises(errors.WaitsForToolError, match="get_weather"):
+        world.service.refuse_open_calls(thread_id)
+    assert world.held(thread_id) == before
+
+
+def test_a_call_of_this_app_that_is_open_keeps_nobody_away(world):
+    thread_id = world.thread()
+    world.ended(thread_id, "tool")
+    world.service.refuse_open_calls(thread_id)

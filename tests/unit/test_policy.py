@@ -5,7 +5,7 @@ import pytest
 from contracts.agents import ResolvedAgent
 from contracts.request import RunPolicy
 from contracts.wire import from_wire, to_wire
-from policy import policy_errors, policy_for
+from policy import agent_errors, policy_errors, policy_for
 from settings import load_settings
 from tests.unit.scripted import ENDPOINT
 from validation.field_errors import InvalidRequestError
@@ -70,7 +70,9 @@ def test_the_allow_list_holds_for_the_version_that_was_found():
 
 @pytest.mark.parametrize(("generations", "agent"), [("classic", HELPER), ("responses", AGENT)])
 def test_an_agent_of_a_generation_that_is_switched_off_is_refused(generations, agent):
-    assert codes(settings_of(FOUNDRY_GENERATIONS=generations), agent=agent) == {"agent_id": "not_allowed"}
+    settings = settings_of(FOUNDRY_GENERATIONS=generations)
+    assert codes(settings, agent=agent) == {"agent_id": "not_allowed"}
+    assert agent_errors(settings, agent) == [], "what is under way goes on"
 
 
 @pytest.mark.parametrize("agent_id", ["Weather helper", "../x", "a/b", "x" * 129, "\u00e9", "helper:", "helper:latest"])

@@ -61,6 +61,8 @@ def test_an_entry_is_the_status_document_without_request_question_and_answer(hub
         "status": "Running",
         "step": "get_run",
         "agent_id": "asst_1",
+        "generation": "classic",
+        "agent_version": None,
         "thread_id": "thread_1",
         "run_id": "run_1",
         "composite_run_id": "agent#thread_1#run_1",

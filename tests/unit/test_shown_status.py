@@ -54,16 +54,24 @@ def as_arguments(**arguments):
         [call(name="f" * 300)],
         [call(n, arguments=as_arguments(x="y" * 40)) for n in range(5)],
         [call(kind="approval", name="create_issue", server_label="github")],
+        [call(kind="consent", name="graph", arguments="", link="https://login.contoso.com/consent?x=1")],
     ],
-    ids=["sql", "chinese", "long-name", "five", "approval"],
+    ids=["sql", "chinese", "long-name", "five", "approval", "consent"],
 )
 def test_a_question_that_fits_is_shown_whole(calls):
     action = shown(*calls)
     assert [c["arguments"] for c in action["calls"]] == [c.arguments for c in calls]
     assert [c["name"] for c in action["calls"]] == [c.name for c in calls]
     assert [c.get("server_label", "") for c in action["calls"]] == [c.server_label for c in calls]
+    assert [c.get("link", "") for c in action["calls"]] == [c.link for c in calls]
     assert not {"truncated", "see", "more"} & set(action)
     assert action["event"] == "tool_outputs_3"
+
+
+def test_a_link_that_does_not_fit_is_left_out_and_never_cut():
+    action = shown(call(kind="consent", arguments="", link="https://login.contoso.com/" + "x" * 2000))
+    assert "link" not in action["calls"][0]
+    assert (action["truncated"], action["see"]) == (True, SEE)
 
 
 @pytest.mark.parametrize(
