@@ -93,23 +93,21 @@ class AgentCalls:
         if known is not None:
             return MessageRef(message_id=known, known_runs=known_runs)
         self._in_time(wanted)
-        self._beyond_doubt(wanted.doubt_since)
+        self._beyond_doubt(wanted.doubt_until)
         try:
             created = self.service.create_message(wanted.thread_id, wanted.message, wanted.stamp)
         except ThreadBusyError as error:
             raise self._told(error, wanted.thread_id) from None
         return MessageRef(message_id=created, known_runs=known_runs)
 
-    def _beyond_doubt(self, since: datetime | None) -> None:
+    def _beyond_doubt(self, until: datetime | None) -> None:
         """Raise an error while a request whose answer was lost may still show what it has done: sent again now, it
         would be done twice.
         """
-        grace = self.service.capabilities.grace_seconds
-        if since is not None and (left := grace - (self.now - since).total_seconds()) > 0:
+        if until is not None and self.now < until:
             raise MayHaveHappenedError(
-                f"the answer to an earlier request was lost: whether it was carried out is looked for for {grace:.0f} "
-                "seconds before it is sent again",
-                retry_after_seconds=min(left, BETWEEN_LOOKS_SECONDS),
+                "the answer to an earlier request was lost: what it may have done is looked for, before it is repeated",
+                retry_after_seconds=min((until - self.now).total_seconds(), BETWEEN_LOOKS_SECONDS),
             )
 
     def _take_turn(self, thread_id: str, instance: str, turn: Turn) -> None:
@@ -139,7 +137,7 @@ class AgentCalls:
         if known := self.service.find_run(wanted.thread_id, wanted.effect):
             return self._left(bounded_run(known), wanted)
         self._in_time(wanted)
-        self._beyond_doubt(wanted.effect.doubt_since)
+        self._beyond_doubt(wanted.effect.doubt_until)
         options: dict[str, Any] = to_wire(wanted.options)
         if "additional_messages" in options and self._has_run_before(wanted):
             del options["additional_messages"]
@@ -164,7 +162,7 @@ class AgentCalls:
         """Return what a busy thread means: behind a lost answer it is most likely our own run that works there, and
         shows itself in time.
         """
-        if effect.doubt_since is None or self.service.capabilities.stamps_messages:
+        if effect.doubt_until is None or self.service.capabilities.stamps_messages:
             return error
         return MayHaveHappenedError(error.message, summary=error.summary, retry_after_seconds=BETWEEN_LOOKS_SECONDS)
 
@@ -212,7 +210,7 @@ class AgentCalls:
             known = self.service.find_run(wanted.thread_id, wanted.effect)
             run_id = known.run_id if known is not None else run_id
             if known is None:
-                self._beyond_doubt(wanted.effect.doubt_since)
+                self._beyond_doubt(wanted.effect.doubt_until)
         if run_id is not None:
             run = self.service.cancel_run(wanted.thread_id, run_id)
             return CancelledRun(run=self._left(bounded_run(run), wanted))

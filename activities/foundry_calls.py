@@ -273,6 +273,7 @@ def _failure_of(error: FoundryError) -> Failure:
         active_run_id=busy.active_run_id if busy else None,
         active_run_status=busy.active_run_status if busy else None,
         gone=isinstance(error, NotFoundError) and error.names_it,
+        grace_seconds=error.grace_seconds,
     )
 
 

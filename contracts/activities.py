@@ -27,6 +27,8 @@ class Failure(Wire, frozen=True, kw_only=True):
     """How many stand before this one in the thread's line, the owner among them."""
     active_run_status: str | None = None
     """With code `thread_busy`: what that run is doing, in the service's word, where it could be seen."""
+    grace_seconds: float | None = None
+    """For how long the request may still take effect, where that is longer than usual."""
     gone: bool = False
     """With code `not_found`: the service names the very thing that was looked for; else it may be found later."""
     summary: str | None = None
@@ -115,8 +117,8 @@ class CreateMessage(OnThread, frozen=True, kw_only=True):
     """Null where the run answers what stands on the thread: then the thread is only taken over."""
     stamp: Stamp
     turn: Turn = Turn()
-    doubt_since: Utc | None = None
-    """When the first post was sent that may have taken effect although its answer was lost."""
+    doubt_until: Utc | None = None
+    """Until when an earlier post may still show itself, whose answer was lost; null: there is none."""
 
 
 class MessageRef(Wire, frozen=True, kw_only=True):

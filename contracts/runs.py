@@ -261,8 +261,8 @@ class Effect(Wire, frozen=True, kw_only=True):
     stamp: Stamp
     known_runs: tuple[str, ...] = ()
     """Runs that were on the thread before, where not all of them can be told by a stamp."""
-    doubt_since: Utc | None = None
-    """When the first request was sent that may have taken effect although its answer was lost."""
+    doubt_until: Utc | None = None
+    """Until when what an earlier request has made may still show itself, whose answer was lost; null: there is none."""
 
 
 def composite_run_id(thread_id: str, run_id: str) -> str:

@@ -62,6 +62,8 @@ class FoundryError(Exception):
             self.code = code
         self.before_token = self.code in {ErrorCode.NO_TOKEN, ErrorCode.TOKEN_UNAVAILABLE}
         """Whether there is no token to ask Foundry with: it was not asked. Who fetches tokens says so of others."""
+        self.grace_seconds: float | None = None
+        """For how long the request may still take effect, where that is longer than usual. Who sends it says so."""
 
 
 class InvalidInputError(FoundryError, ValueError):

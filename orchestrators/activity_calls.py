@@ -97,7 +97,7 @@ def create_message(steps: Steps, progress: Progress) -> Step[None]:
             message=message,
             stamp=progress.message_stamp(),
             turn=_turn(progress),
-            doubt_since=progress.doubt_since,
+            doubt_until=progress.doubt_until,
         )
 
     show(steps, progress, "create_message")
@@ -185,7 +185,7 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         if not is_to_be_asked_again(signal.failure):
             raise
         progress.attempts.settled()  # it is the caller who tries again
-        progress.doubt_since = None
+        progress.doubt_until = None
         question.refused(shortened(signal.failure.message, _LONGEST_REFUSAL))
         return run
     if after.state is not RunState.EXPIRED or after.looks:  # an expired one may be all that it has found

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from contracts.activities import Failure
+from contracts.codes import ErrorCode
 from contracts.formats import Id, Utc
 from contracts.generations import CAPABILITIES, Capabilities
 from contracts.messages import UserMessage
@@ -77,8 +78,8 @@ class Progress(msgspec.Struct, kw_only=True):
     tokens: Tokens | None = None
     tokens_before: Tokens | None = None
     """Of the runs before the present one, which their answers have ended."""
-    doubt_since: Utc | None = None
-    """When the request was sent that may have created what is asked for now, although its answer was lost."""
+    doubt_until: Utc | None = None
+    """Until when a request whose answer was lost may still show that it has created what is asked for now."""
     polls: int = 0
     question: Question = msgspec.field(default_factory=Question)
     unsupported_since: Utc | None = None
@@ -108,7 +109,7 @@ class Progress(msgspec.Struct, kw_only=True):
         return Effect(
             stamp=self.answer_stamp() if self.answer_starts_run else self.run_stamp(),
             known_runs=self.known_runs,
-            doubt_since=self.doubt_since,
+            doubt_until=self.doubt_until,
         )
 
     @property
@@ -196,8 +197,7 @@ class Progress(msgspec.Struct, kw_only=True):
         """Count the attempt; return the seconds before another one, None where that is no use."""
         self.attempts.count(failure, activity)
         if activity in CREATING:
-            doubtful = failure is not None and failure.code in LEAVES_DOUBT
-            self.doubt_since = (self.doubt_since or (now if doubtful else None)) if failure is not None else None
+            self._doubt(failure, now)
         if failure is None:
             return None
         if self.if_thread_busy == "replace":
@@ -210,6 +210,14 @@ class Progress(msgspec.Struct, kw_only=True):
             remaining_seconds=(self.deadline - now).total_seconds(),
         )
         return retry_delay(activity, failure, self.attempts.failed, situation)
+
+    def _doubt(self, failure: Failure | None, now: datetime) -> None:
+        """Note that the request may have taken effect all the same, or that it has succeeded."""
+        if failure is None:
+            self.doubt_until = None
+        elif failure.code in LEAVES_DOUBT or (failure.code == ErrorCode.MAY_HAVE_HAPPENED and self.doubt_until is None):
+            grace = max(failure.grace_seconds or 0.0, self.can.grace_seconds)
+            self.doubt_until = max(self.doubt_until or now, now + timedelta(seconds=grace))
 
     def _waiting_for(self) -> WaitingFor | None:
         last = self.attempts.last

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from contracts.generations import CAPABILITIES
 from contracts.runs import Effect, RunSnapshot, ToolAnswer
 from foundry import errors
 from foundry.second.calls import answered_in, answers_of, open_calls
@@ -20,8 +19,6 @@ from foundry.second.hygiene import unusable, waits_for
 from foundry.second.responses import snapshot
 from foundry.second.starts import Starter
 from foundry.transport import Transport
-
-_GRACE_SECONDS = CAPABILITIES["responses"].grace_seconds
 
 
 class Answerer:
@@ -49,7 +46,7 @@ class Answerer:
             return known
         sent = answers_of(answer, consents)
         accepted = self._are_accepted(asked, sent)
-        if accepted or effect.doubt_since is not None:
+        if accepted or effect.doubt_until is not None:
             self._beyond_doubt(effect)
         sent = [] if accepted else sent
         try:
@@ -89,7 +86,7 @@ class Answerer:
         """Return what a refusal means, where nothing shows that goes on behind the calls."""
         busy = isinstance(error, errors.ThreadBusyError)
         is_answered = isinstance(error, errors.UnknownCallError) or self._are_accepted(asked, sent)
-        if is_answered or (busy and effect.doubt_since is not None):
+        if is_answered or (busy and effect.doubt_until is not None):
             return errors.MayHaveHappenedError(error.message, summary=error.summary)
         if busy or error.retryable:
             return error
@@ -100,12 +97,12 @@ class Answerer:
         return bool(sent) and answered_in(sent) <= answered_in(newest_items(self._transport, asked.thread_id))
 
     def _beyond_doubt(self, effect: Effect) -> None:
-        """Raise an error while what an earlier attempt has started may still show itself."""
-        since = effect.doubt_since
-        if since is None or (self._now() - since).total_seconds() < _GRACE_SECONDS:
+        """Raise an error while what an earlier attempt has started may still show itself. It was accepted by an attempt
+        that nobody knows of where there is no doubt: that one's work shows itself, too.
+        """
+        if effect.doubt_until is None or self._now() < effect.doubt_until:
             raise errors.MayHaveHappenedError(
-                "an earlier attempt may have passed on the answer to the tool calls: what it has started is looked for "
-                f"during {_GRACE_SECONDS:.0f} seconds"
+                "an earlier attempt may have passed on the answer to the tool calls: what it has started is looked for"
             )
 
 

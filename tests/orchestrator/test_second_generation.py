@@ -5,12 +5,13 @@ carry no stamp.
 from __future__ import annotations
 
 import itertools
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from tests.orchestrator.scripted_foundry import DEAD_WORKER, ActivityCrashError, ScriptedFoundry, call, failure, ok
-from tests.orchestrator.simulation import Ended
+from tests.orchestrator.simulation import START, Ended
 
 POLICY = {"agent_id": "historian", "generation": "responses", "agent_version": "3"}
 LOST = failure("connection_failed", retryable=True)
@@ -113,20 +114,20 @@ def outputs(*ids: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("lost", [LOST, ActivityCrashError(DEAD_WORKER)], ids=["lost", "dead-worker"])
 @pytest.mark.parametrize("activity", ["create_message", "create_run", "submit_tool_outputs"])
-def test_what_is_created_is_told_since_when_it_may_be_there(activity: str, lost: Any) -> None:
+def test_what_is_created_is_told_until_when_it_may_show_itself(activity: str, lost: Any) -> None:
     foundry = Conversations({0: asks("c1")}, {0: "completed"}, **{activity: [lost, NOT_YET, NOT_YET]})
     ended = foundry.go({"thread_id": "conv_x"}, events=[(40, "tool_outputs_1", outputs("c1"))])
     assert ended.status == "Completed"
     calls = foundry.called(activity)
-    since = [c["doubt_since"] if activity == "create_message" else c["effect"]["doubt_since"] for c in calls]
-    assert since[0] is None
-    assert len(set(since[1:])) == 1
-    assert since[1] is not None
-    assert len(since) == 4
+    until = [c["doubt_until"] if activity == "create_message" else c["effect"]["doubt_until"] for c in calls]
+    assert until[0] is None
+    assert len(set(until[1:])) == 1
+    assert until[1] is not None
+    assert len(until) == 4
     others = {"create_message", "create_run", "submit_tool_outputs"} - {activity}
     for other in others:
         assert all(
-            (c.get("doubt_since") or c.get("effect", {}).get("doubt_since")) is None for c in foundry.called(other)
+            (c.get("doubt_until") or c.get("effect", {}).get("doubt_until")) is None for c in foundry.called(other)
         )
 
 
@@ -137,7 +138,7 @@ def test_while_it_is_not_known_whether_something_was_created_it_is_looked_for_so
     times = [c.at for c in foundry.simulation.calls if c.name == "create_run"]
     assert max(later - sooner for sooner, later in itertools.pairwise(times)) <= 3.5
     assert foundry.called("cancel_run")[0]["run_id"] is None
-    assert foundry.called("cancel_run")[0]["effect"]["doubt_since"] is not None
+    assert foundry.called("cancel_run")[0]["effect"]["doubt_until"] is not None
 
 
 def test_a_message_that_no_run_will_answer_is_taken_back() -> None:
@@ -165,7 +166,7 @@ def test_a_cancel_waits_for_the_run_that_is_being_created() -> None:
     assert foundry.taken_back == []
     assert ended.output == "cancelled on request; the Foundry run run_1 was cancelled"
     assert [
-        (c.at > 3, c.payload["effect"]["doubt_since"]) for c in foundry.simulation.calls if c.name == "cancel_run"
+        (c.at > 3, c.payload["effect"]["doubt_until"]) for c in foundry.simulation.calls if c.name == "cancel_run"
     ] == [(True, None)]
 
 
@@ -211,3 +212,35 @@ def test_what_the_generation_does_not_take_is_refused_however_the_run_was_starte
     ended = foundry.go(request_)
     assert (ended.status, ended.custom_status["error"]["code"]) == ("Failed", "invalid_request")
     assert not foundry.simulation.calls
+
+
+def test_a_request_that_is_lost_once_more_begins_the_grace_anew_and_says_how_long_it_is() -> None:
+    cut = failure("service_unavailable", retryable=True, grace_seconds=130.0)
+    foundry = Conversations(create_run=[cut, NOT_YET, LOST, NOT_YET, LOST])
+    assert foundry.go().status == "Completed"
+    calls = [c for c in foundry.simulation.calls if c.name == "create_run"]
+    graces = [_seconds(c.payload["effect"]["doubt_until"]) for c in calls[1:]]
+    assert graces[0] == graces[1] == graces[2] == graces[3]
+    assert graces[0] - calls[0].at >= 130
+
+
+def test_a_grace_that_is_over_begins_again_where_the_repeated_request_is_lost_too() -> None:
+    foundry = Conversations(create_run=[LOST, *[NOT_YET] * 14, LOST])
+    assert foundry.go().status == "Completed"
+    calls = [c for c in foundry.simulation.calls if c.name == "create_run"]
+    first, last = (_seconds(c.payload["effect"]["doubt_until"]) for c in (calls[1], calls[-1]))
+    assert calls[15].at > first
+    assert last - calls[15].at >= 30
+
+
+def test_an_answer_that_somebody_has_passed_on_unseen_is_in_doubt_for_the_grace() -> None:
+    foundry = Conversations({0: asks("c1")}, {0: "completed"}, submit_tool_outputs=[NOT_YET, NOT_YET])
+    assert foundry.go(events=[(8, "tool_outputs_1", outputs("c1"))]).status == "Completed"
+    doubts = [p["effect"]["doubt_until"] for p in foundry.called("submit_tool_outputs")]
+    assert doubts[0] is None
+    assert doubts[1] == doubts[2]
+    assert doubts[1] is not None
+
+
+def _seconds(moment: str) -> float:
+    return (datetime.fromisoformat(moment) - START).total_seconds()

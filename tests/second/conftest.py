@@ -46,7 +46,7 @@ class World:
         return started["id"]
 
     def answer(self, thread_id, run, answer, operation="answer-0", headers=None, known=(), doubt=None, agent="tool"):
-        effect = Effect(stamp=self.stamp(operation), known_runs=known, doubt_since=doubt)
+        effect = Effect(stamp=self.stamp(operation), known_runs=known, doubt_until=doubt)
         return self.service.submit_tool_outputs(
             thread_id,
             run.run_id,
@@ -59,7 +59,7 @@ class World:
         )
 
     def effect(self, operation="run-0", known=(), doubt=None):
-        return Effect(stamp=self.stamp(operation), known_runs=known, doubt_since=doubt)
+        return Effect(stamp=self.stamp(operation), known_runs=known, doubt_until=doubt)
 
     def held(self, thread_id):
         """What the emulator holds of the conversation."""

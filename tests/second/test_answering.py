@@ -12,8 +12,9 @@ from local.foundry_emulator.scripts import Agent, Answer, Call, Phase, Script
 from tests.second.conftest import LONG, World, outputs, service_at
 
 
-def since(world, seconds=0.0):
-    return datetime.fromtimestamp(world.clock.now(), UTC) - timedelta(seconds=seconds)
+def until(world, seconds=30.0):
+    """Until when there is doubt, so many seconds from now."""
+    return datetime.fromtimestamp(world.clock.now(), UTC) + timedelta(seconds=seconds)
 
 
 def asking(world, agent="tool"):
@@ -127,7 +128,7 @@ def test_an_answer_whose_answer_was_lost_is_not_passed_on_again(world, in_list, 
     world.lose("create_response")
     with pytest.raises(errors.ConnectionFailedError):
         world.answer(thread_id, run, outputs(run))
-    doubt = since(world)
+    doubt = until(world)
     try:
         answered = world.answer(thread_id, run, outputs(run), doubt=doubt)
     except errors.MayHaveHappenedError:
@@ -145,12 +146,12 @@ def test_an_answer_that_never_arrived_is_passed_on_once_the_grace_is_over(world)
     world.lose("create_response", "none")
     with pytest.raises(errors.ConnectionFailedError):
         world.answer(thread_id, run, outputs(run))
-    for age in (0, 29):
+    for left in (30, 1):
         with pytest.raises(errors.MayHaveHappenedError) as doubt:
-            world.answer(thread_id, run, outputs(run), doubt=since(world, age))
+            world.answer(thread_id, run, outputs(run), doubt=until(world, left))
         assert doubt.value.retryable
     assert len(world.responses(thread_id)) == 1
-    world.answer(thread_id, run, outputs(run), doubt=since(world, 31))
+    world.answer(thread_id, run, outputs(run), doubt=until(world, -1))
     assert len(world.responses(thread_id)) == 2
 
 
@@ -159,10 +160,10 @@ def test_answers_that_stand_in_the_conversation_are_gone_on_from_without_them(wo
     thread_id, run = asking(world)
     sent = [{"type": "function_call_output", "call_id": run.pending_calls[0].id, "output": "42"}]
     world.service._transport.post(f"/openai/v1/conversations/{thread_id}/items", {"items": sent})
-    for doubt in (None, since(world)):
+    for doubt in (None, until(world)):
         with pytest.raises(errors.MayHaveHappenedError):
             world.answer(thread_id, run, outputs(run), doubt=doubt)
-    answered = world.answer(thread_id, run, outputs(run), doubt=since(world, 31))
+    answered = world.answer(thread_id, run, outputs(run), doubt=until(world, -1))
     world.clock.advance(LONG)
     assert "42" in world.service.get_run(thread_id, answered.run_id).answer.text
     assert given(world, thread_id) == {run.pending_calls[0].id: 1}
@@ -212,7 +213,7 @@ def test_a_busy_conversation_behind_a_lost_answer_is_most_likely_our_own(world):
     thread_id, run = asking(world)
     world.emulator.faults.add("status", operation="create_response", says="conversation_locked")
     with pytest.raises(errors.MayHaveHappenedError):
-        world.answer(thread_id, run, outputs(run), doubt=since(world, 31))
+        world.answer(thread_id, run, outputs(run), doubt=until(world, -1))
 
 
 def test_an_answer_to_some_of_the_calls_only_is_refused(world):

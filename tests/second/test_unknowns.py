@@ -116,7 +116,7 @@ def test_a_run_with_tools_is_answered_once_and_leaves_a_conversation_that_works(
         world.lose("create_response")
         with pytest.raises(errors.ConnectionFailedError):
             world.answer(thread_id, run, outputs(run), known=known)
-        doubt = datetime.fromtimestamp(world.clock.now(), UTC)
+        doubt = datetime.fromtimestamp(world.clock.now() + 30, UTC)
     answered = settled(world, lambda: world.answer(thread_id, run, outputs(run), known=known, doubt=doubt))
     world.clock.advance(LONG)
     assert world.service.get_run(thread_id, answered.run_id).state is RunState.COMPLETED
