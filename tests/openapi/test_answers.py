@@ -288,6 +288,25 @@ def provoke_steps_and_files(call: Caller) -> None:
     assert call("agent_run_steps", instance_id=instance).status == 502
 
 
+def provoke_events_and_conversations(call: Caller) -> None:
+    instance = call.start("rich")
+    document = call.until(instance, ended)
+    told = call("agent_run_events", instance_id=instance)
+    assert told.json["events"]
+    assert call("agent_run_events", query=f"?after={told.json['next']}", instance_id=instance).json["events"] == []
+    stream = {"Accept": "text/event-stream"}
+    assert call("agent_run_events", headers=stream, instance_id=instance).text.startswith("retry: ")
+    assert call("agent_run_events", None, stream, f"?after={told.json['next']}", instance_id=instance).status == 204
+    assert call("agent_run_events", query="?after=nonsense", instance_id=instance).status == 400
+    assert call("agent_run_events", instance_id="nobody").status == 404
+    thread = document["thread_id"]
+    assert call("thread_messages", query="?limit=1", thread_id=thread).json["next_cursor"]
+    assert call("thread_messages", query="?limit=0", thread_id=thread).status == 400
+    assert call("thread_messages", thread_id="thread_nowhere").status == 404
+    call.world.emulator.faults.add(kind="html", status=502, operation="list_messages", times=1)
+    assert call("thread_messages", thread_id=thread).status == 502
+
+
 def provoke_the_other_routes(call: Caller) -> None:
     assert {"id", "name", "model"} == set(call("list_agents").json["agents"][0])
     assert call("health").status == 200
@@ -307,7 +326,8 @@ def provoke_refusals_of_keys(call: Caller) -> None:
     stranger = Caller(call.world, call.description, {})
     for name, (method, _, operation) in call.description.operations().items():
         body = {"user_message": "hi"} if method == "POST" else None
-        answer = stranger(name, body, agent_id=agent("instant"), instance_id="nobody", file_id="nothing")
+        route = {"instance_id": "nobody", "file_id": "nothing", "thread_id": "nothing"}
+        answer = stranger(name, body, agent_id=agent("instant"), **route)
         assert answer.status == (200 if operation.get("security") == [] else 401), name
     wrong = Caller(call.world, call.description, {"x-functions-key": "wrong"})
     assert wrong("list_agents").status == 401
@@ -330,6 +350,7 @@ def test_every_described_answer(world: World, description: Description, key: dic
     provoke_tool_outputs(call)
     provoke_two_answers_to_one_question(call)
     provoke_steps_and_files(call)
+    provoke_events_and_conversations(call)
     provoke_the_other_routes(call)
     provoke_refusals_of_keys(call)
     # test_rare_answers.py provokes what a healthy app does not answer
