@@ -41,7 +41,7 @@ from contracts.runs import Answer, RunSnapshot, RunState
 from contracts.wire import to_wire
 from foundry.errors import AnswerRefusedError, FoundryError, ThreadBusyError, TimeIsOverError
 from foundry.service import AgentService
-from ownership.threads import is_wanted, leave, take_place
+from ownership.threads import is_wanted, leave_by, take_place
 from policy import policy_for
 from settings import MCP_HEADERS, Settings, SettingsError, mcp_headers
 from store.documents import DocumentStore, StoreError
@@ -96,12 +96,7 @@ class AgentCalls:
         ended is passed over.
         """
         if is_done(run):
-            try:
-                store = self.store()
-            except StoreError as error:
-                log_event(_log, "agent_run.thread_not_left", instance_id=wanted.runs_as, message=error.message)
-            else:
-                leave(store, run.thread_id, wanted.runs_as)
+            leave_by(self.store, run.thread_id, wanted.runs_as)
         return run
 
     def create_run(self, wanted: CreateRun) -> RunSnapshot:

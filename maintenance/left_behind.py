@@ -1,4 +1,4 @@
-"""What an instance that has ended may have left in Foundry, and stopping it."""
+"""What an instance that has ended may have left: runs in Foundry, and places at threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from contracts.instance_input import read_instance_input
 from contracts.runs import RunState
 from foundry.connection import agent_service
 from foundry.errors import FoundryError, NotFoundError
+from ownership.threads import leave_by
 from settings import load_settings
+from store.connection import document_store
 
 _STOPPABLE = {RunState.ACTIVE, RunState.REQUIRES_ACTION}
 
@@ -80,6 +82,12 @@ def cancel_runs_of(traces: Traces, seconds: float = 60.0) -> int:
     if refusals:
         raise refusals[0]
     return cancelled
+
+
+def leave_threads_of(instance_id: str, traces: Traces) -> None:
+    """Take the instance out of the lines of its threads. Blocks for seconds at most; fails never."""
+    for thread_id in traces.thread_ids:
+        leave_by(document_store, thread_id, instance_id)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ Where a caller uses the Durable `terminatePostUri`, no user code runs any more; 
 still active, because Foundry refused to stop it, because its worker died in the middle of an episode, or because the
 SDK could not decode an event. Such an instance is rewound once if its worker's death is the reason (`recovery`), else
 its run is stopped: thread and run stand in the custom status, in the input, or in the history. Only runs that carry the
-instance's stamp are touched.
+instance's stamp are touched. Then it leaves its place at the thread, so that nobody waits for what does not go on.
 
 A hanging Foundry takes half a minute for each request, and a function that exceeds `functionTimeout` (host.json, five
 minutes) costs its worker everything in flight: so a few are looked at at once, each step has its limit, and what is
@@ -31,16 +31,15 @@ import host_clock
 from app_log import log_event
 from contracts.durable import ORCHESTRATOR
 from contracts.status import read_custom_status
-from maintenance.left_behind import Traces, cancel_runs_of, traces_of
+from maintenance.left_behind import Traces, cancel_runs_of, leave_threads_of, traces_of
 from recovery import (
     NOT_BROUGHT_BACK,
     died_with_its_worker,
     ended_at,
+    is_beyond_help,
     may_be_rewound,
     may_stand_still,
-    undecodable_event,
     waits_for_a_timer,
-    was_rewound,
 )
 from settings import orphan_scan_schedule
 from task_hub import RewindUnsupportedError, TaskHub
@@ -248,16 +247,12 @@ async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple
         traces = Traces(traces.instance_id, (suspect.thread_id,))
     # Foundry is called in a thread: its client blocks, and this function shares the loop with all others.
     cancelled = await asyncio.to_thread(cancel_runs_of, traces)
+    await asyncio.to_thread(leave_threads_of, suspect.instance_id, traces)
     return (Finding.CANCELLED if cancelled else Finding.NOTHING), cancelled
 
 
 def _is_to_be_rewound(suspect: Suspect, history: Any, memory: Memory, now: datetime) -> bool:
-    return (
-        may_be_rewound(suspect.payload, now)
-        and memory.may_rewind(suspect)
-        and not was_rewound(history)
-        and not undecodable_event(history)
-    )
+    return may_be_rewound(suspect.payload, now) and memory.may_rewind(suspect) and not is_beyond_help(history)
 
 
 async def _rewind(hub: TaskHub, suspect: Suspect, memory: Memory) -> bool:

@@ -83,7 +83,21 @@ def leave(store: DocumentStore, thread_id: str, instance: str) -> None:
             if gone:
                 return
     except StoreError as error:
-        log_event(_log, "agent_run.thread_not_left", instance_id=instance, thread_id=thread_id, message=error.message)
+        _log_not_left(thread_id, instance, error)
+
+
+def leave_by(open_store: Callable[[], DocumentStore], thread_id: str, instance: str) -> None:
+    """Leave as `leave` does, by a store that may not open either."""
+    try:
+        store = open_store()
+    except StoreError as error:
+        _log_not_left(thread_id, instance, error)
+    else:
+        leave(store, thread_id, instance)
+
+
+def _log_not_left(thread_id: str, instance: str, error: StoreError) -> None:
+    log_event(_log, "agent_run.thread_not_left", instance_id=instance, thread_id=thread_id, message=error.message)
 
 
 def is_wanted(store: DocumentStore, thread_id: str, instance: str) -> bool:

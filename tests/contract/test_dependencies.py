@@ -77,7 +77,7 @@ MAY_IMPORT = {
     },
     "orchestrators": {"contracts", "validation", "app_log", "look_schedule", "trace_context"},
     "look_schedule": set(),
-    "ownership": {"contracts", "app_log", "store", "recovery", "host_clock"},
+    "ownership": {"contracts", "app_log", "store", "recovery", "task_hub", "host_clock"},
     "store": {"contracts", "timed_http"},
     "foundry": {"contracts", "timed_http", "trace_context"},
     "foundry.connection": {"contracts", "settings"},
