@@ -137,7 +137,7 @@ class Workflow:
         known: dict[str, Callable[..., Any]] = {
             "parameters": lambda name: self._parameters[name],
             "triggerBody": lambda: self._trigger,
-            "outputs": lambda name: self._outputs.get(name),
+            "outputs": self._outputs.get,
             "body": lambda name: (self._outputs.get(name) or {}).get("body"),
             "workflow": lambda: {"run": {"name": self._name}},
             "equals": lambda a, b: a == b,

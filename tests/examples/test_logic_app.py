@@ -53,7 +53,8 @@ def test_an_action_runs_after_those_beside_it() -> None:
     for scope in scopes(DEFINITION["actions"]):
         for action in scope.values():
             assert set(action["runAfter"]) <= set(scope)
-            assert all(states == ["Succeeded"] for states in action["runAfter"].values())
+            assert all(states[0] == "Succeeded" for states in action["runAfter"].values())
+    assert ACTIONS["Outcome"]["runAfter"] == {"Until_ended": ["Succeeded", "TimedOut"]}  # it says why, then, too
 
 
 def test_expressions_name_what_exists() -> None:
