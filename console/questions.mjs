@@ -13,8 +13,7 @@ export const Inbox = ({ agents }) => html`
 	<p class="soft">Runs that wait for the output of a tool, or for a yes or no. Whoever answers first counts.</p>
 	<${Live}
 		what="questions"
-		subject="questions"
-		ask=${(signal) => ask(listed([["needs_answer", "true"]]), { signal })}
+		path=${listed([["needs_answer", "true"]])}
 		pause=${() => LOOK_MS}
 	>
 		${(page, at, look) => html`
@@ -34,9 +33,8 @@ const Asked = ({ run, agents, onTaken }) => html`
 		</p>
 		<${Live}
 			what="the question"
-			subject=${run.instanceId}
+			path=${`runs/${encodeURIComponent(run.instanceId)}`}
 			version=${`${run.required_action?.event} ${run.lastUpdatedTime}`}
-			ask=${(signal) => ask(`runs/${encodeURIComponent(run.instanceId)}`, { signal })}
 			gone="The run is gone: its history was purged."
 		>
 			${(document) => document.required_action

@@ -4,7 +4,7 @@ import { Component } from "./preact.mjs";
 import { ask, sentence } from "./api.mjs";
 import { Live } from "./live.mjs";
 import { Question } from "./questions.mjs";
-import { agentName, runAddress, stepName } from "./runs.mjs";
+import { agentName, Pages, runAddress, stepName } from "./runs.mjs";
 import { Timeline } from "./timeline.mjs";
 import { html, clock, Link, Note, pretty, State, Time, visible, Words } from "./text.mjs";
 
@@ -16,14 +16,16 @@ export const isEnded = (run) => !["Running", "Cancelling"].includes(run.status);
 export const Run = ({ id, agents }) => html`
 	<${Live}
 		what="the run"
-		subject=${id}
-		ask=${(signal) => ask(`runs/${encodeURIComponent(id)}`, { signal })}
+		title="Run"
+		path=${`runs/${encodeURIComponent(id)}`}
 		pause=${(run) => (isEnded(run) ? 0 : LOOK_MS)}
 		gone=${GONE}
 	>
 		${(run, at, look) => html`<${Known} key=${id} run=${run} at=${at} look=${look} agents=${agents} />`}
 	<//>
 `;
+
+const Fact = ({ name, children }) => children && html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
 
 const Known = ({ run, at, look, agents }) => html`
 	<header class="run">
@@ -34,14 +36,13 @@ const Known = ({ run, at, look, agents }) => html`
 		<${Actions} run=${run} look=${look} />
 	</header>
 	<dl class="facts">
-		${!isEnded(run) && html`<div><dt>Step</dt><dd>${visible(stepName(run.step)) || "waits for its turn"}</dd></div>`}
-		<div><dt>Created</dt><dd><${Time} at=${run.createdTime} /></dd></div>
-		<div><dt>Last change</dt><dd><${Time} at=${run.lastUpdatedTime} /></dd></div>
-		${run.thread_id && html`<div><dt>Thread</dt><dd><a class="id" href=${`#/runs?thread_id=${encodeURIComponent(run.thread_id)}`}>${visible(run.thread_id)}</a></dd></div>`}
-		${run.run_id && html`<div><dt>Run in Foundry</dt><dd class="id">${visible(run.run_id)}</dd></div>`}
-		${run.run_status && html`<div><dt>Foundry says</dt><dd>${visible(run.run_status)}</dd></div>`}
-		${run.output?.usage && html`<div><dt>Tokens</dt><dd>${run.output.usage.total_tokens}</dd></div>`}
-		${run.monitor_url && html`<div><dt>Portal</dt><dd><${Link} to=${run.monitor_url}>Foundry account<//></dd></div>`}
+		<${Fact} name="Step">${!isEnded(run) && (visible(stepName(run.step)) || "waits for its turn")}<//>
+		<${Fact} name="Created"><${Time} at=${run.createdTime} /><//>
+		<${Fact} name="Last change"><${Time} at=${run.lastUpdatedTime} /><//>
+		<${Fact} name="Thread">${run.thread_id && html`<a class="id" href=${`#/runs?thread_id=${encodeURIComponent(run.thread_id)}`}>${visible(run.thread_id)}</a>`}<//>
+		<${Fact} name=${`In Foundry: ${visible(run.run_status)}`}>${run.run_id && html`<span class="id">${visible(run.run_id)}</span>`}<//>
+		<${Fact} name="Tokens">${run.output?.usage?.total_tokens}<//>
+		<${Fact} name="Portal">${run.monitor_url && html`<${Link} to=${run.monitor_url}>Foundry account<//>`}<//>
 	</dl>
 	${run.step === "recovering" && html`<${Note} kind="warns">Its worker process has died. It is brought back within minutes.<//>`}
 	${run.customStatus?.retrying && !isEnded(run) && html`<${Note} kind="warns">It tries again after <code>${visible(run.customStatus.retrying)}</code>.<//>`}
@@ -69,7 +70,7 @@ class Actions extends Component {
 		this.setState({ asked: false, busy: true, failure: null });
 		try {
 			const { data } = await ask(`runs/${encodeURIComponent(run.instanceId)}/${what}`, { body });
-			if (what === "retry") location.hash = runAddress(data.id ?? data.instanceId);
+			if (what === "retry") location.hash = runAddress(data.id);
 			else look();
 		} catch (failure) {
 			this.setState({ failure });
@@ -134,12 +135,11 @@ class Conversation extends Component {
 		return html`
 			<section>
 				<h2>Conversation</h2>
-				<${Live} what="the conversation" subject=${path} version=${`${run.status} ${run.run_id}`} ask=${(signal) => ask(path, { signal })} gone="The thread is gone: it was deleted.">
+				<${Live} what="the conversation" path=${path} version=${`${run.status} ${run.run_id}`} gone="The thread is gone: it was deleted.">
 					${(page) => html`
-						${page.next_cursor && html`<button type="button" onClick=${() => this.setState({ cursors: [...cursors, page.next_cursor] })}>Older messages</button>`}
-						${cursor && html` <button type="button" onClick=${() => this.setState({ cursors: cursors.slice(0, -1) })}>Newer messages</button>`}
+						<${Pages} what="messages" cursors=${cursors} next=${page.next_cursor} turn=${(to) => this.setState({ cursors: to })} />
 						<ol class="messages">
-							${inOrder(page.messages).map((message) => html`<${Message} key=${message.id} message=${message} agents=${agents} />`)}
+							${page.messages.map((message) => html`<${Message} key=${message.id} message=${message} agents=${agents} />`)}
 						</ol>
 						${!page.messages.length && html`<${Note}>There are no messages yet.<//>`}
 					`}
@@ -149,15 +149,13 @@ class Conversation extends Component {
 	}
 }
 
-const inOrder = (messages) => [...messages].sort((a, b) => new Date(a.created_at) - new Date(b.created_at));
-
 const Message = ({ message, agents }) => html`
 	<li class=${message.role === "user" ? "user" : "agent"}>
 		<p class="who soft">
 			<strong>${message.role === "user" ? "User" : agentName(agents, message.agent_id ?? message.role)}</strong>${" "}
 			<${Time} at=${message.created_at} />
 		</p>
-		${message.text ? html`<${Words} text=${message.text} links=${true} />` : html`<${Note}>No text.<//>`}
+		${message.text ? html`<${Words} text=${message.text} links=${true} />` : html`<${Note}>${message.withheld ? "Its agent is none that this app may run: its words are withheld." : "No text."}<//>`}
 		${message.attachments?.length > 0 && html`<p class="soft">With ${message.attachments.length} attachments.</p>`}
 	</li>
 `;

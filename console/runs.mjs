@@ -1,7 +1,6 @@
 // The runs, newest first: filters that stand in the address, one page at a time, looked at anew every few seconds.
 
 import { Component } from "./preact.mjs";
-import { ask } from "./api.mjs";
 import { Live } from "./live.mjs";
 import { html, count, Note, State, Time, TONES, visible } from "./text.mjs";
 
@@ -16,33 +15,24 @@ export const listed = (filters, more = {}) => {
 	return `runs?${query}`;
 };
 
-export class Runs extends Component {
-	state = { cursors: [null] };
+export const Runs = ({ filters, agents }) => html`
+	<h1 tabindex="-1">Runs</h1>
+	<${Counts} />
+	<${Filters} filters=${filters} agents=${agents} key=${`f ${filters}`} />
+	<${List} filters=${filters} agents=${agents} key=${`l ${filters}`} />
+`;
 
-	componentDidUpdate(before) {
-		if (String(before.filters) !== String(this.props.filters)) this.setState({ cursors: [null] });
-	}
+class List extends Component {
+	state = { cursors: [null] };
 
 	render({ filters, agents }, { cursors }) {
 		const cursor = cursors.at(-1);
-		const turn = (to) => () => this.setState({ cursors: to });
 		return html`
-			<h1 tabindex="-1">Runs</h1>
-			<${Counts} />
-			<${Filters} filters=${filters} agents=${agents} key=${String(filters)} />
-			<${Live}
-				what="runs"
-				subject=${listed(filters, cursor ? { cursor } : {})}
-				ask=${(signal) => ask(listed(filters, cursor ? { cursor } : {}), { signal })}
-				pause=${() => LOOK_MS}
-			>
+			<${Live} what="runs" path=${listed(filters, cursor ? { cursor } : {})} pause=${() => LOOK_MS}>
 				${(page) => html`
-					<${Table} runs=${page.runs} agents=${agents} filtered=${String(filters) !== "" || cursor} />
+					<${Table} runs=${page.runs} agents=${agents} filtered=${filters.size || cursor} />
 					${page.partial && html`<${Note}>The app has read as many runs as it does at once; there may be older ones that fit.<//>`}
-					<nav class="actions" aria-label="Pages of runs">
-						<button type="button" disabled=${!cursor} onClick=${turn(cursors.slice(0, -1))}>Newer</button>
-						<button type="button" disabled=${!page.next_cursor} onClick=${turn([...cursors, page.next_cursor])}>Older</button>
-					</nav>
+					<${Pages} what="runs" cursors=${cursors} next=${page.next_cursor} turn=${(to) => this.setState({ cursors: to })} />
 				`}
 			<//>
 		`;
@@ -50,7 +40,7 @@ export class Runs extends Component {
 }
 
 const Counts = () => html`
-	<${Live} what="the counts" subject="counts" ask=${(signal) => ask("runs/counts", { signal })} pause=${() => COUNT_MS}>
+	<${Live} what="the counts" path="runs/counts" pause=${() => COUNT_MS}>
 		${({ last_hour, last_day, last_week }) => html`
 			<dl class="counts">
 				${STATUSES.map((status) => html`
@@ -67,6 +57,14 @@ const Counts = () => html`
 	<//>
 `;
 
+export const Pages = ({ what, cursors, next, turn }) =>
+	(next || cursors.length > 1) && html`
+		<nav class="actions" aria-label=${`Pages of ${what}`}>
+			<button type="button" disabled=${cursors.length < 2} onClick=${() => turn(cursors.slice(0, -1))}>Newer</button>
+			<button type="button" disabled=${!next} onClick=${() => turn([...cursors, next])}>Older</button>
+		</nav>
+	`;
+
 class Filters extends Component {
 	apply = (event) => {
 		event.preventDefault();
@@ -75,7 +73,7 @@ class Filters extends Component {
 			const given = name.startsWith("created") && value ? new Date(value).toISOString() : value.trim();
 			if (given) query.set(name, given);
 		}
-		location.hash = `#/runs${query.size ? `?${query}` : ""}`;
+		location.hash = `#/runs?${query}`;
 	};
 
 	render({ filters, agents }) {
@@ -92,7 +90,7 @@ class Filters extends Component {
 				<label>Question
 					<select name="needs_answer" onChange=${this.apply}>
 						<option value="">any</option>
-						${option("needs_answer", "true", "needs an answer")} ${option("needs_answer", "false", "needs none")}
+						${option("needs_answer", "true", "needs an answer")}
 					</select>
 				</label>
 				<label>Agent
@@ -130,7 +128,7 @@ function Table({ runs, agents, filtered }) {
 		<div class="scrolls" role="region" aria-label="Runs" tabindex="0">
 			<table>
 				<thead>
-					<tr><th scope="col">Status</th><th scope="col">Run</th><th scope="col">Agent</th><th scope="col">Step</th><th scope="col">Created</th><th scope="col">Last change</th></tr>
+					<tr>${["Status", "Run", "Agent", "Step", "Created", "Last change"].map((name) => html`<th>${name}</th>`)}</tr>
 				</thead>
 				<tbody>
 					${runs.map((run) => html`

@@ -89,9 +89,7 @@ export function duration(seconds) {
 	if (seconds < 60) return `${Math.round(seconds)} s`;
 	const minutes = Math.floor(seconds / 60);
 	if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
-	return minutes < 1440
-		? `${Math.floor(minutes / 60)} h ${minutes % 60} min`
-		: `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
+	return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 export const TONES = { Running: "goes", Cancelling: "warns", Success: "fine", Failed: "bad", Cancelled: "idle" };

@@ -1,6 +1,5 @@
 // What happened in a run, drawn as bars over its time; what goes on ends where it was last seen.
 
-import { ask } from "./api.mjs";
 import { Live } from "./live.mjs";
 import { stepName } from "./runs.mjs";
 import { html, clock, duration, Note, TONES, visible } from "./text.mjs";
@@ -12,9 +11,8 @@ export const Timeline = ({ run }) => {
 	return html`
 		<${Live}
 			what="the timeline"
-			subject=${path}
+			path=${path}
 			version=${`${run.lastUpdatedTime} ${run.status} ${run.step}`}
-			ask=${(signal) => ask(path, { signal })}
 			gone="There is no timeline: the run's history was purged."
 		>
 			${(timeline, at) => html`<${Bars} events=${timeline.events} at=${at} />`}
