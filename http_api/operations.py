@@ -199,10 +199,11 @@ _BAD_REQUEST = _error(
     ErrorCode.INVALID_JSON,
     ErrorCode.INVALID_ENCODING,
 )
+_TOO_LARGE = f"The body has more than {MAX_BODY_BYTES:,} bytes, or than the app's Durable storage provider takes."
 _BAD_BODY = (
     _error(403, "A page of another site has had a browser send it, and no JSON body.", ErrorCode.OTHER_SITE),
     _error(411, "The body came in chunks, which the platform drops.", ErrorCode.LENGTH_REQUIRED),
-    _error(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.", ErrorCode.TOO_LARGE),
+    _error(413, _TOO_LARGE, ErrorCode.TOO_LARGE),
     _error(415, "The body is of another type, compressed, or not in UTF-8.", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
 )
 _BAD_QUERY = _error(400, "A query parameter is none, or has a wrong value.", ErrorCode.INVALID_REQUEST)
