@@ -192,6 +192,28 @@ def agent_run_file(player: Player) -> None:
     assert file(CHART_FILES[0])["status"] == 502
 
 
+def agent_run_events(player: Player) -> None:
+    took = {"EventType": "TaskCompleted", "FunctionName": "create_thread", "Timestamp": "2026-11-26T10:00:01.5Z"}
+    player.durable.add("told", historyEvents=[{**took, "ScheduledTime": "2026-11-26T10:00:00.5Z"}])
+    asked: Json = {"path": "runs/told/events", "params": {"instance_id": "told"}}
+    told = body_of(player.http("agent_run_events", **asked))
+    assert [event["duration_seconds"] for event in told["events"]] == [1.0]
+    stream = player.http("agent_run_events", **asked, headers={"accept": "text/event-stream"})["result"]
+    assert stream["status"] == 200
+    params = {"instance_id": "nowhere"}
+    assert player.http("agent_run_events", path="runs/nowhere/events", params=params)["result"]["status"] == 404
+
+
+def thread_messages(player: Player) -> None:
+    thread_id = player.activity("create_thread", {"runs_as": ME, "stamp": STAMP})["value"]["thread_id"]
+    player.activity("create_message", {"runs_as": ME, "thread_id": thread_id, "content": "Draw.", "stamp": STAMP})
+    asked: Json = {"path": f"threads/{thread_id}/messages", "params": {"thread_id": thread_id}}
+    assert [m["text"] for m in body_of(player.http("thread_messages", **asked))["messages"]] == ["Draw."]
+    params = {"thread_id": "thread_nowhere"}
+    answer = player.http("thread_messages", path="threads/thread_nowhere/messages", params=params)
+    assert answer["result"]["status"] == 404
+
+
 def list_agents(player: Player) -> None:
     assert len(body_of(player.http("list_agents", path="agents"))["agents"]) > 20
     player.foundry.faults.add("status", operation="list_agents", status=403)
@@ -236,6 +258,8 @@ SCENARIOS: dict[str, Callable[[Player], None]] = {
         retry_agent_run,
         agent_run_steps,
         agent_run_file,
+        agent_run_events,
+        thread_messages,
         list_agents,
         health,
         ready,
