@@ -335,6 +335,14 @@ def provoke_refusals_of_keys(call: Caller) -> None:
     assert stranger("list_agents", query=in_query).status == 200
 
 
+def provoke_requests_of_other_sites(call: Caller) -> None:
+    """The local host takes any name of this machine for its own, the app takes a page of another name for another."""
+    other = {"Origin": call.world.host.url.replace("127.0.0.1", "localhost"), "Content-Type": "text/plain"}
+    for name, (method, _, _) in call.description.operations().items():
+        if method == "POST":
+            assert call(name, b"hi", other, agent_id=agent("instant"), instance_id="nobody").status == 403, name
+
+
 def test_every_described_answer(world: World, description: Description, key: dict[str, str]) -> None:
     call = Caller(world, description, key)
     provoke_runs_of_every_end(call)
@@ -353,5 +361,6 @@ def test_every_described_answer(world: World, description: Description, key: dic
     provoke_events_and_conversations(call)
     provoke_the_other_routes(call)
     provoke_refusals_of_keys(call)
+    provoke_requests_of_other_sites(call)
     # test_rare_answers.py provokes what a healthy app does not answer
     assert table() - description.seen == with_code(table(), *RARE)
