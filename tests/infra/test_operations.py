@@ -33,6 +33,12 @@ def test_every_parameter_and_variable_is_named() -> None:
     assert [name for name in variables if f"`{name}`" not in TEXT] == []
 
 
+def test_the_table_of_parameters_is_what_azd_passes_on() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `(\w+)` \|", TEXT, re.MULTILINE)
+    passed = re.findall(r'"(\w+)": \{ "value": "\$\{([A-Z_]+)', PROJECT.text("infra/main.parameters.json"))
+    assert {(parameter, variable) for variable, parameter in rows} == set(passed)
+
+
 def test_defaults_in_the_table_of_parameters_are_those_of_the_template() -> None:
     parameters = PROJECT.templates["infra/main.bicep"].of_kind("param")
     rows = re.findall(r"^\| `[A-Z_]+` \| `(\w+)` \| `([^`<]+)` \|", TEXT, re.MULTILINE)
