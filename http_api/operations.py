@@ -144,6 +144,13 @@ _VERSION = QueryParameter(
     description="Of OpenAPI; 3.0 is for tools that do not take 3.1.",
     schema={"type": "string", "enum": list(OPENAPI_VERSIONS), "default": next(iter(OPENAPI_VERSIONS))},
 )
+
+
+def _text(pattern: str) -> Mapping[str, str]:
+    """Return the schema of a text with a pattern, in the regular expressions of JSON Schema."""
+    return {"type": "string", "pattern": pattern.replace(r"\A", "^").replace(r"\Z", "$")}
+
+
 _MOMENT = {"type": "string", "format": "date-time"}
 _FILTERS = (
     QueryParameter(
@@ -154,11 +161,9 @@ _FILTERS = (
     QueryParameter(
         name="agent_id",
         description="As the status document shows it, so not before the run has begun to work.",
-        schema={"type": "string", "pattern": AGENT_REFERENCE_PATTERN},
+        schema=_text(AGENT_REFERENCE_PATTERN),
     ),
-    QueryParameter(
-        name="thread_id", description="The thread in Foundry.", schema={"type": "string", "pattern": THREAD_ID_PATTERN}
-    ),
+    QueryParameter(name="thread_id", description="The thread in Foundry.", schema=_text(THREAD_ID_PATTERN)),
     QueryParameter(name="created_from", description="By `createdTime`, with a time zone.", schema=_MOMENT),
     QueryParameter(name="created_to", description="The same; not before `created_from`.", schema=_MOMENT),
     QueryParameter(

@@ -322,6 +322,26 @@ def provoke_the_other_routes(call: Caller) -> None:
     assert call("ready").status == 503
 
 
+def provoke_lists(call: Caller) -> None:
+    page = call("list_runs", query="?limit=2&status=Success,Failed&status=Cancelled")
+    assert len(page.json["runs"]) == 2
+    assert call("list_runs", query=f"?limit=1&cursor={page.json['next_cursor']}").status == 400
+    asking = call.start("tool")
+    call.until(asking, lambda d: d["required_action"])
+    assert asking in [run["instanceId"] for run in call("list_runs", query="?needs_answer=true").json["runs"]]
+    assert call("count_runs").json["last_hour"]["Running"]
+    assert call("count_runs", query="?a=b").status == 400
+    picked = {"agent_id": agent("tool"), "reason": "no more questions"}
+    assert call("cancel_runs", picked).json["cancelled"]
+    assert call.until(asking, ended)["output"].startswith("no more questions")
+    assert call("cancel_runs", {"reason": "x"}).status == 400
+    assert call("cancel_runs", b"{").status == 400
+    assert call("cancel_runs", b"\xff").status == 400
+    assert call("cancel_runs", b" " * (MAX_BODY_BYTES + 1)).status == 413
+    assert call("cancel_runs", b"<a/>", {"Content-Type": "text/xml"}).status == 415
+    assert call.in_chunks("cancel_runs").status == 411
+
+
 def provoke_refusals_of_keys(call: Caller) -> None:
     stranger = Caller(call.world, call.description, {})
     for name, (method, _, operation) in call.description.operations().items():
@@ -360,6 +380,7 @@ def test_every_described_answer(world: World, description: Description, key: dic
     provoke_steps_and_files(call)
     provoke_events_and_conversations(call)
     provoke_the_other_routes(call)
+    provoke_lists(call)
     provoke_refusals_of_keys(call)
     provoke_requests_of_other_sites(call)
     # test_rare_answers.py provokes what a healthy app does not answer

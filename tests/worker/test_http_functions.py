@@ -118,6 +118,37 @@ def cancel_agent_run(player: Player) -> None:
     assert cancel("nowhere") == 404
 
 
+def list_runs(player: Player) -> None:
+    player.durable.add("asks", customStatus=ASKS)
+    player.durable.add("fe5de8eab97f-5f4d3d0b3e6d2d0c8f6c", runtimeStatus="Completed")
+    player.durable.add("another", name="somebody_elses")
+    assert len(body_of(player.http("list_runs", path="runs"))["runs"]) == 2
+    first = body_of(player.http("list_runs", path="runs", query={"limit": "1", "code": "key"}))
+    second = body_of(player.http("list_runs", path="runs", query={"limit": "1", "cursor": first["next_cursor"]}))
+    assert (len(first["runs"]), len(second["runs"])) == (1, 1)
+    asking = body_of(player.http("list_runs", path="runs", query={"needs_answer": "true"}))["runs"]
+    assert [run["required_action"]["calls"] for run in asking] == [1]
+    assert player.http("list_runs", path="runs", query={"status": "red"})["result"]["status"] == 400
+    player.durable.broken = True
+    assert player.http("list_runs", path="runs")["result"]["status"] == 503
+
+
+def count_runs(player: Player) -> None:
+    player.durable.add("runs")
+    # The scripted platform knows no windows: each shows the run anew.
+    assert body_of(player.http("count_runs", path="runs/counts"))["last_week"]["Running"] == 3
+    assert player.http("count_runs", path="runs/counts", query={"a": "b"})["result"]["status"] == 400
+
+
+def cancel_runs(player: Player) -> None:
+    player.durable.add("runs", customStatus={"status": "Running"})
+    player.durable.add("done", runtimeStatus="Completed")
+    player.durable.on_event = lambda row, event, data: row.update(customStatus={"status": "Cancelling"})
+    done = body_of(player.http("cancel_runs", "POST", path="runs/cancel", body={"reason": "why", "all": True}))
+    assert (done["matched"], done["cancelled"]) == (1, 1)
+    assert player.http("cancel_runs", "POST", path="runs/cancel", body={"reason": "why"})["result"]["status"] == 400
+
+
 def submit_agent_run_tool_outputs(player: Player) -> None:
     def answer(instance_id: str, body: Any) -> Any:
         asked = {"path": f"runs/{instance_id}/tool_outputs", "params": {"instance_id": instance_id}, "body": body}
@@ -252,6 +283,9 @@ SCENARIOS: dict[str, Callable[[Player], None]] = {
     for function in (
         run_agent,
         start_agent_run,
+        list_runs,
+        count_runs,
+        cancel_runs,
         agent_run_status,
         cancel_agent_run,
         submit_agent_run_tool_outputs,
