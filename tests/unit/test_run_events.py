@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -13,11 +14,12 @@ import pytest
 
 from http_api import run_events
 from http_api.run_events_stream import wants_stream
+from http_api.status_document import status_document
 from task_hub import TaskHub, TaskHubError
 from tests.unit import test_http_functions as http
 from tests.unit.test_http_functions import FakeClient, call, instance
 from tests.unit.test_timeline import done, raised, scheduled, simply
-from tests.unit.timelines import at
+from tests.unit.timelines import NOW, at
 
 client, environment = http.client, http.environment
 """Their fixtures."""
@@ -232,6 +234,15 @@ def test_what_is_written_within_the_second_of_the_last_write_is_found(
     last = stream(client)[1][-1]["cursor"]
     platform.happens = [lambda: None, lambda: platform.writes(raised("cancel", 2))]
     assert kinds(stream(client, last=last)[1]) == ["cancel"]
+
+
+@pytest.mark.parametrize(("seconds", "sure"), [(0.9, False), (1.9, False), (2.1, True)])
+def test_the_time_of_the_last_write_tells_no_more_than_seconds(
+    environment: pytest.MonkeyPatch, seconds: float, sure: bool
+) -> None:
+    document = status_document(instance(), NOW)
+    environment.setattr(run_events.host_clock, "now", lambda: NOW + timedelta(seconds=seconds))
+    assert run_events._is_sure(document) is sure
 
 
 def test_nothing_new_is_a_comment(client: FakeClient, platform: Platform, environment: pytest.MonkeyPatch) -> None:
