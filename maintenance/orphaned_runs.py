@@ -87,6 +87,13 @@ class Suspect:
     """Null where the custom status names none: its input or its history may."""
 
     @property
+    def named(self) -> dict[str, str]:
+        """What log events call it by: its id, and its trace where that is known."""
+        custom = read_custom_status(self.payload.get("customStatus"))
+        trace = {"trace_id": custom.trace_id} if custom is not None and custom.trace_id else {}
+        return {"instance_id": self.instance_id, **trace}
+
+    @property
     def generation(self) -> tuple[str, str]:
         """What tells it from an earlier generation, created at another time (durable-protocol.md, rule 15)."""
         return self.instance_id, str(self.payload.get("createdTime"))
@@ -222,9 +229,9 @@ async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple[Find
             _log,
             "agent_run.orphan_not_cancelled",
             level=logging.WARNING,
-            instance_id=suspect.instance_id,
             thread_id=suspect.thread_id,
             error=getattr(error, "code", type(error).__name__),
+            **suspect.named,
         )
         return Finding.FAILED, 0
 
@@ -237,9 +244,7 @@ async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple
         if waits_for_a_timer(history, now) or not memory.stood_still_before(suspect, now):
             return Finding.GOES_ON, 0
         await hub.terminate(suspect.instance_id, NOT_BROUGHT_BACK)
-        log_event(
-            _log, "agent_run.not_rewound", level=logging.ERROR, instance_id=suspect.instance_id, error="stands still"
-        )
+        log_event(_log, "agent_run.not_rewound", level=logging.ERROR, error="stands still", **suspect.named)
     elif _is_to_be_rewound(suspect, history, memory, now) and await _rewind(hub, suspect, memory):
         return Finding.REWOUND, 0
     traces = traces_of({"instanceId": suspect.instance_id, **whole})
@@ -261,11 +266,11 @@ async def _rewind(hub: TaskHub, suspect: Suspect, memory: Memory) -> bool:
         rewound = await hub.rewind(instance_id, "the worker process died")
     except RewindUnsupportedError:
         memory.rewinds_nothing = True
-        log_event(_log, "agent_run.not_rewound", level=logging.ERROR, instance_id=instance_id, error="unsupported")
+        log_event(_log, "agent_run.not_rewound", level=logging.ERROR, error="unsupported", **suspect.named)
         return False
     memory.rewound(suspect)
     if rewound:
-        log_event(_log, "agent_run.rewound", level=logging.WARNING, instance_id=instance_id)
+        log_event(_log, "agent_run.rewound", level=logging.WARNING, **suspect.named)
     return rewound
 
 

@@ -526,6 +526,16 @@ def died(instance_id: str = "i1", *, minutes_ago: float = 1, **fields: Any) -> d
     return {**ended(instance_id, minutes_ago=minutes_ago), **DEAD, **fields}
 
 
+def test_what_is_said_of_an_instance_names_its_trace(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    FakeFoundry(monkeypatch)
+    shown = {"status": "Running", "step": "get_run", "thread_id": "thread_1", "run_requested": True}
+    row = died(customStatus={**shown, "trace_id": "a" * 32})
+    asyncio.run(scan(FakeHub(row), Memory()))
+    assert logged(caplog, "agent_run.rewound") == [{"instance_id": "i1", "trace_id": "a" * 32}]
+
+
 def test_an_instance_that_died_with_its_worker_is_rewound_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
