@@ -56,6 +56,12 @@ def spoil_history(db: str, instance: str) -> None:
         connection.execute("UPDATE history SET event = 'unreadable' WHERE instance_id = ?", (instance,))
 
 
+def spoil_the_list(db: str, instance: str) -> None:
+    """Give an instance a time that is none, so that every list with it fails."""
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("UPDATE instances SET created = 'never' WHERE instance_id = ?", (instance,))
+
+
 @pytest.mark.slow
 def test_instances_that_do_not_move_and_one_that_cannot_be_read(tmp_path: Path) -> None:
     with World(speed=10) as world:  # so that nothing expires while nothing moves, however busy the machine
@@ -163,6 +169,8 @@ def test_starts_for_which_neither_storage_nor_platform_tell_what_they_need(tmp_p
         owner, failed, fields = busy_thread(call)
         unreadable = call.start("instant")
         call.until(unreadable, ended)
+        unlistable = call.start("fails")
+        call.until(unlistable, ended)
 
         def all_are_503() -> None:
             assert call("run_agent", {**GOOD, **fields}).status == 503
@@ -175,11 +183,15 @@ def test_starts_for_which_neither_storage_nor_platform_tell_what_they_need(tmp_p
         storage.come_back()
         world.host.stop()
         spoil(world.host.db, owner)
+        spoil_the_list(world.host.db, unlistable)
         spoil_history(world.host.db, unreadable)
         world.host.app_root = app_that_runs_no_orchestrator(tmp_path)
         world.host.start()
         all_are_503()
         assert call("agent_run_events", instance_id=unreadable).status == 503
+        assert call("list_runs").status == 503
+        assert call("count_runs").status == 503
+        assert call("cancel_runs", {"reason": "x", "all": True}).status == 503
         codes = (ErrorCode.STORE_UNAVAILABLE, ErrorCode.INSTANCE_NOT_SEEN)
         assert with_code(call.description.seen, *RARE) == with_code(table(), *codes)
 
