@@ -51,8 +51,6 @@ class NotItsTurnError(Exception):
         self.thread_id = thread_id
         self.owner = place.owner
         self.position = place.position
-        self.has_just_come = place.has_just_come
-        """It took its place in this very attempt."""
         self.owner_has_worked = owner_has_worked
         """For how many seconds, as far as a look at its run has told."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Generic
 
+from msgspec import UNSET, UnsetType
+
 from contracts.formats import Utc
 from contracts.messages import ContentPart, MessageAttachment
 from contracts.request import DeleteThreadWhen, IfThreadBusy, RunOptions
@@ -67,6 +69,11 @@ class OnThread(Timed, frozen=True, kw_only=True):
     runs_as: str
     """The instance that stands in the thread's line: the one that asks, as the platform knows it."""
 
+    @property
+    def watches(self) -> bool:
+        """Whether the activity may stay for a while, so that a cancel has to be heard meanwhile."""
+        return False
+
 
 class Turn(Wire, frozen=True, kw_only=True):
     """How a thread that another instance owns is waited for."""
@@ -76,6 +83,8 @@ class Turn(Wire, frozen=True, kw_only=True):
     """The owner that was asked to cancel: nobody else is, who may have come later and replace this instance. Null: not
     yet.
     """
+    stays: bool | UnsetType = UNSET
+    """Whether the instance was seen near the front, so that it may stay until its turn comes. Left out where unset."""
 
 
 class CreateThread(OnThread, frozen=True, kw_only=True):
@@ -102,6 +111,11 @@ class CreateMessage(OnThread, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     attachments: list[MessageAttachment] = []
     turn: Turn = Turn()
+
+    @property
+    def watches(self) -> bool:
+        """Whether `create_message` may stay until its turn comes."""
+        return self.turn.stays is True
 
 
 class MessageRef(Wire, frozen=True, kw_only=True):

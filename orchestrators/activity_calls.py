@@ -37,6 +37,8 @@ from validation.tool_answers import read_tool_answer
 
 _LONGEST_REFUSAL = 1000
 _MOST_PLANS = 3
+STAYS_FROM = 6
+"""Who was seen at this position may be near the front by the next attempt."""
 
 
 def plan_run(steps: Steps, request: AgentRunRequest) -> Step[RunPolicy]:
@@ -213,7 +215,12 @@ def show(steps: Steps, progress: Progress, step: str, status: Status | None = No
 
 
 def _turn(progress: Progress) -> Turn:
-    return Turn(if_busy=progress.if_thread_busy, replaces=progress.replaces)
+    seen = progress.attempts.last.position if progress.attempts.last else None
+    return Turn(
+        if_busy=progress.if_thread_busy,
+        replaces=progress.replaces,
+        stays=True if seen is not None and seen <= STAYS_FROM else msgspec.UNSET,
+    )
 
 
 def _run_ref(steps: Steps, progress: Progress) -> RunRef:

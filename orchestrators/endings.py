@@ -261,6 +261,7 @@ def _answer_of(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Answe
 def _stop_run(steps: Steps, progress: Progress) -> Step[tuple[RunSnapshot | None, Failure | None]]:
     """Cancel the run and wait until it has ended; return it as it was last seen, and what kept us from stopping it."""
     if not progress.run_requested or progress.thread_id is None:
+        yield from steps.wait_for_interrupted()  # whoever comes next on the thread is to meet no message of this run
         return None, None
     asked_at = steps.now
     run: RunSnapshot | None = None

@@ -8,8 +8,9 @@ What the platform demands (durable-protocol.md, rules 1 to 5), kept in this one 
 - the losing timer of a race is cancelled, or the instance could not end;
 - every delay is k + 0.5 seconds, and a timer that fired is taken as due;
 - a generation ends only right after a timer fired, never in an episode in which an event won a race;
-- an activity that watches a run is raced with the cancel too; the platform ends no instance and no generation while an
-  activity is open, so one that a cancel has interrupted is waited for at the end (and a cancelled one never renews);
+- an activity that watches a run, or stays until its turn comes, is raced with the cancel too; the platform ends no
+  instance and no generation while an activity is open, so one that a cancel has interrupted is waited for at the end
+  (and a cancelled one never renews);
 - every question is asked under a fresh event name.
 """
 
@@ -22,7 +23,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, cast
 
 from app_log import log_event
-from contracts.activities import ActivityResult, Failure, Looking
+from contracts.activities import ActivityResult, Failure, OnThread
 from contracts.durable import CANCEL_EVENT
 from contracts.wire import Wire, from_wire, to_wire
 from look_schedule import within_deadline
@@ -163,7 +164,7 @@ class Steps:
         """Call the activity once; return its value or its failure."""
         task = self._context.call_activity(activity, to_wire(message))
         self._calls.append(task)
-        if self._interruptible and isinstance(message, Looking) and message.watches:
+        if self._interruptible and isinstance(message, OnThread) and message.watches:
             yield from self._race(task)
         elif not self._cancel_is_raced:
             # The SDK knows a waiter only once it has been yielded, so the first call of a generation is a race too.

@@ -15,7 +15,6 @@ class Place:
 
     position: int
     owner: str
-    has_just_come: bool = False
 
     @property
     def is_owner(self) -> bool:

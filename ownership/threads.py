@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from app_log import log_event
@@ -66,7 +65,7 @@ def take_place(
         if len(wanted) > MOST_IN_LINE:
             raise LineIsFullError(f"{MOST_IN_LINE:,} runs wait for thread {thread_id} already", retryable=False)
         if wanted == line or store.write(name, _value_of(wanted), etag) is not None:
-            return replace(place_of(wanted, instance), has_just_come=instance not in line)
+            return place_of(wanted, instance)
     raise StoreError(f"{MOST_TRIES} others were faster at thread {thread_id}")
 
 
