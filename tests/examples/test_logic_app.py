@@ -132,6 +132,16 @@ def test_an_execution_whose_start_is_refused_fails_there(environment: dict[str, 
     assert workflow.states == {"Start": "Failed", "Until_ended": "Skipped", "Outcome": "Skipped"}
 
 
+@pytest.mark.parametrize(
+    ("status", "question", "is_over"),
+    [(202, None, False), (202, {"event": "tool_outputs_1"}, True), (200, None, True), (404, None, True)],
+)
+def test_it_looks_until_the_run_has_ended_or_asks(status: int, question: Any, is_over: bool) -> None:
+    workflow = Workflow(DEFINITION, {}, None)
+    workflow._outputs["Look"] = {"statusCode": status, "body": {"required_action": question}}
+    assert workflow.value(ACTIONS["Until_ended"]["expression"]) is is_over
+
+
 def test_it_rests_as_long_as_the_app_wishes() -> None:
     workflow = Workflow(DEFINITION, {}, None)
     count = ACTIONS["Rest"]["inputs"]["interval"]["count"]
