@@ -34,7 +34,7 @@ def test_its_steps_ask_and_show(world: World, environment: dict[str, str], tmp_p
     asked = shell(STEPS["Ask"]["run"], tmp_path, AGENT="history", MESSAGE='Why "blue"? $(id)', **given)
     assert asked.returncode == 0, asked.stderr
     assert asked.stdout == ""
-    summary = tmp_path / "summary.md"
+    summary = tmp_path / "summary"
     shown = shell(STEPS["Show the answer"]["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary))
     assert shown.returncode == 0
     lines = summary.read_text("utf-8").splitlines()
