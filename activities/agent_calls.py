@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from activities.bounds import bounded_answer, bounded_run
-from activities.turns import OtherInstances, Turns, is_done
+from activities.turns import OtherInstances, Ticket, Turns, is_done
 from app_log import log_event
 from contracts.activities import (
     CancelledRun,
@@ -74,11 +74,12 @@ class AgentCalls:
 
     def create_message(self, wanted: CreateMessage) -> MessageRef:
         """Post the message, unless it is there, once the instance owns the thread."""
-        self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
+        ticket = self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
         known = self.service.find_message(wanted.thread_id, wanted.stamp)
         if known is not None:
             return MessageRef(message_id=known)
         self._in_time(wanted)
+        ticket.check()
         try:
             created = self.service.create_message(
                 wanted.thread_id, wanted.content, wanted.metadata, wanted.stamp, wanted.attachments
@@ -87,9 +88,9 @@ class AgentCalls:
             raise self._told(error, wanted.thread_id) from None
         return MessageRef(message_id=created)
 
-    def _take_turn(self, thread_id: str, instance: str, turn: Turn) -> None:
+    def _take_turn(self, thread_id: str, instance: str, turn: Turn) -> Ticket:
         assert self.others is not None, "whoever takes a turn can ask about the others"
-        Turns(self.store(), self.service, self.others).take(thread_id, instance, turn)
+        return Turns(self.store(), self.service, self.others).take(thread_id, instance, turn)
 
     def _left(self, run: RunSnapshot, wanted: OnThread) -> RunSnapshot:
         """Leave the thread's line where the run has ended; return the run. That never fails the activity: whoever has
