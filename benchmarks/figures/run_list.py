@@ -76,7 +76,7 @@ def measure(options: Options) -> Figure:
                 f"On the local host, with the app in its process. One id in {OTHERS_EVERY} is the platform's own. The "
                 "filter by thread is one call, which reads five of the platform's pages."
             ),
-            f"Memory of that process: {memory[few]:.0f} MB with {few:,}, {memory[many]:.0f} MB with {many:,} instances.",
+            f"Memory of that process: {few:,} instances {memory[few]:.0f} MB, {many:,} {memory[many]:.0f} MB.",
         ],
     )
 
