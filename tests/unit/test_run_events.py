@@ -184,6 +184,15 @@ def test_large_histories_are_read_few_at_once(client: FakeClient, platform: Plat
     assert (most, platform.readings) == (run_events.MOST_READINGS, 20)
 
 
+def test_a_history_of_five_thousand_events(client: FakeClient, platform: Platform) -> None:
+    platform.writes(*(raised(f"tool_outputs_{n}", n) for n in range(1, 5001)))
+    _, first, _ = get(client)
+    assert len(first["events"]) == 5000
+    assert len(first["next"]) < 1000, "it goes into a header"
+    platform.writes(raised("cancel", 5001))
+    assert kinds(get(client, after=first["next"])[1]["events"]) == ["cancel"]
+
+
 # --- server-sent events -----------------------------------------------------------------------------------------------
 
 
