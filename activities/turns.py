@@ -19,7 +19,7 @@ from foundry.errors import FoundryError
 from foundry.service import AgentService
 from ownership.instances import goes_on
 from ownership.line import Place
-from ownership.threads import take_place
+from ownership.threads import front_of, take_place
 from store.documents import DocumentStore
 
 LOOKING_SECONDS = 60.0
@@ -51,10 +51,28 @@ class NotItsTurnError(Exception):
         self.thread_id = thread_id
         self.owner = place.owner
         self.position = place.position
-        self.has_just_come = place.has_just_come
-        """It took its place in this very attempt."""
         self.owner_has_worked = owner_has_worked
         """For how many seconds, as far as a look at its run has told."""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """An instance's place in front of a thread's line."""
+
+    store: DocumentStore
+    thread_id: str
+    instance: str
+    is_alone: bool
+
+    def check(self) -> None:
+        """Raise `NotItsTurnError` where the place is lost, or `StoreError`: whoever waits may have found meanwhile that
+        the instance was terminated, and posts. Where nobody waited a moment ago, that costs no look.
+        """
+        if self.is_alone:
+            return
+        front = front_of(self.store, self.thread_id)
+        if front != self.instance:
+            raise NotItsTurnError(self.thread_id, Place(1, front or "that has left again"))
 
 
 @dataclass(frozen=True)
@@ -68,8 +86,10 @@ class Turns:
     _done: dict[str, bool] = field(default_factory=dict)
     _worked: dict[str, float] = field(default_factory=dict)
 
-    def take(self, thread_id: str, instance: str, turn: Turn) -> None:
-        """Return once the instance owns the thread; raise `NotItsTurnError` where another one does, or `StoreError`."""
+    def take(self, thread_id: str, instance: str, turn: Turn) -> Ticket:
+        """Return the ticket of an instance that owns the thread; raise `NotItsTurnError` where another one does, or
+        `StoreError`.
+        """
         until = monotonic() + LOOKING_SECONDS
         place = take_place(
             self.store,
@@ -81,7 +101,7 @@ class Turns:
             waits=turn.if_busy != "fail",
         )
         if place.is_owner:
-            return
+            return Ticket(self.store, thread_id, instance, place.is_alone)
         if turn.if_busy == "replace" and turn.replaces in {None, place.owner}:
             self._replace(place.owner, instance)
         raise NotItsTurnError(thread_id, place, self._worked.get(place.owner, 0.0))

@@ -14,82 +14,82 @@ export const hasKey = () => key !== "";
 export const isKey = (text) => /^[\x21-\x7e]{1,1000}$/.test(text);
 
 export function listen(listener) {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+	listeners.add(listener);
+	return () => listeners.delete(listener);
 }
 
 function know(news) {
-  Object.assign(app, news);
-  listeners.forEach((listener) => listener());
+	Object.assign(app, news);
+	listeners.forEach((listener) => listener());
 }
 
 export function useKey(text) {
-  key = text;
-  if (key) sessionStorage.setItem(KEY, key);
-  else sessionStorage.removeItem(KEY);
-  know({ locked: false, refused: false, turn: app.turn + 1 });
+	key = text;
+	if (key) sessionStorage.setItem(KEY, key);
+	else sessionStorage.removeItem(KEY);
+	know({ locked: false, refused: false, turn: app.turn + 1 });
 }
 
 /** Why there is nothing to show. `status` 0: no answer came. */
 export class Failure extends Error {
-  constructor(status, message, code = "") {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
+	constructor(status, message, code = "") {
+		super(message);
+		this.status = status;
+		this.code = code;
+	}
 }
 
 /** Ask for `path` below /api; return what was answered, and as of when by the app's clock. */
 export async function ask(path, { signal, body, headers = {} } = {}) {
-  const given = { ...headers };
-  if (key) given["x-functions-key"] = key;
-  if (body) given["Content-Type"] = "application/json"; // what a form of another site cannot send
-  const limits = [AbortSignal.timeout(PATIENCE_MS), ...(signal ? [signal] : [])];
-  const turn = app.turn;
-  let answer, text;
-  try {
-    answer = await fetch(new URL(path, BASE), {
-      method: body ? "POST" : "GET",
-      headers: given,
-      body: body ? JSON.stringify(body) : undefined,
-      signal: AbortSignal.any(limits),
-      redirect: "manual",
-      cache: "no-store",
-    });
-    text = await answer.text();
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    know({ away: app.away ?? new Date() });
-    throw new Failure(0, "The app does not answer.");
-  }
-  const at = new Date(answer.headers.get("Date") ?? Date.now());
-  know({ away: null, seen: at });
-  if (answer.ok) return { data: parsed(text, answer.status), at };
-  if ((answer.status === 401 || answer.type === "opaqueredirect") && turn === app.turn) know({ locked: true, refused: hasKey() });
-  throw failure(answer, text);
+	const given = { ...headers };
+	if (key) given["x-functions-key"] = key;
+	if (body) given["Content-Type"] = "application/json"; // what a form of another site cannot send
+	const limits = [AbortSignal.timeout(PATIENCE_MS), ...(signal ? [signal] : [])];
+	const turn = app.turn;
+	let answer, text;
+	try {
+		answer = await fetch(new URL(path, BASE), {
+			method: body ? "POST" : "GET",
+			headers: given,
+			body: body ? JSON.stringify(body) : undefined,
+			signal: AbortSignal.any(limits),
+			redirect: "manual",
+			cache: "no-store",
+		});
+		text = await answer.text();
+	} catch (error) {
+		if (signal?.aborted) throw error;
+		know({ away: app.away ?? new Date() });
+		throw new Failure(0, "The app does not answer.");
+	}
+	const at = new Date(answer.headers.get("Date") ?? Date.now());
+	know({ away: null, seen: at });
+	if (answer.ok) return { data: parsed(text, answer.status), at };
+	if ((answer.status === 401 || answer.type === "opaqueredirect") && turn === app.turn) know({ locked: true, refused: hasKey() });
+	throw failure(answer, text);
 }
 
 function failure(answer, text) {
-  if (answer.status === 401 || answer.type === "opaqueredirect") return new Failure(401, "The app does not let you in.");
-  const { error } = isJson(answer) ? parsed(text, answer.status) : {};
-  if (error) return new Failure(answer.status, error.message, error.code);
-  if (answer.status === 429) return new Failure(429, "The app has too much to do at once.");
-  return new Failure(answer.status, `The app answers with status ${answer.status}, and no word.`);
+	if (answer.status === 401 || answer.type === "opaqueredirect") return new Failure(401, "The app does not let you in.");
+	const { error } = isJson(answer) ? parsed(text, answer.status) : {};
+	if (error) return new Failure(answer.status, error.message, error.code);
+	if (answer.status === 429) return new Failure(429, "The app has too much to do at once.");
+	return new Failure(answer.status, `The app answers with status ${answer.status}, and no word.`);
 }
 
 const isJson = (answer) => answer.headers.get("Content-Type")?.startsWith("application/json");
 
 function parsed(text, status) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Failure(status, "What answers here is not this app: a proxy, perhaps.");
-  }
+	try {
+		return JSON.parse(text);
+	} catch {
+		throw new Failure(status, "What answers here is not this app: a proxy, perhaps.");
+	}
 }
 
 /** A sentence for people about what went wrong. */
 export function sentence(failure) {
-  if (!(failure instanceof Failure)) return `The console failed: ${failure.message}`;
-  const words = failure.message;
-  return `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
+	if (!(failure instanceof Failure)) return `The console failed: ${failure.message}`;
+	const words = failure.message;
+	return `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 }

@@ -9,114 +9,112 @@ import { html, argumentsOf, Note, State, Time, visible, Words } from "./text.mjs
 const LOOK_MS = 5_000;
 
 export const Inbox = ({ agents }) => html`
-  <h1 tabindex="-1">Questions</h1>
-  <p class="aside">Runs that wait for the output of a tool, or for a yes or no. Whoever answers first counts.</p>
-  <${Live}
-    what="questions"
-    subject="questions"
-    ask=${(signal) => ask(listed([["needs_answer", "true"]]), { signal })}
-    pause=${() => LOOK_MS}
-  >
-    ${(page, at, look) => html`
-      ${page.runs.map((run) => html`<${Asked} key=${run.instanceId} run=${run} agents=${agents} onTaken=${look} />`)}
-      ${!page.runs.length && html`<${Note}>${page.next_cursor ? "None of the newest runs asks anything." : "Nobody asks anything."}<//>`}
-      ${page.next_cursor && html`<p><a href="#/runs?needs_answer=true">Look among older runs</a></p>`}
-    `}
-  <//>
+	<h1 tabindex="-1">Questions</h1>
+	<p class="soft">Runs that wait for the output of a tool, or for a yes or no. Whoever answers first counts.</p>
+	<${Live}
+		what="questions"
+		path=${listed([["needs_answer", "true"]])}
+		pause=${() => LOOK_MS}
+	>
+		${(page, at, look) => html`
+			${page.runs.map((run) => html`<${Asked} key=${run.instanceId} run=${run} agents=${agents} onTaken=${look} />`)}
+			${!page.runs.length && html`<${Note}>${page.next_cursor ? "None of the newest runs asks anything." : "Nobody asks anything."}<//>`}
+			${page.next_cursor && html`<p><a href="#/runs?needs_answer=true">Look among older runs</a></p>`}
+		`}
+	<//>
 `;
 
 const Asked = ({ run, agents, onTaken }) => html`
-  <section class="card" aria-label=${`Question of run ${run.instanceId}`}>
-    <p class="who">
-      <strong>${agentName(agents, run.agent_id)}</strong>${" "}
-      <a class="id" href=${runAddress(run.instanceId)}>${visible(run.instanceId)}</a>${" "}
-      <${Time} at=${run.lastUpdatedTime} />
-    </p>
-    <${Live}
-      what="the question"
-      subject=${run.instanceId}
-      version=${`${run.required_action?.event} ${run.lastUpdatedTime}`}
-      ask=${(signal) => ask(`runs/${encodeURIComponent(run.instanceId)}`, { signal })}
-      gone="The run is gone: its history was purged."
-    >
-      ${(document) => document.required_action
-        ? html`<${Question} key=${document.required_action.event} run=${document} onTaken=${onTaken} />`
-        : html`<${Note}>It is answered. <${State} status=${document.status} /><//>`}
-    <//>
-  </section>
+	<section class="card asks" aria-label=${`Question of run ${run.instanceId}`}>
+		<p class="who soft">
+			<strong>${agentName(agents, run.agent_id)}</strong>${" "}
+			<a class="id" href=${runAddress(run.instanceId)}>${visible(run.instanceId)}</a>${" "}
+			<${Time} at=${run.lastUpdatedTime} />
+		</p>
+		<${Live}
+			what="the question"
+			path=${`runs/${encodeURIComponent(run.instanceId)}`}
+			version=${`${run.required_action?.event} ${run.lastUpdatedTime}`}
+			gone="The run is gone: its history was purged."
+		>
+			${(document) => document.required_action
+				? html`<${Question} key=${document.required_action.event} run=${document} onTaken=${onTaken} />`
+				: html`<${Note}>It is answered. <${State} status=${document.status} /><//>`}
+		<//>
+	</section>
 `;
 
 export class Question extends Component {
-  state = { sending: false, failure: null };
+	state = { sending: false, failure: null };
 
-  send = async (event) => {
-    event.preventDefault();
-    const { run, onTaken } = this.props;
-    const given = new FormData(event.currentTarget, event.submitter);
-    const { calls } = run.required_action;
-    const of = (kind) => calls.filter((call) => call.kind === kind);
-    this.setState({ sending: true, failure: null });
-    try {
-      await ask(`runs/${encodeURIComponent(run.instanceId)}/tool_outputs`, {
-        body: {
-          tool_outputs: of("function").map(({ id }) => ({ tool_call_id: id, output: given.get(id) })),
-          approvals: of("approval").map(({ id }) => ({ tool_call_id: id, approve: given.get(id) === "yes" })),
-        },
-      });
-      this.setState({ sending: false });
-    } catch (failure) {
-      this.setState({ sending: false, failure });
-    }
-    onTaken();
-  };
+	send = async (event) => {
+		event.preventDefault();
+		const { run, onTaken } = this.props;
+		const given = new FormData(event.currentTarget, event.submitter);
+		const { calls } = run.required_action;
+		const of = (kind) => calls.filter((call) => call.kind === kind);
+		this.setState({ sending: true, failure: null });
+		try {
+			await ask(`runs/${encodeURIComponent(run.instanceId)}/tool_outputs`, {
+				body: {
+					tool_outputs: of("function").map(({ id }) => ({ tool_call_id: id, output: given.get(id) })),
+					approvals: of("approval").map(({ id }) => ({ tool_call_id: id, approve: given.get(id) === "yes" })),
+				},
+			});
+			this.setState({ sending: false });
+		} catch (failure) {
+			this.setState({ sending: false, failure });
+		}
+		onTaken();
+	};
 
-  render({ run }, { sending, failure }) {
-    const { calls, error, more } = run.required_action;
-    const alone = calls.length === 1 && calls[0].kind === "approval";
-    const answerable = !more && calls.every((call) => call.kind !== "unsupported");
-    return html`
-      <form class="question" onSubmit=${this.send} aria-busy=${sending}>
-        ${calls.map((call) => html`<${Call} key=${call.id} call=${call} alone=${alone} />`)}
-        ${error && html`<${Note} kind="bad">The last answer was not taken: ${visible(error)}<//>`}
-        ${more > 0 && html`<${Note}>${more} more calls wait, and all are answered at once: they are asked for again.<//>`}
-        ${failure && html`<p class="note bad" role="alert">${sentence(failure)}</p>`}
-        ${answerable && html`
-          <p class="actions">
-            ${alone
-              ? html`
-                  <button class="main" name=${calls[0].id} value="yes" disabled=${sending}>Approve</button>
-                  <button class="danger" name=${calls[0].id} value="no" disabled=${sending}>Deny</button>
-                `
-              : html`<button class="main" disabled=${sending}>${calls.length > 1 ? "Send all answers" : "Send the answer"}</button>`}
-            ${sending && html`<span>Sending …</span>`}
-          </p>
-        `}
-      </form>
-    `;
-  }
+	render({ run }, { sending, failure }) {
+		const { calls, error, more } = run.required_action;
+		const alone = calls.length === 1 && calls[0].kind === "approval";
+		const answerable = !more && calls.every((call) => call.kind !== "unsupported");
+		return html`
+			<form onSubmit=${this.send} aria-busy=${sending}>
+				${calls.map((call) => html`<${Call} key=${call.id} call=${call} alone=${alone} />`)}
+				${error && html`<${Note} kind="bad">The last answer was not taken: ${visible(error)}<//>`}
+				${more > 0 && html`<${Note}>${more} more calls wait, and all are answered at once: they are asked for again.<//>`}
+				${failure && html`<p class="note bad" role="alert">${sentence(failure)}</p>`}
+				${answerable && html`
+					<p class="actions">
+						${alone
+							? html`
+									<button class="main" name=${calls[0].id} value="yes" disabled=${sending}>Approve</button>
+									<button class="danger" name=${calls[0].id} value="no" disabled=${sending}>Deny</button>
+								`
+							: html`<button class="main" disabled=${sending}>${calls.length > 1 ? "Send all answers" : "Send the answer"}</button>`}
+						${sending && html`<span>Sending …</span>`}
+					</p>
+				`}
+			</form>
+		`;
+	}
 }
 
 function Call({ call, alone }) {
-  const name = visible(call.name || call.id);
-  return html`
-    <fieldset>
-      <legend>
-        ${call.kind === "approval"
-          ? html`May <code>${name}</code> of the server <code>${visible(call.server_label)}</code> be called?`
-          : call.kind === "function"
-            ? html`What does <code>${name}</code> return?`
-            : html`<code>${name}</code> is something that this app cannot answer: the run ends soon.`}
-      </legend>
-      ${call.arguments === undefined
-        ? html`<p class="aside">Its arguments cannot be shown now.</p>`
-        : html`<${Words} as="pre" text=${argumentsOf(call.arguments)} />`}
-      ${call.kind === "function" &&
-        html`<label>Output <textarea name=${call.id} rows="3" required aria-label=${`Output of ${name}`}></textarea></label>`}
-      ${call.kind === "approval" && !alone &&
-        html`<p class="choices">
-          <label><input type="radio" name=${call.id} value="yes" required /> Approve</label>
-          <label><input type="radio" name=${call.id} value="no" /> Deny</label>
-        </p>`}
-    </fieldset>
-  `;
+	const name = visible(call.name || call.id);
+	return html`
+		<fieldset>
+			<legend>
+				${call.kind === "approval"
+					? html`May <code>${name}</code> of the server <code>${visible(call.server_label)}</code> be called?`
+					: call.kind === "function"
+						? html`What does <code>${name}</code> return?`
+						: html`<code>${name}</code> is something that this app cannot answer: the run ends soon.`}
+			</legend>
+			${call.arguments === undefined
+				? html`<p class="soft">Its arguments cannot be shown now.</p>`
+				: html`<${Words} as="pre" text=${argumentsOf(call.arguments)} />`}
+			${call.kind === "function" &&
+				html`<label>Output <textarea name=${call.id} rows="3" required aria-label=${`Output of ${name}`}></textarea></label>`}
+			${call.kind === "approval" && !alone &&
+				html`<p class="actions">
+					<label><input type="radio" name=${call.id} value="yes" required /> Approve</label>
+					<label><input type="radio" name=${call.id} value="no" /> Deny</label>
+				</p>`}
+		</fieldset>
+	`;
 }

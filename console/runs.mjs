@@ -1,7 +1,6 @@
 // The runs, newest first: filters that stand in the address, one page at a time, looked at anew every few seconds.
 
 import { Component } from "./preact.mjs";
-import { ask } from "./api.mjs";
 import { Live } from "./live.mjs";
 import { html, count, Note, State, Time, TONES, visible } from "./text.mjs";
 
@@ -11,142 +10,141 @@ const PAGE = 50;
 const STATUSES = ["Running", "Success", "Failed", "Cancelled"];
 
 export const listed = (filters, more = {}) => {
-  const query = new URLSearchParams({ limit: PAGE, ...more });
-  for (const [name, value] of filters) if (value) query.set(name, value);
-  return `runs?${query}`;
+	const query = new URLSearchParams({ limit: PAGE, ...more });
+	for (const [name, value] of filters) if (value) query.set(name, value);
+	return `runs?${query}`;
 };
 
-export class Runs extends Component {
-  state = { cursors: [null] };
+export const Runs = ({ filters, agents }) => html`
+	<h1 tabindex="-1">Runs</h1>
+	<${Counts} />
+	<${Filters} filters=${filters} agents=${agents} key=${`f ${filters}`} />
+	<${List} filters=${filters} agents=${agents} key=${`l ${filters}`} />
+`;
 
-  componentDidUpdate(before) {
-    if (String(before.filters) !== String(this.props.filters)) this.setState({ cursors: [null] });
-  }
+class List extends Component {
+	state = { cursors: [null] };
 
-  render({ filters, agents }, { cursors }) {
-    const cursor = cursors.at(-1);
-    const turn = (to) => () => this.setState({ cursors: to });
-    return html`
-      <h1 tabindex="-1">Runs</h1>
-      <${Counts} />
-      <${Filters} filters=${filters} agents=${agents} key=${String(filters)} />
-      <${Live}
-        what="runs"
-        subject=${listed(filters, cursor ? { cursor } : {})}
-        ask=${(signal) => ask(listed(filters, cursor ? { cursor } : {}), { signal })}
-        pause=${() => LOOK_MS}
-      >
-        ${(page) => html`
-          <${Table} runs=${page.runs} agents=${agents} filtered=${String(filters) !== "" || cursor} />
-          ${page.partial && html`<${Note}>The app has read as many runs as it does at once; there may be older ones that fit.<//>`}
-          <nav class="pages" aria-label="Pages of runs">
-            <button type="button" disabled=${!cursor} onClick=${turn(cursors.slice(0, -1))}>Newer</button>
-            <button type="button" disabled=${!page.next_cursor} onClick=${turn([...cursors, page.next_cursor])}>Older</button>
-          </nav>
-        `}
-      <//>
-    `;
-  }
+	render({ filters, agents }, { cursors }) {
+		const cursor = cursors.at(-1);
+		return html`
+			<${Live} what="runs" path=${listed(filters, cursor ? { cursor } : {})} pause=${() => LOOK_MS}>
+				${(page) => html`
+					<${Table} runs=${page.runs} agents=${agents} filtered=${filters.size || cursor} />
+					${page.partial && html`<${Note}>The app has read as many runs as it does at once; there may be older ones that fit.<//>`}
+					<${Pages} what="runs" cursors=${cursors} next=${page.next_cursor} turn=${(to) => this.setState({ cursors: to })} />
+				`}
+			<//>
+		`;
+	}
 }
 
 const Counts = () => html`
-  <${Live} what="the counts" subject="counts" ask=${(signal) => ask("runs/counts", { signal })} pause=${() => COUNT_MS}>
-    ${({ last_hour, last_day, last_week }) => html`
-      <dl class="counts">
-        ${STATUSES.map((status) => html`
-          <div class=${TONES[status]}>
-            <dt>${status}</dt>
-            <dd>
-              <a href=${`#/runs?status=${status}`}>${count(last_day[status])}</a>
-              <small>in a day; ${count(last_hour[status])} in the last hour, ${count(last_week[status])} in the week</small>
-            </dd>
-          </div>`)}
-      </dl>
-      ${!last_week.complete && html`<${Note}>There are more runs than the app counts at once: these are the newest ones.<//>`}
-    `}
-  <//>
+	<${Live} what="the counts" path="runs/counts" pause=${() => COUNT_MS}>
+		${({ last_hour, last_day, last_week }) => html`
+			<dl class="counts">
+				${STATUSES.map((status) => html`
+					<div class=${TONES[status]}>
+						<dt>${status}, last day</dt>
+						<dd>
+							<a href=${`#/runs?status=${status}`}>${count(last_day[status])}</a>
+							<small>${count(last_hour[status])} in the last hour, ${count(last_week[status])} in a week</small>
+						</dd>
+					</div>`)}
+			</dl>
+			${!last_week.complete && html`<${Note}>There are more runs than the app counts at once: these are the newest ones.<//>`}
+		`}
+	<//>
 `;
 
-class Filters extends Component {
-  apply = (event) => {
-    event.preventDefault();
-    const query = new URLSearchParams();
-    for (const [name, value] of new FormData(event.currentTarget.closest("form"))) {
-      const given = name.startsWith("created") && value ? new Date(value).toISOString() : value.trim();
-      if (given) query.set(name, given);
-    }
-    location.hash = `#/runs${query.size ? `?${query}` : ""}`;
-  };
+export const Pages = ({ what, cursors, next, turn }) =>
+	(next || cursors.length > 1) && html`
+		<nav class="actions" aria-label=${`Pages of ${what}`}>
+			<button type="button" disabled=${cursors.length < 2} onClick=${() => turn(cursors.slice(0, -1))}>Newer</button>
+			<button type="button" disabled=${!next} onClick=${() => turn([...cursors, next])}>Older</button>
+		</nav>
+	`;
 
-  render({ filters, agents }) {
-    const chosen = (name, value) => filters.get(name) === value;
-    const option = (name, value, label) => html`<option value=${value} selected=${chosen(name, value)}>${label}</option>`;
-    return html`
-      <form class="filters" onSubmit=${this.apply} aria-label="Filters">
-        <label>Status
-          <select name="status" onChange=${this.apply}>
-            <option value="">any</option>
-            ${STATUSES.map((status) => option("status", status, status))}
-          </select>
-        </label>
-        <label>Question
-          <select name="needs_answer" onChange=${this.apply}>
-            <option value="">any</option>
-            ${option("needs_answer", "true", "needs an answer")} ${option("needs_answer", "false", "needs none")}
-          </select>
-        </label>
-        <label>Agent
-          <select name="agent_id" onChange=${this.apply}>
-            <option value="">any</option>
-            ${agents.map((agent) => option("agent_id", agent.id, visible(agent.name || agent.id)))}
-          </select>
-        </label>
-        <details open=${["thread_id", "created_from", "created_to"].some((name) => filters.has(name))}>
-          <summary>Thread and time</summary>
-          <label>Thread <input name="thread_id" value=${filters.get("thread_id") ?? ""} spellcheck="false" /></label>
-          <label>From <input type="datetime-local" name="created_from" value=${local(filters.get("created_from"))} /></label>
-          <label>To <input type="datetime-local" name="created_to" value=${local(filters.get("created_to"))} /></label>
-          <button>Apply</button>
-        </details>
-        ${filters.size > 0 && html`<a href="#/runs">Show all</a>`}
-      </form>
-    `;
-  }
+class Filters extends Component {
+	apply = (event) => {
+		event.preventDefault();
+		const query = new URLSearchParams();
+		for (const [name, value] of new FormData(event.currentTarget.closest("form"))) {
+			const given = name.startsWith("created") && value ? new Date(value).toISOString() : value.trim();
+			if (given) query.set(name, given);
+		}
+		location.hash = `#/runs?${query}`;
+	};
+
+	render({ filters, agents }) {
+		const chosen = (name, value) => filters.get(name) === value;
+		const option = (name, value, label) => html`<option value=${value} selected=${chosen(name, value)}>${label}</option>`;
+		return html`
+			<form class="filters" onSubmit=${this.apply} aria-label="Filters">
+				<label>Status
+					<select name="status" onChange=${this.apply}>
+						<option value="">any</option>
+						${STATUSES.map((status) => option("status", status, status))}
+					</select>
+				</label>
+				<label>Question
+					<select name="needs_answer" onChange=${this.apply}>
+						<option value="">any</option>
+						${option("needs_answer", "true", "needs an answer")}
+					</select>
+				</label>
+				<label>Agent
+					<select name="agent_id" onChange=${this.apply}>
+						<option value="">any</option>
+						${agents.map((agent) => option("agent_id", agent.id, visible(agent.name || agent.id)))}
+					</select>
+				</label>
+				<details open=${["thread_id", "created_from", "created_to"].some((name) => filters.has(name))}>
+					<summary>Thread and time</summary>
+					<label>Thread <input name="thread_id" value=${filters.get("thread_id") ?? ""} spellcheck="false" /></label>
+					<label>From <input type="datetime-local" name="created_from" value=${local(filters.get("created_from"))} /></label>
+					<label>To <input type="datetime-local" name="created_to" value=${local(filters.get("created_to"))} /></label>
+					<button>Apply</button>
+				</details>
+				${filters.size > 0 && html`<a href="#/runs">Show all</a>`}
+			</form>
+		`;
+	}
 }
 
 function local(moment) {
-  const time = new Date(moment ?? "");
-  if (Number.isNaN(time.getTime())) return "";
-  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+	const time = new Date(moment ?? "");
+	if (Number.isNaN(time.getTime())) return "";
+	return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
 function Table({ runs, agents, filtered }) {
-  if (!runs.length) {
-    return filtered
-      ? html`<${Note}>No run fits these filters.<//>`
-      : html`<${Note}>There are no runs yet. <a href="#/start">Start one</a>.<//>`;
-  }
-  return html`
-    <div class="scrolls" role="region" aria-label="Runs" tabindex="0">
-      <table>
-        <thead>
-          <tr><th scope="col">Status</th><th scope="col">Run</th><th scope="col">Agent</th><th scope="col">Step</th><th scope="col">Created</th><th scope="col">Last change</th></tr>
-        </thead>
-        <tbody>
-          ${runs.map((run) => html`
-            <tr key=${run.instanceId}>
-              <td><${State} status=${run.status} asks=${run.needs_answer} /></td>
-              <td><a class="id" href=${runAddress(run.instanceId)}>${visible(run.instanceId)}</a></td>
-              <td>${agentName(agents, run.agent_id)}</td>
-              <td>${run.error ? html`<code>${visible(run.error.code)}</code>` : visible(stepName(run.step))}</td>
-              <td><${Time} at=${run.createdTime} /></td>
-              <td><${Time} at=${run.lastUpdatedTime} /></td>
-            </tr>
-          `)}
-        </tbody>
-      </table>
-    </div>
-  `;
+	if (!runs.length) {
+		return filtered
+			? html`<${Note}>No run fits these filters.<//>`
+			: html`<${Note}>There are no runs yet. <a href="#/start">Start one</a>.<//>`;
+	}
+	return html`
+		<div class="scrolls" role="region" aria-label="Runs" tabindex="0">
+			<table>
+				<thead>
+					<tr>${["Status", "Run", "Agent", "Step", "Created", "Last change"].map((name) => html`<th>${name}</th>`)}</tr>
+				</thead>
+				<tbody>
+					${runs.map((run) => html`
+						<tr key=${run.instanceId}>
+							<td><${State} status=${run.status} asks=${run.needs_answer} /></td>
+							<td><a class="id" href=${runAddress(run.instanceId)}>${visible(run.instanceId)}</a></td>
+							<td>${agentName(agents, run.agent_id)}</td>
+							<td>${run.error ? html`<code>${visible(run.error.code)}</code>` : visible(stepName(run.step))}</td>
+							<td><${Time} at=${run.createdTime} /></td>
+							<td><${Time} at=${run.lastUpdatedTime} /></td>
+						</tr>
+					`)}
+				</tbody>
+			</table>
+		</div>
+	`;
 }
 
 export const runAddress = (id) => `#/runs/${encodeURIComponent(id)}`;

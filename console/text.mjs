@@ -19,54 +19,54 @@ export const pretty = (value) => JSON.stringify(value, null, 2).replace(HIDDEN, 
 
 /** Arguments of a tool call: JSON text, or what a model took for it. */
 export function argumentsOf(text) {
-  try {
-    return pretty(JSON.parse(text));
-  } catch {
-    return visible(text);
-  }
+	try {
+		return pretty(JSON.parse(text));
+	} catch {
+		return visible(text);
+	}
 }
 
 /** Texts and the links between them; a link is what http or https leads to, under the name that it has. */
 export function pieces(text) {
-  const found = [];
-  let from = 0;
-  for (const match of text.matchAll(ADDRESS)) {
-    const address = match[0].replace(/[.,;:!?)\]}]+$/, "");
-    if (!isWebAddress(address)) continue;
-    found.push(text.slice(from, match.index), { address });
-    from = match.index + address.length;
-  }
-  return [...found, text.slice(from)];
+	const found = [];
+	let from = 0;
+	for (const match of text.matchAll(ADDRESS)) {
+		const address = match[0].replace(/[.,;:!?)\]}]+$/, "");
+		if (!isWebAddress(address)) continue;
+		found.push(text.slice(from, match.index), { address });
+		from = match.index + address.length;
+	}
+	return [...found, text.slice(from)];
 }
 
 export function isWebAddress(text) {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  return url !== null && /^https?:$/.test(url.protocol) && !url.username && !url.password;
+	const url = URL.canParse(text) ? new URL(text) : null;
+	return url !== null && /^https?:$/.test(url.protocol) && !url.username && !url.password;
 }
 
 export const Link = ({ to, children }) =>
-  isWebAddress(to)
-    ? html`<a href=${to} target="_blank" rel="noopener noreferrer">${children ?? visible(to)}</a>`
-    : html`<span>${children ?? visible(to)}</span>`;
+	isWebAddress(to)
+		? html`<a href=${to} target="_blank" rel="noopener noreferrer">${children ?? visible(to)}</a>`
+		: html`<span>${children ?? visible(to)}</span>`;
 
 /** A text of any length: its beginning, until somebody wants all of it. */
 export class Words extends Component {
-  render({ text, as = "div", links = false }, { all }) {
-    const whole = String(text ?? "");
-    const shown = all || whole.length <= MOST_SHOWN ? whole : whole.slice(0, MOST_SHOWN);
-    const content = links
-      ? pieces(shown).map((piece) => (piece.address ? html`<${Link} to=${piece.address} />` : piece))
-      : shown;
-    return html`
-      ${h(as, { class: "words", dir: "auto", tabindex: as === "pre" ? 0 : undefined }, content)}
-      ${shown === whole
-        ? null
-        : html`<p class="more">
-            The first ${count(MOST_SHOWN)} of ${count(whole.length)} characters.${" "}
-            <button type="button" onClick=${() => this.setState({ all: true })}>Show all</button>
-          </p>`}
-    `;
-  }
+	render({ text, as = "div", links = false }, { all }) {
+		const whole = String(text ?? "");
+		const shown = all || whole.length <= MOST_SHOWN ? whole : whole.slice(0, MOST_SHOWN);
+		const content = links
+			? pieces(shown).map((piece) => (piece.address ? html`<${Link} to=${piece.address} />` : piece))
+			: shown;
+		return html`
+			${h(as, { class: "words", dir: "auto", tabindex: as === "pre" ? 0 : undefined }, content)}
+			${shown === whole
+				? null
+				: html`<p>
+						The first ${count(MOST_SHOWN)} of ${count(whole.length)} characters.${" "}
+						<button type="button" onClick=${() => this.setState({ all: true })}>Show all</button>
+					</p>`}
+		`;
+	}
 }
 
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
@@ -78,26 +78,25 @@ export const clock = (time) => CLOCK.format(time);
 export const moment = (time) => `${DAY.format(time)}, ${CLOCK.format(time)}`;
 
 export function Time({ at }) {
-  const time = new Date(at);
-  if (!at || Number.isNaN(time.getTime())) return html`<span>unknown</span>`;
-  return html`<time datetime=${time.toISOString()} title=${WHOLE.format(time)}>${moment(time)}</time>`;
+	const time = new Date(at);
+	if (!at || Number.isNaN(time.getTime())) return html`<span>unknown</span>`;
+	return html`<time datetime=${time.toISOString()} title=${WHOLE.format(time)}>${moment(time)}</time>`;
 }
 
 export function duration(seconds) {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
-  return minutes < 1440
-    ? `${Math.floor(minutes / 60)} h ${minutes % 60} min`
-    : `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
+	if (seconds < 0.05) return "< 0.1 s";
+	if (seconds < 10) return `${seconds.toFixed(1)} s`;
+	if (seconds < 60) return `${Math.round(seconds)} s`;
+	const minutes = Math.floor(seconds / 60);
+	if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+	return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 export const TONES = { Running: "goes", Cancelling: "warns", Success: "fine", Failed: "bad", Cancelled: "idle" };
 
 export const State = ({ status, asks }) =>
-  asks
-    ? html`<span class="state asks">Needs an answer</span>`
-    : html`<span class=${`state ${TONES[status] ?? "idle"}`}>${visible(status)}</span>`;
+	asks
+		? html`<span class="state asks">Needs an answer</span>`
+		: html`<span class=${`state ${TONES[status] ?? "idle"}`}>${visible(status)}</span>`;
 
 export const Note = ({ children, kind = "" }) => html`<p class=${`note ${kind}`}>${children}</p>`;

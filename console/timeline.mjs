@@ -1,88 +1,88 @@
 // What happened in a run, drawn as bars over its time; what goes on ends where it was last seen.
 
-import { ask } from "./api.mjs";
 import { Live } from "./live.mjs";
 import { stepName } from "./runs.mjs";
-import { html, clock, duration, Note, visible } from "./text.mjs";
+import { html, clock, duration, Note, TONES, visible } from "./text.mjs";
 
 const LEAST_PERCENT = 0.6;
 
 export const Timeline = ({ run }) => {
-  const path = `runs/${encodeURIComponent(run.instanceId)}/events`;
-  return html`
-    <${Live}
-      what="the timeline"
-      subject=${path}
-      version=${`${run.lastUpdatedTime} ${run.status} ${run.step}`}
-      ask=${(signal) => ask(path, { signal })}
-      gone="There is no timeline: the run's history was purged."
-    >
-      ${(timeline, at) => html`<${Bars} events=${timeline.events} at=${at} />`}
-    <//>
-  `;
+	const path = `runs/${encodeURIComponent(run.instanceId)}/events`;
+	return html`
+		<${Live}
+			what="the timeline"
+			path=${path}
+			version=${`${run.lastUpdatedTime} ${run.status} ${run.step}`}
+			gone="There is no timeline: the run's history was purged."
+		>
+			${(timeline, at) => html`<${Bars} events=${timeline.events} at=${at} />`}
+		<//>
+	`;
 };
 
 /** Where every event begins and ends, in percent of the time from the first one to the last one, or to `at`. */
 export function placed(events, at) {
-  const begin = (event) => Date.parse(event.started);
-  const end = (event) => (event.ended ? Date.parse(event.ended) : Math.max(at.getTime(), begin(event)));
-  const from = Math.min(...events.map(begin));
-  const span = Math.max(...events.map(end)) - from || 1;
-  return events.map((event) => {
-    const width = Math.max(((end(event) - begin(event)) / span) * 100, LEAST_PERCENT);
-    const left = Math.min(((begin(event) - from) / span) * 100, 100 - width);
-    return { event, left, width, seconds: event.duration_seconds ?? (end(event) - begin(event)) / 1000 };
-  });
+	const begin = (event) => Date.parse(event.started);
+	const end = (event) => (event.ended ? Date.parse(event.ended) : Math.max(at.getTime(), begin(event)));
+	const from = Math.min(...events.map(begin));
+	const span = Math.max(...events.map(end)) - from || 1;
+	return events.map((event) => {
+		const width = Math.max(((end(event) - begin(event)) / span) * 100, LEAST_PERCENT);
+		const left = Math.min(((begin(event) - from) / span) * 100, 100 - width);
+		return { event, left, width, seconds: event.duration_seconds ?? (end(event) - begin(event)) / 1000 };
+	});
 }
 
 function Bars({ events, at }) {
-  if (!events.length) return html`<${Note}>Nothing has happened yet.<//>`;
-  return html`
-    <ol class="timeline">
-      ${placed(events, at).map(({ event, left, width, seconds }) => html`
-        <li key=${event.id} class=${`${event.kind} ${event.state}`}>
-          <span class="what">${label(event)}</span>
-          <span class="track" aria-hidden="true"><span class="bar" style=${{ left: `${left}%`, width: `${width}%` }}></span></span>
-          <span class="took" title=${clock(new Date(event.started))}>${took(event, seconds)}</span>
-          ${failures(event).map((error) => html`<p class="failure"><code>${visible(error.code)}</code> ${visible(error.message)}</p>`)}
-        </li>
-      `)}
-    </ol>
-  `;
+	if (!events.length) return html`<${Note}>Nothing has happened yet.<//>`;
+	return html`
+		<ol class="timeline">
+			${placed(events, at).map(({ event, left, width, seconds }) => html`
+				<li key=${event.id} class=${`${event.kind} ${tone(event)} ${event.state}`}>
+					<span class="what">${label(event)}</span>
+					<span class="track" aria-hidden="true"><span class="bar" style=${{ left: `${left}%`, width: `${width}%` }}></span></span>
+					<span class="took soft" title=${clock(new Date(event.started))}>${took(event, seconds)}</span>
+					${failures(event).map((error) => html`<p class="soft"><code>${visible(error.code)}</code> ${visible(error.message)}</p>`)}
+				</li>
+			`)}
+		</ol>
+	`;
 }
 
 const failures = (event) => (event.attempts ?? []).map((attempt) => attempt.error).filter(Boolean);
 
+const tone = (event) => TONES[event.status] ?? "";
+
 function took(event, seconds) {
-  if (!event.ended) return `${duration(seconds)} so far`;
-  return event.ended === event.started ? clock(new Date(event.started)) : duration(seconds);
+	if (!event.ended) return `${duration(seconds)} so far`;
+	return event.ended === event.started ? clock(new Date(event.started)) : duration(seconds);
 }
 
 function label(event) {
-  const times = event.attempts?.length > 1 ? `, ${event.attempts.length} attempts` : "";
-  const states = { running: "", done: "", retrying: ", tries again", failed: ", failed", interrupted: ", interrupted" };
-  return `${name(event)}${times}${states[event.state] ?? ""}`;
+	const times = event.attempts?.length > 1 ? `, ${event.attempts.length} attempts` : "";
+	const state = event.kind === "ended" || ["running", "done"].includes(event.state) ? "" : `, ${event.state}`;
+	return `${name(event)}${times}${state}`;
 }
 
 function name(event) {
-  switch (event.kind) {
-    case "step":
-      return visible(stepName(event.step));
-    case "looks":
-      return plural(event.looks, "look at the run", "looks at the run");
-    case "question":
-      return `asks ${plural(event.calls, "call", "calls")}`;
-    case "answer":
-      return "answered";
-    case "cancel":
-      return event.reason ? `cancel: ${visible(event.reason)}` : "cancel";
-    case "earlier":
-      return `earlier: ${plural(event.looks, "look", "looks")}`;
-    case "ended":
-      return event.code ? `${event.status}: ${visible(event.code)}` : visible(event.status);
-    default:
-      return visible(event.kind);
-  }
+	switch (event.kind) {
+		case "step":
+			return visible(stepName(event.step));
+		case "looks":
+			return plural(event.looks, "look at the run", "looks at the run");
+		case "question":
+			return `asks ${plural(event.calls, "call", "calls")}`;
+		case "answer":
+			return "answered";
+		case "cancel":
+			return event.reason ? `cancel: ${visible(event.reason)}` : "cancel";
+		case "earlier":
+			return `earlier: ${plural(event.looks, "look", "looks")}`;
+		case "ended":
+			return event.code ? `${event.status}: ${visible(event.code)}` : visible(event.status);
+		default:
+			return visible(event.kind);
+	}
 }
 
 const plural = (number, one, many) => (number === undefined ? many : `${number} ${number === 1 ? one : many}`);

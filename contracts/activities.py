@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Generic
 
+from msgspec import UNSET, UnsetType
+
 from contracts.formats import Utc
 from contracts.generations import Generation
 from contracts.messages import ContentPart, MessageAttachment
@@ -72,6 +74,11 @@ class OnThread(Timed, frozen=True, kw_only=True):
     runs_as: str
     """The instance that stands in the thread's line: the one that asks, as the platform knows it."""
 
+    @property
+    def watches(self) -> bool:
+        """Whether the activity may stay for a while, so that a cancel has to be heard meanwhile."""
+        return False
+
 
 class Turn(Wire, frozen=True, kw_only=True):
     """How a thread that another instance owns is waited for."""
@@ -81,6 +88,8 @@ class Turn(Wire, frozen=True, kw_only=True):
     """The owner that was asked to cancel: nobody else is, who may have come later and replace this instance. Null: not
     yet.
     """
+    stays: bool | UnsetType = UNSET
+    """Whether the instance was seen near the front, so that it may stay until its turn comes. Left out where unset."""
 
 
 class NewMessage(Wire, frozen=True, kw_only=True):
@@ -119,6 +128,11 @@ class CreateMessage(OnThread, frozen=True, kw_only=True):
     turn: Turn = Turn()
     doubt_until: Utc | None = None
     """Until when an earlier post may still show itself, whose answer was lost; null: there is none."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether `create_message` may stay until its turn comes."""
+        return self.turn.stays is True
 
 
 class MessageRef(Wire, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Entra tokens for Foundry: one per process, renewed shortly before they expire.
 
-`azure.identity` costs more than 100 ms to import, so it is imported at the first token, not when the app loads.
+The credential is made at the first token (`app_identity`), not when the app loads.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from requests.utils import get_environ_proxies
 
+from app_identity import PUBLIC_AUTHORITY, app_credential, authority_for
 from contracts.codes import ErrorCode
 from foundry.certificates import shown_certificates
 from foundry.errors import (
@@ -30,13 +31,9 @@ from foundry.quotes import without_credentials
 
 SCOPE = "https://ai.azure.com/.default"
 """Of the public cloud."""
-_AUTHORITY = "login.microsoftonline.com"
-_AUTHORITIES = {"us": "login.microsoftonline.us", "cn": "login.chinacloudapi.cn"}
 _RENEW_BEFORE_SECONDS = 300
 _RENEW_AGAIN_SECONDS = 30
 _STILL_VALID_SECONDS = 30
-_CONNECT_SECONDS, _READ_SECONDS = 3, 10
-"""The library's own timeouts are minutes, and it tries four times."""
 
 _REFUSED = re.compile(r"\) 400,")
 """How the library reports that the identity endpoint knows no such identity. All else may pass."""
@@ -151,17 +148,10 @@ class EntraToken:
             ServiceRequestError,
             ServiceResponseError,
         )
-        from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
         try:
             if self._credential is None:
-                self._credential = DefaultAzureCredential(
-                    managed_identity_client_id=self._client_id,
-                    exclude_interactive_browser_credential=True,
-                    connection_timeout=_CONNECT_SECONDS,
-                    read_timeout=_READ_SECONDS,
-                    **authority_for(self._scope),
-                )
+                self._credential = app_credential(self._client_id, self._scope)
             got = self._credential.get_token(self._scope)  # type: ignore[attr-defined]
         except (AzureError, ValueError) as error:
             unreachable = isinstance(error, ServiceRequestError | ServiceResponseError)
@@ -201,14 +191,6 @@ def scope_for(endpoint: str, wanted: str = "") -> str:
     return wanted or f"https://ai.azure.{cloud[1] if cloud else 'com'}/.default"
 
 
-def authority_for(scope: str) -> dict[str, str]:
-    """Return whom to ask for tokens of a sovereign cloud's scope, where the environment does not say it. A managed
-    identity asks the platform in any cloud.
-    """
-    cloud = re.match(r"https://[\w.-]+\.azure\.(us|cn)/", scope)
-    return {"authority": _AUTHORITIES[cloud[1]]} if cloud and not os.environ.get("AZURE_AUTHORITY_HOST") else {}
-
-
 def reason_of(text: str) -> str:
     """Return what an exception of `DefaultAzureCredential` says, in one line.
 
@@ -239,7 +221,7 @@ def _asked(text: str, scope: str) -> str:
         return f"https://{named[1]}:{named[2]}"
     if _on_azure():
         return os.environ["IDENTITY_ENDPOINT"]
-    authority = os.environ.get("AZURE_AUTHORITY_HOST") or authority_for(scope).get("authority", _AUTHORITY)
+    authority = os.environ.get("AZURE_AUTHORITY_HOST") or authority_for(scope).get("authority", PUBLIC_AUTHORITY)
     return authority if "://" in authority else f"https://{authority}"
 
 

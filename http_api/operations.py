@@ -15,7 +15,7 @@ from typing import Any, get_args
 from contracts.codes import ErrorCode
 from contracts.conversation import MESSAGES_OF_A_PAGE, MOST_MESSAGES_OF_A_PAGE, ThreadMessages
 from contracts.formats import ID_PATTERN
-from contracts.ids import AGENT_REFERENCE_PATTERN, THREAD_ID_PATTERN
+from contracts.ids import THREAD_ID_PATTERN
 from contracts.request import AgentRunRequest, CancelRequest, RetryRequest
 from contracts.runs import ToolAnswerRequest
 from contracts.status import StatusDocument
@@ -144,6 +144,13 @@ _VERSION = QueryParameter(
     description="Of OpenAPI; 3.0 is for tools that do not take 3.1.",
     schema={"type": "string", "enum": list(OPENAPI_VERSIONS), "default": next(iter(OPENAPI_VERSIONS))},
 )
+
+
+def _text(pattern: str) -> Mapping[str, str]:
+    """Return the schema of a text with a pattern, in the regular expressions of JSON Schema."""
+    return {"type": "string", "pattern": pattern.replace(r"\A", "^").replace(r"\Z", "$")}
+
+
 _MOMENT = {"type": "string", "format": "date-time"}
 _FILTERS = (
     QueryParameter(
@@ -154,11 +161,9 @@ _FILTERS = (
     QueryParameter(
         name="agent_id",
         description="As the status document shows it, so not before the run has begun to work.",
-        schema={"type": "string", "pattern": AGENT_REFERENCE_PATTERN},
+        schema=_text(rf"\A{ID_PATTERN}\Z"),
     ),
-    QueryParameter(
-        name="thread_id", description="The thread in Foundry.", schema={"type": "string", "pattern": THREAD_ID_PATTERN}
-    ),
+    QueryParameter(name="thread_id", description="The thread in Foundry.", schema=_text(THREAD_ID_PATTERN)),
     QueryParameter(name="created_from", description="By `createdTime`, with a time zone.", schema=_MOMENT),
     QueryParameter(name="created_to", description="The same; not before `created_from`.", schema=_MOMENT),
     QueryParameter(
@@ -199,10 +204,11 @@ _BAD_REQUEST = _error(
     ErrorCode.INVALID_JSON,
     ErrorCode.INVALID_ENCODING,
 )
+_TOO_LARGE = f"The body has more than {MAX_BODY_BYTES:,} bytes, or than the app's Durable storage provider takes."
 _BAD_BODY = (
     _error(403, "A page of another site has had a browser send it, and no JSON body.", ErrorCode.OTHER_SITE),
     _error(411, "The body came in chunks, which the platform drops.", ErrorCode.LENGTH_REQUIRED),
-    _error(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.", ErrorCode.TOO_LARGE),
+    _error(413, _TOO_LARGE, ErrorCode.TOO_LARGE),
     _error(415, "The body is of another type, compressed, or not in UTF-8.", ErrorCode.UNSUPPORTED_MEDIA_TYPE),
 )
 _BAD_QUERY = _error(400, "A query parameter is none, or has a wrong value.", ErrorCode.INVALID_REQUEST)

@@ -14,6 +14,7 @@ from contracts.status import RequiredAction, StatusDocument, TakenAnswer
 from contracts.wire import to_wire
 from http_api.answers import ApiError, answering, document_answer, invalid_request
 from http_api.instances import deliver, read_document
+from http_api.payload_limit import refuse_too_large
 from http_api.request_body import body_of
 from http_api.whole_question import with_whole_question
 from validation.cancel_request import cancel_errors
@@ -83,6 +84,7 @@ async def submit_agent_run_tool_outputs(
     else:  # whoever sends it again is told the same
         given, is_checked = _in_one_form(body), True
     digest = answer_digest(given)
+    refuse_too_large("the answer", given, target="body")
     document = await deliver(
         client,
         instance_id,

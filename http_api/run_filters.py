@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from contracts.codes import ErrorCode
-from contracts.ids import AgentReference, ThreadId
+from contracts.ids import ThreadId
+from contracts.request import AgentId
 from contracts.status import StatusDocument
 from contracts.wire import from_wire
 from http_api.query_parameters import parameter
@@ -151,7 +152,7 @@ def _truth(name: str, value: Any) -> tuple[bool, list[FieldError]]:
 
 _READERS: Mapping[str, Any] = {
     "status": _statuses,
-    "agent_id": _id(AgentReference),
+    "agent_id": _id(AgentId),
     "thread_id": _id(ThreadId),
     "created_from": _moment,
     "created_to": _moment,

@@ -20,6 +20,7 @@ from http_api.foreign_calls import refuse_if_waiting
 from http_api.keyed_starts import StartKey, is_known, start_by_key
 from http_api.links import links
 from http_api.partial_answer import with_partial_answer
+from http_api.payload_limit import refuse_too_large
 from http_api.preferences import wait_seconds
 from http_api.query_parameters import failure_is_500
 from http_api.started_in_trace import handing_on_the_trace
@@ -70,13 +71,15 @@ async def start_instance(
     policy: RunPolicy,
 ) -> None:
     """Start the instance, or leave it as it is; raise a 409 where its thread is busy and the request minds, or where it
-    waits for somebody else.
+    waits for somebody else, a 413 where the storage provider would not take its input.
     """
+    given = start_input(request, policy)
+    refuse_too_large("the run's input", given, target="body")
     await refuse_if_busy(req, client, instance_id, request)
     await refuse_if_waiting(client, instance_id, request)
     try:
         with handing_on_the_trace():
-            await client.start_new(ORCHESTRATOR, instance_id, start_input(request, policy))
+            await client.start_new(ORCHESTRATOR, instance_id, given)
     except Exception:
         # Bare, as all of the SDK's exceptions: another start with the same key may have been faster.
         if not await is_known(client, instance_id):
@@ -91,7 +94,10 @@ async def start_once(
     request: AgentRunRequest,
     policy: RunPolicy,
 ) -> str:
-    """Return the instance that the key stands for, started if need be. Raises as `start_by_key` does."""
+    """Return the instance that the key stands for, started if need be. Raises as `start_by_key` does, and a 413 before
+    the key is taken.
+    """
+    refuse_too_large("the run's input", start_input(request, policy), target="body")
 
     async def start(instance_id: str) -> None:
         stamped = msgspec.structs.replace(policy, request_fingerprint=_stamp(key, instance_id))

@@ -59,7 +59,7 @@ def status_document(
     shown = custom or CustomStatus()
     died = recovery.died_with_its_worker(durable) or durable.get("output") == recovery.NOT_BROUGHT_BACK
     undecodable = recovery.undecodable_event(history)
-    recovering = _is_recovering(durable, now, history)
+    recovering = recovery.is_recovering(durable, now, history)
     status = _status(durable, shown, recovering=recovering)
     output = _output(durable.get("output"), status)
     outcome = output if isinstance(output, Outcome) else None
@@ -94,12 +94,7 @@ def status_document(
 def status_of(durable: Mapping[str, Any], now: datetime, history: Any = None) -> Status:
     """Return the status that the document would say."""
     shown = read_custom_status(durable.get("customStatus")) or CustomStatus()
-    return _status(durable, shown, recovering=_is_recovering(durable, now, history))
-
-
-def _is_recovering(durable: Mapping[str, Any], now: datetime, history: Any) -> bool:
-    beyond_help = recovery.undecodable_event(history) or recovery.was_rewound(history)
-    return recovery.is_recovering(durable, now, rewound=beyond_help)
+    return _status(durable, shown, recovering=recovery.is_recovering(durable, now, history))
 
 
 def _composite(thread_id: str | None, run_id: str | None) -> str | None:

@@ -64,7 +64,7 @@ class Known:
     def learn(self) -> Iterator[News]:
         """Tell the caller what he does not know, one after the other."""
         for n in range(self._first, len(self._events)):
-            if n >= self._first and n not in self._others:
+            if n not in self._others:
                 self._others[n] = self._digests[n]
                 yield News(self._events[n], self.cursor)
 

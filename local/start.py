@@ -85,6 +85,7 @@ def emulators_file(state: Path) -> Path:
 def _greet(services: LocalServices, endpoint: str | None, state: Path | None) -> None:
     key = services.host.ready.get("function_key")
     print(f"{painted(f'The app listens on {services.url}', Colour.GOOD)}, Ctrl-C ends it.")
+    print(f"  Console  {services.url}/api/console")
     if services.emulator is not None:
         print(f"  Foundry  an emulator; its agents: curl -s {services.emulator.ready['url']}/_emulator/agents")
     else:

@@ -1,4 +1,4 @@
-"""What an instance that has ended may have left in Foundry, and stopping it."""
+"""What an instance that has ended may have left: runs in Foundry, and places at threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from contracts.status import read_custom_status
 from foundry.connection import agent_service
 from foundry.errors import FoundryError, NotFoundError
 from foundry.service import AgentService
+from ownership.threads import leave_by
 from settings import load_settings
+from store.connection import document_store
 
 _STOPPABLE = {RunState.ACTIVE, RunState.REQUIRES_ACTION}
 
@@ -137,6 +139,12 @@ def _runs_on(service: AgentService, thread_id: str, traces: Traces) -> list[RunS
 def _is_of(traces: Traces, run: RunSnapshot) -> bool:
     """Say whether the run is the instance's: it carries its stamp; or none, and the instance has seen it as its own."""
     return run.instance_id == traces.instance_id or (run.instance_id is None and run.run_id in traces.run_ids)
+
+
+def leave_threads_of(instance_id: str, traces: Traces) -> None:
+    """Take the instance out of the lines of its threads. Blocks for seconds at most; fails never."""
+    for thread_id in traces.thread_ids:
+        leave_by(document_store, thread_id, instance_id)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ Where a caller uses the Durable `terminatePostUri`, no user code runs any more; 
 still active, because Foundry refused to stop it, because its worker died in the middle of an episode, or because the
 SDK could not decode an event. Such an instance is rewound once if its worker's death is the reason (`recovery`), else
 its run is stopped: thread and run stand in the custom status, in the input, or in the history. Only runs that carry the
-instance's stamp are touched.
+instance's stamp are touched. Then it leaves its place at the thread, so that nobody waits for what does not go on.
 
 A hanging Foundry takes half a minute for each request, and a function that exceeds `functionTimeout` (host.json, five
 minutes) costs its worker everything in flight: so a few are looked at at once, each step has its limit, and what is
@@ -31,16 +31,15 @@ import host_clock
 from app_log import log_event
 from contracts.durable import ORCHESTRATOR
 from contracts.status import read_custom_status
-from maintenance.left_behind import cancel_runs_of, traces_of
+from maintenance.left_behind import cancel_runs_of, leave_threads_of, traces_of
 from recovery import (
     NOT_BROUGHT_BACK,
     died_with_its_worker,
     ended_at,
+    is_beyond_help,
     may_be_rewound,
     may_stand_still,
-    undecodable_event,
     waits_for_a_timer,
-    was_rewound,
 )
 from settings import orphan_scan_schedule
 from task_hub import RewindUnsupportedError, TaskHub
@@ -86,6 +85,13 @@ class Suspect:
     """Its Durable status, without input and history."""
     thread_id: str | None
     """Null where the custom status names none: its input or its history may."""
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What log events call it by: its id, and its trace where that is known."""
+        custom = read_custom_status(self.payload.get("customStatus"))
+        trace = {"trace_id": custom.trace_id} if custom is not None and custom.trace_id else {}
+        return {"instance_id": self.instance_id, **trace}
 
     @property
     def generation(self) -> tuple[str, str]:
@@ -223,9 +229,9 @@ async def _look_at(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple[Find
             _log,
             "agent_run.orphan_not_cancelled",
             level=logging.WARNING,
-            instance_id=suspect.instance_id,
             thread_id=suspect.thread_id,
             error=getattr(error, "code", type(error).__name__),
+            **suspect.named,
         )
         return Finding.FAILED, 0
 
@@ -238,9 +244,7 @@ async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple
         if waits_for_a_timer(history, now) or not memory.stood_still_before(suspect, now):
             return Finding.GOES_ON, 0
         await hub.terminate(suspect.instance_id, NOT_BROUGHT_BACK)
-        log_event(
-            _log, "agent_run.not_rewound", level=logging.ERROR, instance_id=suspect.instance_id, error="stands still"
-        )
+        log_event(_log, "agent_run.not_rewound", level=logging.ERROR, error="stands still", **suspect.named)
     elif _is_to_be_rewound(suspect, history, memory, now) and await _rewind(hub, suspect, memory):
         return Finding.REWOUND, 0
     traces = traces_of({"instanceId": suspect.instance_id, **whole})
@@ -248,16 +252,12 @@ async def _heal_or_stop(hub: TaskHub, suspect: Suspect, memory: Memory) -> tuple
         traces = replace(traces, thread_ids=(suspect.thread_id,), made_one=False)
     # Foundry is called in a thread: its client blocks, and this function shares the loop with all others.
     cancelled = await asyncio.to_thread(cancel_runs_of, traces)
+    await asyncio.to_thread(leave_threads_of, suspect.instance_id, traces)
     return (Finding.CANCELLED if cancelled else Finding.NOTHING), cancelled
 
 
 def _is_to_be_rewound(suspect: Suspect, history: Any, memory: Memory, now: datetime) -> bool:
-    return (
-        may_be_rewound(suspect.payload, now)
-        and memory.may_rewind(suspect)
-        and not was_rewound(history)
-        and not undecodable_event(history)
-    )
+    return may_be_rewound(suspect.payload, now) and memory.may_rewind(suspect) and not is_beyond_help(history)
 
 
 async def _rewind(hub: TaskHub, suspect: Suspect, memory: Memory) -> bool:
@@ -266,11 +266,11 @@ async def _rewind(hub: TaskHub, suspect: Suspect, memory: Memory) -> bool:
         rewound = await hub.rewind(instance_id, "the worker process died")
     except RewindUnsupportedError:
         memory.rewinds_nothing = True
-        log_event(_log, "agent_run.not_rewound", level=logging.ERROR, instance_id=instance_id, error="unsupported")
+        log_event(_log, "agent_run.not_rewound", level=logging.ERROR, error="unsupported", **suspect.named)
         return False
     memory.rewound(suspect)
     if rewound:
-        log_event(_log, "agent_run.rewound", level=logging.WARNING, instance_id=instance_id)
+        log_event(_log, "agent_run.rewound", level=logging.WARNING, **suspect.named)
     return rewound
 
 

@@ -40,6 +40,8 @@ from validation.tool_answers import read_tool_answer
 
 _LONGEST_REFUSAL = 1000
 _MOST_PLANS = 3
+STAYS_FROM = 6
+"""Who was seen at this position may be near the front by the next attempt."""
 
 
 def plan_run(steps: Steps, request: AgentRunRequest) -> Step[RunPolicy]:
@@ -219,6 +221,19 @@ def cancel_run(steps: Steps, progress: Progress) -> Step[RunSnapshot | None]:
     return run
 
 
+def meet_interrupted(steps: Steps, progress: Progress) -> Step[bool]:
+    """Wait for the end of the activity that a cancel has interrupted; say whether there is one. Which message it has
+    posted is learnt.
+    """
+    interrupted = yield from steps.wait_for_interrupted()
+    if interrupted is None:
+        return False
+    posted = interrupted.value_of("create_message", MessageRef)
+    if posted is not None and progress.message is not None:
+        _has_posted(progress, posted.message_id)
+    return True
+
+
 def delete_thread(steps: Steps, progress: Progress) -> Step[bool]:
     """Delete the thread, if this app has created it and nobody else uses it; return whether it is gone."""
     show(steps, progress, "delete_thread")
@@ -244,7 +259,12 @@ def show(steps: Steps, progress: Progress, step: str, status: Status | None = No
 
 
 def _turn(progress: Progress) -> Turn:
-    return Turn(if_busy=progress.if_thread_busy, replaces=progress.replaces)
+    seen = progress.attempts.last.position if progress.attempts.last else None
+    return Turn(
+        if_busy=progress.if_thread_busy,
+        replaces=progress.replaces,
+        stays=True if seen is not None and seen <= STAYS_FROM else msgspec.UNSET,
+    )
 
 
 def _new_message(progress: Progress) -> NewMessage | None:

@@ -268,17 +268,18 @@ def _answer_of(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Answe
 
 def _stop_run(steps: Steps, progress: Progress) -> Step[tuple[RunSnapshot | None, Failure | None]]:
     """Cancel the run and wait until it has ended; return it as it was last seen, and what kept us from stopping it."""
-    if progress.thread_id is None:
-        return None, None
-    if not progress.run_requested and not (progress.can.takes_back_messages and progress.message_posted):
+    if progress.is_creating:
+        # Whoever comes next on the thread is to meet no message of this run, and none is to be taken from a run that is
+        # just being created.
+        yield from activity_calls.meet_interrupted(steps, progress)
+    to_be_taken_back = progress.can.takes_back_messages and progress.message_posted
+    if progress.thread_id is None or not (progress.run_requested or to_be_taken_back):
         return None, None
     asked_at = steps.now
     run: RunSnapshot | None = None
     try:
-        if progress.is_creating:
-            yield from steps.wait_for_interrupted()  # its message must not be taken back from a run that is to come
         run = yield from activity_calls.cancel_run(steps, progress)
-        if run is None and (yield from steps.wait_for_interrupted()):
+        if run is None and (yield from activity_calls.meet_interrupted(steps, progress)):
             run = yield from activity_calls.cancel_run(steps, progress)  # it may have been created after the look
         while run is not None and verdict_of(run) is Verdict.GOES_ON:
             steps.show(progress.custom_status())

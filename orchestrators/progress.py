@@ -119,7 +119,9 @@ class Progress(msgspec.Struct, kw_only=True):
 
     @property
     def is_creating(self) -> bool:
-        """Whether a run may just be being created, for a message that can be taken back."""
+        """Whether what may just be being created is waited for, before anything is stopped."""
+        if not self.run_requested:
+            return True
         return self.can.takes_back_messages and (self.run_id is None or self.answer_starts_run)
 
     def answer_stamp(self) -> Stamp:

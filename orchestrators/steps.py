@@ -8,8 +8,9 @@ What the platform demands (durable-protocol.md, rules 1 to 5), kept in this one 
 - the losing timer of a race is cancelled, or the instance could not end;
 - every delay is k + 0.5 seconds, and a timer that fired is taken as due;
 - a generation ends only right after a timer fired, never in an episode in which an event won a race;
-- an activity that watches a run is raced with the cancel too; the platform ends no instance and no generation while an
-  activity is open, so one that a cancel has interrupted is waited for at the end (and a cancelled one never renews);
+- an activity that watches a run, or stays until its turn comes, is raced with the cancel too; the platform ends no
+  instance and no generation while an activity is open, so one that a cancel has interrupted is waited for at the end
+  (and a cancelled one never renews);
 - every question is asked under a fresh event name.
 """
 
@@ -18,11 +19,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, cast
 
 from app_log import log_event
-from contracts.activities import ActivityResult, Failure, Looking
+from contracts.activities import ActivityResult, Failure, OnThread
 from contracts.durable import CANCEL_EVENT
 from contracts.wire import Wire, from_wire, to_wire
 from look_schedule import within_deadline
@@ -71,6 +73,20 @@ class StepFailed(Exception):  # noqa: N818
         self.failure = failure
 
 
+@dataclass(frozen=True)
+class Interrupted:
+    """An activity whose end nobody waited for: its name, and its result as JSON, null where it has failed."""
+
+    activity: str
+    result: Any
+
+    def value_of(self, activity: str, kind: type[V]) -> V | None:
+        """Return what it has returned, if it is that activity, and has succeeded."""
+        if activity != self.activity or self.result is None:
+            return None
+        return from_wire(ActivityResult[kind], self.result).value  # type: ignore[valid-type]
+
+
 class Course(Protocol):
     """What the steps ask the orchestration that takes them. Everything that must outlive a generation is its own."""
 
@@ -108,6 +124,7 @@ class Steps:
         self._timers = 0
         self._calls: list[Any] = []
         self._interrupted: Any = None
+        self._last_activity = ""
         self._interruptible = True
         self.trace_id = _trace_id(context)
         """The id of the trace that the instance belongs to, if the platform names it; every log event has it."""
@@ -162,8 +179,9 @@ class Steps:
     def attempt(self, activity: str, message: Wire, kind: type[V]) -> Step[ActivityResult[V]]:
         """Call the activity once; return its value or its failure."""
         task = self._context.call_activity(activity, to_wire(message))
+        self._last_activity = activity
         self._calls.append(task)
-        if self._interruptible and isinstance(message, Looking) and message.watches:
+        if self._interruptible and isinstance(message, OnThread) and message.watches:
             yield from self._race(task)
         elif not self._cancel_is_raced:
             # The SDK knows a waiter only once it has been yielded, so the first call of a generation is a race too.
@@ -187,14 +205,15 @@ class Steps:
             self._interrupted = task
             self._heed_cancel()
 
-    def wait_for_interrupted(self) -> Step[bool]:
-        """Wait for the end of the activity that a cancel has interrupted; say whether there is one."""
+    def wait_for_interrupted(self) -> Step[Interrupted | None]:
+        """Wait for the end of the activity that a cancel has interrupted; return it, None where there is none."""
         task, self._interrupted = self._interrupted, None
         if task is None:
-            return False
+            return None
+        result = None
         with suppress(Exception):  # its worker has died, say: whatever it did is looked for by its stamp
-            yield task
-        return True
+            result = yield task
+        return Interrupted(self._last_activity, result)
 
     def sleep(self, seconds: float, course: Course) -> Step[None]:
         """Wait `seconds`, or until the deadline, a cancel, or the awaited event, whichever comes first.

@@ -15,7 +15,8 @@ class Place:
 
     position: int
     owner: str
-    has_just_come: bool = False
+    is_alone: bool = False
+    """Nobody else stands in the line."""
 
     @property
     def is_owner(self) -> bool:
@@ -43,7 +44,8 @@ def left(line: Iterable[str], instance: str) -> list[str]:
 
 def place_of(line: list[str], instance: str) -> Place:
     """Return where the instance stands in the line, or would stand at its end."""
-    return Place(line.index(instance) if instance in line else len(line), line[0])
+    position = line.index(instance) if instance in line else len(line)
+    return Place(position, line[0], is_alone=line == [instance])
 
 
 def without_ended_in_front(line: Iterable[str], instance: str, ended: Collection[str]) -> list[str]:

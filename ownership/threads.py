@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from app_log import log_event
@@ -66,7 +65,7 @@ def take_place(
         if len(wanted) > MOST_IN_LINE:
             raise LineIsFullError(f"{MOST_IN_LINE:,} runs wait for thread {thread_id} already", retryable=False)
         if wanted == line or store.write(name, _value_of(wanted), etag) is not None:
-            return replace(place_of(wanted, instance), has_just_come=instance not in line)
+            return place_of(wanted, instance)
     raise StoreError(f"{MOST_TRIES} others were faster at thread {thread_id}")
 
 
@@ -83,7 +82,21 @@ def leave(store: DocumentStore, thread_id: str, instance: str) -> None:
             if gone:
                 return
     except StoreError as error:
-        log_event(_log, "agent_run.thread_not_left", instance_id=instance, thread_id=thread_id, message=error.message)
+        _log_not_left(thread_id, instance, error)
+
+
+def leave_by(open_store: Callable[[], DocumentStore], thread_id: str, instance: str) -> None:
+    """Leave as `leave` does, by a store that may not open either."""
+    try:
+        store = open_store()
+    except StoreError as error:
+        _log_not_left(thread_id, instance, error)
+    else:
+        leave(store, thread_id, instance)
+
+
+def _log_not_left(thread_id: str, instance: str, error: StoreError) -> None:
+    log_event(_log, "agent_run.thread_not_left", instance_id=instance, thread_id=thread_id, message=error.message)
 
 
 def is_wanted(store: DocumentStore, thread_id: str, instance: str) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from app_identity import app_credential
 from store.documents import DocumentStore, StoreError
 from timed_http import TimedAdapter
 
@@ -103,20 +104,10 @@ def open_store(account: StorageAccount, seconds: float | None = None) -> BlobDoc
             service = BlobServiceClient.from_connection_string(account.connection_string, **options)
         else:
             assert account.blob_service_uri is not None
-            service = BlobServiceClient(account.blob_service_uri, credential=_identity(account), **options)
+            identity = app_credential(account.client_id, account.blob_service_uri)
+            service = BlobServiceClient(account.blob_service_uri, credential=identity, **options)
     except ValueError as error:
         # The library's texts name what is missing, never a value.
         raise StoreError(f"{SETTING} is no connection string of a storage account: {error}", retryable=False) from None
     container = service.get_container_client(CONTAINER)
     return BlobDocuments(container, account.hub, seconds=seconds or REQUEST_SECONDS)
-
-
-def _identity(account: StorageAccount) -> Any:
-    from azure.identity import DefaultAzureCredential  # noqa: PLC0415
-
-    return DefaultAzureCredential(
-        managed_identity_client_id=account.client_id,
-        exclude_interactive_browser_credential=True,
-        connection_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-    )

@@ -14,5 +14,6 @@ NAMES = (
     "watches",
     "burst",
     "memory",
+    "run_list",
     "throughput",
 )

@@ -119,11 +119,10 @@ def test_no_option_takes_a_key_and_no_output_shows_one(monkeypatch, capsys):
     assert "key" not in {a.dest for a in parser("agent-runs")._actions}
     monkeypatch.setenv("AGENT_RUNS_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AGENT_RUNS_KEY", KEY)
-    assert (
-        execute(["show", RUN_ID, "--patience", "0"], "agent-runs", AgentRuns.from_environment) == ExitCode.UNREACHABLE
-    )
+    connect = AgentRuns.from_environment
+    assert execute(["show", RUN_ID, "--patience", "0"], "agent-runs", connect) == ExitCode.UNREACHABLE
     monkeypatch.setenv("AGENT_RUNS_KEY", f"{KEY} {KEY}")
-    assert execute(["show", RUN_ID], "agent-runs", AgentRuns.from_environment) == ExitCode.REFUSED
+    assert execute(["show", RUN_ID], "agent-runs", connect) == ExitCode.REFUSED
     assert KEY not in "".join(capsys.readouterr())
 
 

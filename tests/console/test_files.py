@@ -41,7 +41,7 @@ def test_nothing_of_ours_makes_html_of_text_or_keeps_what_it_is_told(name):
     text = files()[name].content.decode("utf-8")
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function",
                  "createPolicy", "localStorage", "document.cookie", "http-equiv", "javascript:"):  # fmt: skip
-        assert word not in text, word
+        assert word.lower() not in text.lower(), word
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -25,6 +25,7 @@ SHARED = {
     "task_hub",
     "timed_http",
     "host_clock",
+    "app_identity",
     "trace_context",
 }
 OURS = {*DEPLOYED_PACKAGES, *SHARED, "function_app"}
@@ -78,12 +79,13 @@ MAY_IMPORT = {
     },
     "orchestrators": {"contracts", "validation", "app_log", "look_schedule", "trace_context"},
     "look_schedule": set(),
-    "ownership": {"contracts", "app_log", "store", "recovery", "host_clock"},
-    "store": {"contracts", "timed_http"},
-    "foundry": {"contracts", "timed_http", "host_clock", "app_log", "trace_context"},
+    "ownership": {"contracts", "app_log", "store", "recovery", "task_hub", "host_clock"},
+    "store": {"contracts", "timed_http", "app_identity"},
+    "foundry": {"contracts", "timed_http", "host_clock", "app_log", "app_identity", "trace_context"},
     "foundry.connection": {"contracts", "settings"},
     "timed_http": set(),
     "host_clock": set(),
+    "app_identity": set(),
     "contracts": set(),
     "validation": {"contracts"},
     "version": set(),
@@ -111,7 +113,15 @@ def test_a_module_imports_only_what_its_layer_may(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_deployed_imports_what_is_not(module):
-    assert not packages_imported_by(module) & {"client", "local", "tests", "benchmarks", "infra", "pytest", "hypothesis"}
+    assert not packages_imported_by(module) & {
+        "client",
+        "local",
+        "tests",
+        "benchmarks",
+        "infra",
+        "pytest",
+        "hypothesis",
+    }
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from activities.watch import MOST_WATCHES
+from http_api.console import files as served
 from orchestrators.steps import RACE_SECONDS
 from tests.contract.project import ROOT, deployed_modules
 
@@ -99,7 +100,9 @@ def test_nothing_else_of_the_repository_is_deployed(ignored):
     if not files:
         pytest.skip("no git repository")
     deployed = {str(f.relative_to(ROOT)) for f in deployed_modules().values()}
-    assert files - ignored(*files) <= {*deployed, "host.json", "requirements.txt"}
+    console = {f"console/{path.name}" for path in (ROOT / "console").iterdir()}
+    assert files - ignored(*files) == {*deployed & files, *console & files, "host.json", "requirements.txt"}
+    assert {f"console/{name}" for name in served()} <= console
 
 
 # --- host.json --------------------------------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ from tests.docs.documents import Document
 HOST, EMULATOR = "localhost:7071", "localhost:7080"
 """Where the pages say that the local host and the emulator are."""
 
+_CLIENT = re.compile(r"(?:^|\$\()agent-runs ")
+"""The command that calls the local host by itself."""
+
 _BLOCK = re.compile(r"^( *)```(?P<language>\w*)\n(?P<body>.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _VARIES = [
     (r"\b(thread|run|msg|call)_[A-Za-z0-9]{24}\b", r"\1_X"),
@@ -62,7 +65,7 @@ def is_shell(text: str) -> bool:
 
 def calls(command: Command) -> bool:
     """Say whether the command calls the local host or the emulator."""
-    return HOST in command.text or EMULATOR in command.text
+    return HOST in command.text or EMULATOR in command.text or _CLIENT.search(command.text) is not None
 
 
 def run(session: Sequence[Command], *, addresses: Mapping[str, str], folder: Path) -> list[str]:

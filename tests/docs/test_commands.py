@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.client.installed import command_in
 from tests.docs.documents import Document, document, pages
 from tests.docs.shell import EMULATOR, HOST, Command, blocks, calls, commands, fits, is_shell, run
 from tests.e2e.world import World
@@ -36,6 +37,7 @@ ELSEWHERE = {
     "git clone": "tests/docs/test_readme.py",
     "make demo": "tests/docs/test_readme.py",
     "make start": "tests/e2e/test_commands.py",
+    "pip install '.[terminal]'": "tests/client/test_distribution.py",
     "make install": ".ci/run",
     "make test": ".ci/run",
     "make lint": ".ci/run",
@@ -104,7 +106,9 @@ def test_what_make_would_run_exists(name: str) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the pages call the app with curl, which is not installed")
 @pytest.mark.parametrize("page", [p for p in PAGES if any(map(calls, commands(p)))], ids=of_page)
 def test_a_page_shows_what_its_commands_print(page: Document, world: World, tmp_path: Path) -> None:
-    session = [command for command in commands(page) if calls(command)]
+    path = command_in(tmp_path / "bin")
+    session = [Command(f"export PATH={shlex.quote(str(path))}:$PATH AGENT_RUNS_URL={world.host.url}")]
+    session += [command for command in commands(page) if calls(command)]
     addresses = {HOST: urlsplit(world.host.url).netloc, EMULATOR: urlsplit(world.emulator.url).netloc}
     for command, printed in zip(session, run(session, addresses=addresses, folder=tmp_path), strict=True):
         assert not command.output or fits(command.output, printed), f"$ {command.text}\n{printed}"

@@ -216,6 +216,10 @@ def test_every_line_that_start_prints_works_as_printed_and_a_run_is_one_line(
     with started("--db", str(tmp_path / "state.db"), *arguments) as (start, _):
         assert len(start.seen.splitlines()) <= 20, start.seen
         assert "\x1b" not in start.seen
+        console = re.search(r"^  Console  (http://\S+)$", start.seen, re.MULTILINE)
+        assert console is not None
+        with urllib.request.urlopen(console[1], timeout=PATIENCE_SECONDS) as answer:
+            assert b"<title>Agent runs</title>" in answer.read()
         lines = printed_lines(start.seen)
         assert len(lines) == 8
         assert sum("curl" in line for line in lines) == 8

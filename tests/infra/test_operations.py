@@ -33,6 +33,12 @@ def test_every_parameter_and_variable_is_named() -> None:
     assert [name for name in variables if f"`{name}`" not in TEXT] == []
 
 
+def test_the_table_of_parameters_is_what_azd_passes_on() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `(\w+)` \|", TEXT, re.MULTILINE)
+    passed = re.findall(r'"(\w+)": \{ "value": "\$\{([A-Z_]+)', PROJECT.text("infra/main.parameters.json"))
+    assert {(parameter, variable) for variable, parameter in rows} == set(passed)
+
+
 def test_defaults_in_the_table_of_parameters_are_those_of_the_template() -> None:
     parameters = PROJECT.templates["infra/main.bicep"].of_kind("param")
     rows = re.findall(r"^\| `[A-Z_]+` \| `(\w+)` \| `([^`<]+)` \|", TEXT, re.MULTILINE)
@@ -86,6 +92,7 @@ def test_the_cost_of_a_month_is_worked_out_right(runs: int, column: int) -> None
     executions = 1 + looks_of_the_caller + steps + timers + (1 + steps + 2 * timers)
     costs = {
         "... cost": runs * (queues * 0.004 + tables * 0.00036) / 10_000,
+        "documents": runs * (2 * 0.0044 + 0.055) / 10_000,
         "polling of an idle hub": 9 * MONTH / 5 * 0.004 / 10_000,
         "one instance always ready": 2 * MONTH * 0.000004,
         "execution, durable": min(runs * (2 + 22) * 2, 2 * MONTH) * 0.000016,

@@ -80,6 +80,8 @@ class Description:
             assert answer.body == b""
         elif answer.status == 200 and "application/octet-stream" in described["content"]:
             assert headers["content-type"].partition(";")[0] in described["content"]
+        elif "text/event-stream" in described["content"] and headers["content-type"].startswith("text/event-stream"):
+            assert answer.text.endswith("\n\n")
         else:
             assert re.match(r"application/json(;|$)", headers["content-type"])
             self.validator(described["content"]["application/json"]["schema"]).validate(answer.json)

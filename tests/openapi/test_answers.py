@@ -288,6 +288,25 @@ def provoke_steps_and_files(call: Caller) -> None:
     assert call("agent_run_steps", instance_id=instance).status == 502
 
 
+def provoke_events_and_conversations(call: Caller) -> None:
+    instance = call.start("rich")
+    document = call.until(instance, ended)
+    told = call("agent_run_events", instance_id=instance)
+    assert told.json["events"]
+    assert call("agent_run_events", query=f"?after={told.json['next']}", instance_id=instance).json["events"] == []
+    stream = {"Accept": "text/event-stream"}
+    assert call("agent_run_events", headers=stream, instance_id=instance).text.startswith("retry: ")
+    assert call("agent_run_events", None, stream, f"?after={told.json['next']}", instance_id=instance).status == 204
+    assert call("agent_run_events", query="?after=nonsense", instance_id=instance).status == 400
+    assert call("agent_run_events", instance_id="nobody").status == 404
+    thread = document["thread_id"]
+    assert call("thread_messages", query="?limit=1", thread_id=thread).json["next_cursor"]
+    assert call("thread_messages", query="?limit=0", thread_id=thread).status == 400
+    assert call("thread_messages", thread_id="thread_nowhere").status == 404
+    call.world.emulator.faults.add(kind="html", status=502, operation="list_messages", times=1)
+    assert call("thread_messages", thread_id=thread).status == 502
+
+
 def provoke_the_other_routes(call: Caller) -> None:
     listed = call("list_agents").json
     assert {"id", "name", "model", "generation", "version", "kind", "enabled"} == set(listed["agents"][0])
@@ -308,16 +327,45 @@ def provoke_the_other_routes(call: Caller) -> None:
     assert call("ready").status == 503
 
 
+def provoke_lists(call: Caller) -> None:
+    page = call("list_runs", query="?limit=2&status=Success,Failed&status=Cancelled")
+    assert len(page.json["runs"]) == 2
+    assert call("list_runs", query=f"?limit=1&cursor={page.json['next_cursor']}").status == 400
+    asking = call.start("tool")
+    call.until(asking, lambda d: d["required_action"])
+    assert asking in [run["instanceId"] for run in call("list_runs", query="?needs_answer=true").json["runs"]]
+    assert call("count_runs").json["last_hour"]["Running"]
+    assert call("count_runs", query="?a=b").status == 400
+    picked = {"agent_id": agent("tool"), "reason": "no more questions"}
+    assert call("cancel_runs", picked).json["cancelled"]
+    assert call.until(asking, ended)["output"].startswith("no more questions")
+    assert call("cancel_runs", {"reason": "x"}).status == 400
+    assert call("cancel_runs", b"{").status == 400
+    assert call("cancel_runs", b"\xff").status == 400
+    assert call("cancel_runs", b" " * (MAX_BODY_BYTES + 1)).status == 413
+    assert call("cancel_runs", b"<a/>", {"Content-Type": "text/xml"}).status == 415
+    assert call.in_chunks("cancel_runs").status == 411
+
+
 def provoke_refusals_of_keys(call: Caller) -> None:
     stranger = Caller(call.world, call.description, {})
     for name, (method, _, operation) in call.description.operations().items():
         body = {"user_message": "hi"} if method == "POST" else None
-        answer = stranger(name, body, agent_id=agent("instant"), instance_id="nobody", file_id="nothing")
+        route = {"instance_id": "nobody", "file_id": "nothing", "thread_id": "nothing"}
+        answer = stranger(name, body, agent_id=agent("instant"), **route)
         assert answer.status == (200 if operation.get("security") == [] else 401), name
     wrong = Caller(call.world, call.description, {"x-functions-key": "wrong"})
     assert wrong("list_agents").status == 401
     in_query = f"?code={call.world.host.ready['function_key']}"
     assert stranger("list_agents", query=in_query).status == 200
+
+
+def provoke_requests_of_other_sites(call: Caller) -> None:
+    """The local host takes any name of this machine for its own, the app takes a page of another name for another."""
+    other = {"Origin": call.world.host.url.replace("127.0.0.1", "localhost"), "Content-Type": "text/plain"}
+    for name, (method, _, _) in call.description.operations().items():
+        if method == "POST":
+            assert call(name, b"hi", other, agent_id=agent("instant"), instance_id="nobody").status == 403, name
 
 
 def test_every_described_answer(world: World, description: Description, key: dict[str, str]) -> None:
@@ -335,7 +383,10 @@ def test_every_described_answer(world: World, description: Description, key: dic
     provoke_tool_outputs(call)
     provoke_two_answers_to_one_question(call)
     provoke_steps_and_files(call)
+    provoke_events_and_conversations(call)
     provoke_the_other_routes(call)
+    provoke_lists(call)
     provoke_refusals_of_keys(call)
+    provoke_requests_of_other_sites(call)
     # test_rare_answers.py provokes what a healthy app does not answer
     assert table() - description.seen == with_code(table(), *RARE)

@@ -50,6 +50,18 @@ def spoil(db: str, instance: str) -> None:
         connection.execute("UPDATE instances SET status = 'Perplexed' WHERE instance_id = ?", (instance,))
 
 
+def spoil_history(db: str, instance: str) -> None:
+    """Give an instance a history that cannot be handed over."""
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("UPDATE history SET event = 'unreadable' WHERE instance_id = ?", (instance,))
+
+
+def spoil_the_list(db: str, instance: str) -> None:
+    """Give an instance a time that is none, so that every list with it fails."""
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("UPDATE instances SET created = 'never' WHERE instance_id = ?", (instance,))
+
+
 @pytest.mark.slow
 def test_instances_that_do_not_move_and_one_that_cannot_be_read(tmp_path: Path) -> None:
     with World(speed=10) as world:  # so that nothing expires while nothing moves, however busy the machine
@@ -76,6 +88,7 @@ def test_instances_that_do_not_move_and_one_that_cannot_be_read(tmp_path: Path) 
         assert call("agent_run_status", instance_id=broken).status == 500
         assert call("cancel_agent_run", instance_id=broken).status == 500
         assert call("agent_run_steps", instance_id=broken).status == 500
+        assert call("agent_run_events", instance_id=broken).status == 500
         assert call("agent_run_file", instance_id=broken, file_id="assistant-1").status == 500
         assert call("submit_agent_run_tool_outputs", outputs, instance_id=broken).status == 500
         assert call("retry_agent_run", instance_id=broken).status == 500
@@ -154,6 +167,10 @@ def test_starts_for_which_neither_storage_nor_platform_tell_what_they_need(tmp_p
     ):
         call = Caller(world, Description(world.get("/api/openapi.json").json), {})
         owner, failed, fields = busy_thread(call)
+        unreadable = call.start("instant")
+        call.until(unreadable, ended)
+        unlistable = call.start("fails")
+        call.until(unlistable, ended)
 
         def all_are_503() -> None:
             assert call("run_agent", {**GOOD, **fields}).status == 503
@@ -166,9 +183,15 @@ def test_starts_for_which_neither_storage_nor_platform_tell_what_they_need(tmp_p
         storage.come_back()
         world.host.stop()
         spoil(world.host.db, owner)
+        spoil_the_list(world.host.db, unlistable)
+        spoil_history(world.host.db, unreadable)
         world.host.app_root = app_that_runs_no_orchestrator(tmp_path)
         world.host.start()
         all_are_503()
+        assert call("agent_run_events", instance_id=unreadable).status == 503
+        assert call("list_runs").status == 503
+        assert call("count_runs").status == 503
+        assert call("cancel_runs", {"reason": "x", "all": True}).status == 503
         codes = (ErrorCode.STORE_UNAVAILABLE, ErrorCode.INSTANCE_NOT_SEEN)
         assert with_code(call.description.seen, *RARE) == with_code(table(), *codes)
 
@@ -183,6 +206,7 @@ def test_an_app_that_is_not_configured() -> None:
         assert call("retry_agent_run", instance_id="nobody").status == 500
         assert call("agent_run_steps", instance_id="nobody").status == 500
         assert call("agent_run_file", instance_id="nobody", file_id="assistant-1").status == 500
+        assert call("thread_messages", thread_id="thread_1").status == 500
         assert with_code(description.seen, *RARE) == with_code(table(), ErrorCode.CONFIGURATION_ERROR)
         assert call("ready").status == 503
 

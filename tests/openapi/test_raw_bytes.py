@@ -88,6 +88,7 @@ def requests(description: Description, instances: list[str], chance: random.Rand
                 "{agent_id}": agent("instant"),
                 "{instance_id}": chance.choice(instances),
                 "{file_id}": "assistant-a",
+                "{thread_id}": "thread_a",
             }
             odd = chance.random() < 0.4
             target = "/api" + re.sub(r"{\w+}", lambda m: chance.choice(SEGMENTS) if odd else known[m[0]], path)  # noqa: B023

@@ -64,6 +64,8 @@ class Ended:
     """When each timer was made, and its delay; those that were cancelled are left out."""
     cancelled_timers: int = 0
     custom_statuses: list[Any] = field(default_factory=list)
+    shown_at: list[float] = field(default_factory=list)
+    """When each custom status was shown first."""
     histories: list[dict[str, Any]] = field(default_factory=list)
     """The last orchestrator input of every generation."""
 
@@ -163,6 +165,7 @@ class Simulation:
                 assert status_size < 2048, f"custom status of {status_size} UTF-16 units"
                 if not ended.custom_statuses or ended.custom_statuses[-1] != answer["customStatus"]:
                     ended.custom_statuses.append(answer["customStatus"])
+                    ended.shown_at.append(self.seconds())
                 ended.custom_status = answer["customStatus"]
             history.append(self._event({"EventType": 13}))
             done = error is not None or answer["isDone"]

@@ -1088,8 +1088,8 @@ def test_who_replaces_goes_on_naming_the_first_owner_that_it_met() -> None:
     assert foundry.run({"thread_id": "thread_x", "if_thread_busy": "replace"}).status == "Completed"
     assert [m["turn"] for m in foundry.called("create_message")] == [
         {"if_busy": "replace", "replaces": None},
-        {"if_busy": "replace", "replaces": "i-first"},
-        {"if_busy": "replace", "replaces": "i-first"},
+        {"if_busy": "replace", "replaces": "i-first", "stays": True},
+        {"if_busy": "replace", "replaces": "i-first", "stays": True},
     ]
 
 

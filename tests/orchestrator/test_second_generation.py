@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.orchestrator.scripted_foundry import DEAD_WORKER, ActivityCrashError, ScriptedFoundry, call, failure, ok
-from tests.orchestrator.simulation import START, Ended
+from tests.orchestrator.simulation import START, Ended, Takes
 
 POLICY = {"agent_id": "historian", "generation": "responses", "agent_version": "3"}
 LOST = failure("connection_failed", retryable=True)
@@ -168,6 +168,17 @@ def test_a_cancel_waits_for_the_run_that_is_being_created() -> None:
     assert [
         (c.at > 3, c.payload["effect"]["doubt_until"]) for c in foundry.simulation.calls if c.name == "cancel_run"
     ] == [(True, None)]
+
+
+def test_a_message_that_was_posted_while_the_cancel_came_is_taken_back() -> None:
+    foundry = Conversations()
+    foundry.overrides["create_message"] = [
+        lambda payload, seconds: Takes(Conversations.create_message(foundry, payload, seconds), 3.0)
+    ]
+    ended = foundry.go({"thread_id": "conv_x"}, events=[(1, "cancel")])
+    assert foundry.taken_back == ["msg_1"]
+    assert not foundry.runs
+    assert (ended.status, ended.custom_status["message_posted"]) == ("Terminated", False)
 
 
 def test_a_cancel_does_not_wait_for_a_look() -> None:

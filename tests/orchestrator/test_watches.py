@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from orchestrators.activity_calls import STAYS_FROM
 from tests.orchestrator.scripted_foundry import (
     DEAD_WORKER,
     ActivityCrashError,
@@ -134,3 +135,28 @@ def test_an_activity_that_is_open_for_longer_than_the_timer_of_its_race_is_still
     foundry = ScriptedFoundry(create_run=[lambda *_: Takes(down(), 400)])
     ended = foundry.run(timeout=900)
     assert (ended.status, len(foundry.runs)) == ("Completed", 1)
+
+
+def busy(position: int, *, stays: float = 0.0) -> Any:
+    return lambda *_: Takes(failure("thread_busy", waiting_instance="other", position=position), stays)
+
+
+@pytest.mark.parametrize(("position", "stays"), [(1, True), (STAYS_FROM, True), (STAYS_FROM + 1, None)])
+def test_who_was_seen_near_the_front_may_stay_until_its_turn_comes(position: int, stays: bool | None) -> None:
+    foundry = ScriptedFoundry(create_message=[busy(position)])
+    foundry.run({"thread_id": "thread_x"})
+    assert [p["turn"].get("stays") for p in foundry.called("create_message")] == [None, stays]
+
+
+@both_backends
+def test_a_cancel_is_acknowledged_at_once_while_it_stays_and_ended_when_no_message_can_follow(exact: bool) -> None:
+    foundry = ScriptedFoundry(create_message=[busy(1), busy(1, stays=4)])
+    ended = foundry.run({"thread_id": "thread_x"}, events=[(3, "cancel")], exact_timers=exact)
+    began = calls_of(foundry, "create_message")[1]
+    assert began < 3
+    statuses = [status["status"] for status in ended.custom_statuses]
+    assert ended.shown_at[statuses.index("Cancelling")] == pytest.approx(3, abs=0.3)
+    assert calls_of(foundry, "terminate_instance") == [pytest.approx(began + 4, abs=0.3)]
+    assert (ended.status, ended.output) == ("Terminated", "cancelled on request, before a Foundry run was started")
+    assert len(foundry.called("create_message")) == 2
+    assert not foundry.called("create_run")

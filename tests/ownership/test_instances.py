@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from contracts.codes import ErrorCode
 from ownership.instances import InstanceNotSeenError, asked_from_a_thread, goes_on, has_ended
+from task_hub import TaskHub
 from tests.unit.test_http_functions import FakeClient, instance
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -52,6 +54,25 @@ def test_a_look_that_fails_is_no_end() -> None:
     with pytest.raises(InstanceNotSeenError, match="i1") as raised:
         asyncio.run(has_ended(Broken(), "i1"))
     assert (raised.value.code, raised.value.retryable) == (ErrorCode.INSTANCE_NOT_SEEN, True)
+
+
+REWOUND = [{"EventType": "GenericEvent"}]
+
+
+@pytest.mark.parametrize(("history", "ended"), [([], False), (REWOUND, True), (None, True)])
+def test_one_that_died_and_was_rewound_before_has_ended(
+    monkeypatch: pytest.MonkeyPatch, history: list[dict[str, Any]] | None, ended: bool
+) -> None:
+    """A purge may come between the two looks."""
+    client, now = FakeClient(), datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    client.instances["i1"] = {**died(0), "lastUpdatedTime": now}
+
+    async def whole(_: TaskHub, instance_id: str) -> Mapping[str, Any]:
+        return {} if history is None else {**client.instances[instance_id], "historyEvents": history}
+
+    monkeypatch.setattr(TaskHub, "__init__", lambda _, __: None)
+    monkeypatch.setattr(TaskHub, "whole", whole)
+    assert asyncio.run(has_ended(client, "i1")) is ended
 
 
 def test_a_thread_beside_the_loop_may_ask() -> None:

@@ -61,10 +61,11 @@ def test_who_leaves_is_gone_and_the_order_stays():
 
 
 def test_a_place_says_who_owns_it():
-    assert place_of(["a", "me"], "me") == Place(1, "a")
+    assert place_of(["a", "me"], "me") == Place(1, "a", is_alone=False)
     assert not place_of(["a", "me"], "me").is_owner
     assert place_of(["me", "a"], "me").is_owner
-    assert place_of(["a", "b"], "me") == Place(2, "a")
+    assert place_of(["a", "b"], "me") == Place(2, "a", is_alone=False)
+    assert place_of(["me"], "me") == Place(0, "me", is_alone=True)
 
 
 def test_only_those_in_front_are_looked_at_for_as_long_as_they_have_ended():

@@ -174,6 +174,19 @@ def test_a_message_among_the_items_of_a_response_does_not_stand_before_it():
     assert not service.get_answer(THREAD, RUN, PostedMessage(stamp=STAMP, message_id="msg_1")).of_another_message
 
 
+def test_what_a_response_says_in_the_users_name_is_no_users_message():
+    made = {"type": "message", "role": "assistant", "created_by": {"response_id": RUN}}
+    quoted = {"type": "message", "role": "user", "created_by": {"response_id": "wfresp_2"}}
+    items = listed(made, quoted, {"type": "message", "role": "user", "id": "msg_1"})
+    service, _ = service_of(reply(200, response()), reply(200, items))
+    assert not service.get_answer(THREAD, RUN, PostedMessage(stamp=STAMP, message_id="msg_1")).of_another_message
+
+
+def test_a_message_of_nothing_is_none_since_a_completed_response_does_not_grow():
+    output = [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": ""}]}]
+    assert snapshot(response(output=output), THREAD).answer.messages == []
+
+
 def test_so_many_unknown_responses_are_looked_at_and_no_more():
     items = [{"type": "message", "id": f"msg_{n}", "created_by": {"response_id": f"resp_{n}"}} for n in range(100)]
 

@@ -61,6 +61,18 @@ def test_where_answers_are_no_items_a_response_closes_them(agent, p16):
         assert_works(world, thread_id)
 
 
+@pytest.mark.parametrize("p7", ["accepted", "refused"])
+def test_an_approval_that_is_closed_is_a_no(world, p7):
+    world.emulator.set_unknowns(p7=p7)
+    thread_id = world.thread()
+    world.ended(thread_id, "mcpApproval")
+    world.service.take_over(thread_id, "i-2")
+    shown = world.service._transport.get(f"/openai/v1/conversations/{thread_id}/items")["data"]
+    [no] = [item for item in shown if item["type"] == "mcp_approval_response"]
+    assert (no["approve"], no["reason"]) == (False, NOBODY_ANSWERED)
+    assert "mcp_call" not in {item["type"] for item in shown}
+
+
 def test_a_response_that_closes_is_waited_for_once_though_an_attempt_ran_out_of_time(world):
     world.emulator.set_unknowns(p7="refused")
     thread_id = world.thread()

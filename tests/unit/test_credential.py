@@ -10,9 +10,10 @@ from typing import ClassVar
 
 import pytest
 
+from app_identity import authority_for
 from foundry import credential, errors
 from foundry.certificates import ShownCertificates
-from foundry.credential import SCOPE, EntraToken, FixedToken, authority_for, reason_of, scope_for
+from foundry.credential import SCOPE, EntraToken, FixedToken, reason_of, scope_for
 from tests.unit.scripted import raised_by
 from tests.unit.tls import Authority, serving
 

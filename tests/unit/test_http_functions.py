@@ -23,7 +23,7 @@ from contracts.runs import AgentSummary
 from contracts.wire import to_wire
 from foundry import connection, errors
 from foundry.directory import AgentDirectory
-from http_api import agents, health, instances, run_control, run_status, runs, starting, waiting
+from http_api import agents, health, instances, payload_limit, run_control, run_status, runs, starting, waiting
 from http_api.request_body import MAX_BODY_BYTES
 from settings import DEFAULTS
 from tests.unit.scripted import ENDPOINT, PROMPT
@@ -469,6 +469,15 @@ def test_tool_outputs_are_raised_under_the_questions_name(client):
     [(instance_id, event, data)] = client.events
     assert (instance_id, event) == ("i1", "tool_outputs_1")
     assert data["tool_outputs"] == OUTPUTS["tool_outputs"]
+
+
+def test_an_answer_that_the_storage_provider_would_not_take_is_not_raised(client, environment):
+    environment.setattr(payload_limit, "limit_of_the_app", lambda: payload_limit.PayloadLimit("Some Provider", 100_000))
+    client.instances["i1"] = instance(customStatus=WAITING)
+    status, body, _ = answer(client, {"tool_outputs": [{"tool_call_id": "call_1", "output": "é" * 20_000}]})
+    assert (status, body["error"]["code"]) == (413, "too_large")
+    assert "Some Provider" in body["error"]["message"]
+    assert client.events == []
 
 
 @pytest.mark.parametrize(("output", "code"), [("42", 202), ("43", 409)])

@@ -22,8 +22,10 @@ from maintenance import left_behind, old_history, old_threads, orphaned_runs
 from maintenance.left_behind import Traces, traces_of
 from maintenance.old_history import TERMINAL, purge, purge_by_settings, slices_before
 from maintenance.orphaned_runs import AT_ONCE, LOOK_BACK, SETTLED_AFTER, Memory, scan, suspect_of
+from ownership.threads import front_of, take_place
 from recovery import NOT_BROUGHT_BACK
 from task_hub import RewindUnsupportedError, TaskHubError
+from tests.store.memory import MemoryStore
 
 NOW = datetime.now(UTC)
 
@@ -584,6 +586,16 @@ def died(instance_id: str = "i1", *, minutes_ago: float = 1, **fields: Any) -> d
     return {**ended(instance_id, minutes_ago=minutes_ago), **DEAD, **fields}
 
 
+def test_what_is_said_of_an_instance_names_its_trace(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    FakeFoundry(monkeypatch)
+    shown = {"status": "Running", "step": "get_run", "thread_id": "thread_1", "run_requested": True}
+    row = died(customStatus={**shown, "trace_id": "a" * 32})
+    asyncio.run(scan(FakeHub(row), Memory()))
+    assert logged(caplog, "agent_run.rewound") == [{"instance_id": "i1", "trace_id": "a" * 32}]
+
+
 def test_an_instance_that_died_with_its_worker_is_rewound_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -614,6 +626,19 @@ def test_a_worker_that_knows_nothing_of_the_rewind_reads_it_in_the_history(monke
     assert asyncio.run(scan(hub, Memory()))["cancelled"] == 1
     assert hub.rewound == []
     assert foundry.asked == ["i1"]
+
+
+def test_an_instance_that_is_not_brought_back_leaves_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeFoundry(monkeypatch)
+    store = MemoryStore()
+    monkeypatch.setattr(left_behind, "document_store", lambda: store)
+    for instance in ("dead", "waiting"):
+        take_place(store, "thread_1", instance, lambda _: False)
+    hub, memory = FakeHub({**ended("dead"), **DEAD}), Memory()
+    asyncio.run(scan(hub, memory))
+    assert (hub.rewound, front_of(store, "thread_1")) == (["dead"], "dead")
+    asyncio.run(scan(hub, memory))
+    assert (hub.rewound, front_of(store, "thread_1")) == (["dead"], "waiting")
 
 
 def test_what_ended_too_long_ago_is_stopped_and_not_rewound(monkeypatch: pytest.MonkeyPatch) -> None:

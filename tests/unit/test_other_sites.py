@@ -97,17 +97,26 @@ def test_a_host_that_is_none_serves_no_page():
     assert not refused({}, url="http:///api/x")
 
 
-def test_a_function_does_not_see_what_is_refused():
-    seen = []
+def functions(seen):
+    """A coroutine and a plain function that note what reaches them."""
 
-    @answering
-    async def function(req: func.HttpRequest) -> func.HttpResponse:
+    def function(req: func.HttpRequest) -> func.HttpResponse:
         seen.append(req.headers.get("content-type"))
         return func.HttpResponse(status_code=204)
 
+    async def coroutine(req: func.HttpRequest) -> func.HttpResponse:
+        return function(req)
+
+    return [answering(function), lambda req: asyncio.run(answering(coroutine)(req=req))]
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_function_does_not_see_what_is_refused(kind):
+    seen = []
+
     def post(**headers):
         given = {"Origin": "https://evil.example", **headers}
-        return asyncio.run(function(req=func.HttpRequest(method="POST", url=URL, headers=given, body=b"")))
+        return functions(seen)[kind](func.HttpRequest(method="POST", url=URL, headers=given, body=b""))
 
     answer = post()
     assert (answer.status_code, seen) == (403, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -13,11 +14,12 @@ import pytest
 
 from http_api import run_events
 from http_api.run_events_stream import wants_stream
+from http_api.status_document import status_document
 from task_hub import TaskHub, TaskHubError
 from tests.unit import test_http_functions as http
 from tests.unit.test_http_functions import FakeClient, call, instance
 from tests.unit.test_timeline import done, raised, scheduled, simply
-from tests.unit.timelines import at
+from tests.unit.timelines import NOW, at
 
 client, environment = http.client, http.environment
 """Their fixtures."""
@@ -182,6 +184,15 @@ def test_large_histories_are_read_few_at_once(client: FakeClient, platform: Plat
     assert (most, platform.readings) == (run_events.MOST_READINGS, 20)
 
 
+def test_a_history_of_five_thousand_events(client: FakeClient, platform: Platform) -> None:
+    platform.writes(*(raised(f"tool_outputs_{n}", n) for n in range(1, 5001)))
+    _, first, _ = get(client)
+    assert len(first["events"]) == 5000
+    assert len(first["next"]) < 1000, "it goes into a header"
+    platform.writes(raised("cancel", 5001))
+    assert kinds(get(client, after=first["next"])[1]["events"]) == ["cancel"]
+
+
 # --- server-sent events -----------------------------------------------------------------------------------------------
 
 
@@ -232,6 +243,15 @@ def test_what_is_written_within_the_second_of_the_last_write_is_found(
     last = stream(client)[1][-1]["cursor"]
     platform.happens = [lambda: None, lambda: platform.writes(raised("cancel", 2))]
     assert kinds(stream(client, last=last)[1]) == ["cancel"]
+
+
+@pytest.mark.parametrize(("seconds", "sure"), [(0.9, False), (1.9, False), (2.1, True)])
+def test_the_time_of_the_last_write_tells_no_more_than_seconds(
+    environment: pytest.MonkeyPatch, seconds: float, sure: bool
+) -> None:
+    document = status_document(instance(), NOW)
+    environment.setattr(run_events.host_clock, "now", lambda: NOW + timedelta(seconds=seconds))
+    assert run_events._is_sure(document) is sure
 
 
 def test_nothing_new_is_a_comment(client: FakeClient, platform: Platform, environment: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ def test_whether_the_platform_looks_at_all_of_it(query: dict[str, str], exact: b
         ({"status": "Cancelling"}, ["status"]),
         ({"status": "running"}, ["status"]),
         ({"status": "Running,"}, ["status"]),
-        ({"agent_id": "run_abc123", "thread_id": "../x"}, ["agent_id", "thread_id"]),
+        ({"agent_id": "asst_1,asst_2", "thread_id": "../x"}, ["agent_id", "thread_id"]),
         ({"thread_id": "asst_abc123"}, ["thread_id"]),
         ({"created_from": "2026-11-26"}, ["created_from"]),
         ({"created_from": "2026-11-26T10:00:00"}, ["created_from"]),

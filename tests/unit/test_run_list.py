@@ -124,19 +124,20 @@ def test_a_platform_that_does_not_list_is_a_503(hub: ListedHub) -> None:
 def test_an_instance_that_its_worker_left_is_shown_as_its_status_document_shows_it(hub: ListedHub) -> None:
     event = {"EventType": "EventRaised", "Input": {"__class__": 1, "__module__": 2, "__data__": 3}}
     hub.rows = [others(name, 60, status="Failed", output=DEAD) for name in ("fresh", "rewound", "spoiled")]
-    hub.rows.append(others("old", 3_600, status="Failed", output=DEAD))
-    hub.histories = {"rewound": REWOUND, "spoiled": [event]}
+    hub.rows += [others(name, 3_600, status="Failed", output=DEAD) for name in ("old", "old-spoiled")]
+    hub.histories = {"rewound": REWOUND, "spoiled": [event], "old-spoiled": [event]}
     runs = {run["instanceId"]: run for run in listed()[1]["runs"]}
     assert {name: (run["status"], run["step"]) for name, run in runs.items()} == {
         "fresh": ("Running", "recovering"),
         "rewound": ("Failed", None),
         "spoiled": ("Failed", None),
         "old": ("Failed", None),
+        "old-spoiled": ("Failed", None),
     }
     assert runs["rewound"]["error"]["code"] == "worker_died"
-    assert runs["spoiled"]["error"]["code"] == "undecodable_event"
+    assert {runs[name]["error"]["code"] for name in ("spoiled", "old-spoiled")} == {"undecodable_event"}
     assert {run["instanceId"] for run in listed(status="Running")[1]["runs"]} == {"fresh"}
-    assert {run["instanceId"] for run in listed(status="Failed")[1]["runs"]} == {"rewound", "spoiled", "old"}
+    assert {run["instanceId"] for run in listed(status="Failed")[1]["runs"]} == set(runs) - {"fresh"}
 
 
 def test_a_history_is_asked_for_only_where_it_decides_something(hub: ListedHub) -> None:
@@ -158,6 +159,7 @@ def counted() -> Any:
 
 def test_runs_are_counted_by_status_and_window(hub: ListedHub) -> None:
     minutes = {
+        5: "Running",
         10: "Running",
         20: "Pending",
         30: "Completed",
@@ -166,13 +168,14 @@ def test_runs_are_counted_by_status_and_window(hub: ListedHub) -> None:
         60 * 24 * 8: "Failed",
     }
     hub.rows = [ours(60 * ago, status=status) for ago, status in minutes.items()]
+    hub.rows[0]["customStatus"] = {"status": "Cancelling"}
     hub.rows += [others("x", 60 * 50, status="Terminated"), others("y", 1, name="another")]
     hub.rows += [others(name, 60, status="Failed", output=DEAD) for name in ("fresh", "rewound")]
     hub.histories = {"rewound": REWOUND}
     assert counted() == {
-        "last_hour": {"Running": 3, "Success": 1, "Failed": 1, "Cancelled": 1, "complete": True},
-        "last_day": {"Running": 3, "Success": 2, "Failed": 1, "Cancelled": 1, "complete": True},
-        "last_week": {"Running": 3, "Success": 2, "Failed": 2, "Cancelled": 1, "complete": True},
+        "last_hour": {"Running": 4, "Success": 1, "Failed": 1, "Cancelled": 1, "complete": True},
+        "last_day": {"Running": 4, "Success": 2, "Failed": 1, "Cancelled": 1, "complete": True},
+        "last_week": {"Running": 4, "Success": 2, "Failed": 2, "Cancelled": 1, "complete": True},
     }
 
 

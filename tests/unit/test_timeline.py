@@ -202,6 +202,18 @@ def test_an_answer_that_foundry_refuses_is_asked_for_again() -> None:
     ]
 
 
+def test_a_question_that_nobody_needs_answered_any_more_is_over() -> None:
+    *_, last = recorded("unsupported-action")
+    assert lines_of(payload_of(last)) == [
+        "earlier 00.0-19.4 done 15",
+        "looks 19.4-22.9 done 3",
+        "question 19.4-24.2 done tool_outputs_1",
+        "cancel_run 22.9-23.0 done",
+        "looks 24.1-25.4 done 2",
+        "ended 25.4-25.4 failed Failed unsupported_action",
+    ]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_event_keeps_its_id_and_its_beginning_while_the_history_grows(name: str) -> None:
     before: dict[str, str] = {}

@@ -93,6 +93,14 @@ def test_a_long_timeline_has_a_short_cursor() -> None:
     assert ids(caller.told[5000:]) == ["step.5000"]
 
 
+def test_a_change_among_the_first_of_many_is_told() -> None:
+    caller, events = Caller(), [event(n) for n in range(200)]
+    caller.asks(events)
+    changed = [*events[:3], event(3, version=1), *events[4:]]
+    caller.asks(changed)
+    assert changed[3] in caller.told[200:]
+
+
 @pytest.mark.parametrize("cursor", ["nonsense", "~", "5.aaaaaaaaaaaa", "1.", "~" + "a" * 12, "9" * 5000, "\u00e9\n"])
 def test_a_cursor_that_fits_nothing_begins_at_the_beginning(cursor: str) -> None:
     assert ids(news.event for news in Known([event(1), event(2)], cursor).learn()) == ["step.1", "step.2"]

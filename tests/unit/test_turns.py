@@ -409,3 +409,57 @@ def test_there_are_as_many_threads_as_the_platform_hands_out_activities():
     host = json.loads((ROOT / "host.json").read_text("utf-8"))
     assert host["extensions"]["durableTask"]["maxConcurrentActivityFunctions"] == threads.MOST_AT_ONCE
     assert threads._threads._max_workers == threads.MOST_AT_ONCE
+
+
+# --- a place that is lost while the activity is under way -----------------------------------------------------------
+
+
+def passed_over_by(store, service, newcomer):
+    """Let the platform say, while Foundry is asked for the message, that this run was terminated: who waits goes on."""
+    look = service.find_message
+
+    def find_message(*given):
+        take_place(store, "thread_1", newcomer, lambda _: True)
+        return look(*given)
+
+    service.find_message = find_message
+
+
+def test_who_was_terminated_and_passed_over_meanwhile_posts_no_message(store, service, others):
+    owned_by(store, ME, "next")
+    passed_over_by(store, service, "next")
+    failure = post().failure
+    assert (failure.code, failure.waiting_instance) == ("thread_busy", "next")
+    assert "create_message" not in [name for name, *_ in service.calls]
+    assert line(store) == ["next"]
+
+
+def test_who_has_lost_a_place_that_is_free_again_asks_once_more(store, service, others):
+    owned_by(store, ME, "next")
+    passed_over_by(store, service, "next")
+    look = service.find_message
+
+    def find_message(*given):
+        found = look(*given)
+        leave(store, "thread_1", "next")
+        return found
+
+    service.find_message = find_message
+    assert post().failure.code == "thread_busy"
+    service.find_message = type(service).find_message.__get__(service)
+    assert post().value is not None
+
+
+def test_the_ticket_is_looked_at_only_where_somebody_waits(store, others):
+    owned_by(store, ME)
+    store.requests = 0
+    assert post().value is not None
+    assert store.requests == 1
+    owned_by(store, "next")
+    store.requests = 0
+    run(
+        "create_message",
+        msgspec.structs.replace(MESSAGE, stamp=msgspec.structs.replace(STAMP, operation_id="op-2:message")),
+        MessageRef,
+    )
+    assert store.requests == 2

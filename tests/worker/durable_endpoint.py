@@ -100,8 +100,9 @@ class DurableEndpoint:
                 self.add(instance_id, name=name, input=body)
                 return 202, {"id": instance_id}
             case "GET", "instances", []:
-                wanted = parse_qs(urlsplit(target).query).get("runtimeStatus")
-                rows = self.instances.values()
+                query = parse_qs(urlsplit(target).query)
+                wanted, prefix = query.get("runtimeStatus"), query.get("instanceIdPrefix", [""])[0]
+                rows = [r for r in self.instances.values() if r["instanceId"].startswith(prefix)]
                 return 200, [r for r in rows if wanted is None or r["runtimeStatus"] in wanted[0].split(",")]
             case "DELETE", "instances", []:
                 return 200, {"instancesDeleted": 2}

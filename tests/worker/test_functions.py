@@ -20,7 +20,7 @@ def test_the_runtime_finds_the_products_functions_with_their_bindings(product: B
     local, runtime = product.indexes
     assert "error" not in runtime, runtime["error"]
     assert set(runtime["functions"]) == REVIEWED
-    assert len(REVIEWED) == 31
+    assert len(REVIEWED) == 32
     for name, bindings in runtime["functions"].items():
         assert local["functions"][name] == bindings, name
     assert set(local["functions"]) == REVIEWED

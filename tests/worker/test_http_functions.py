@@ -118,6 +118,37 @@ def cancel_agent_run(player: Player) -> None:
     assert cancel("nowhere") == 404
 
 
+def list_runs(player: Player) -> None:
+    player.durable.add("asks", customStatus=ASKS)
+    player.durable.add("fe5de8eab97f-5f4d3d0b3e6d2d0c8f6c", runtimeStatus="Completed")
+    player.durable.add("another", name="somebody_elses")
+    assert len(body_of(player.http("list_runs", path="runs"))["runs"]) == 2
+    first = body_of(player.http("list_runs", path="runs", query={"limit": "1", "code": "key"}))
+    second = body_of(player.http("list_runs", path="runs", query={"limit": "1", "cursor": first["next_cursor"]}))
+    assert (len(first["runs"]), len(second["runs"])) == (1, 1)
+    asking = body_of(player.http("list_runs", path="runs", query={"needs_answer": "true"}))["runs"]
+    assert [run["required_action"]["calls"] for run in asking] == [1]
+    assert player.http("list_runs", path="runs", query={"status": "red"})["result"]["status"] == 400
+    player.durable.broken = True
+    assert player.http("list_runs", path="runs")["result"]["status"] == 503
+
+
+def count_runs(player: Player) -> None:
+    player.durable.add("runs")
+    # The scripted platform knows no windows: each shows the run anew.
+    assert body_of(player.http("count_runs", path="runs/counts"))["last_week"]["Running"] == 3
+    assert player.http("count_runs", path="runs/counts", query={"a": "b"})["result"]["status"] == 400
+
+
+def cancel_runs(player: Player) -> None:
+    player.durable.add("runs", customStatus={"status": "Running"})
+    player.durable.add("done", runtimeStatus="Completed")
+    player.durable.on_event = lambda row, event, data: row.update(customStatus={"status": "Cancelling"})
+    done = body_of(player.http("cancel_runs", "POST", path="runs/cancel", body={"reason": "why", "all": True}))
+    assert (done["matched"], done["cancelled"]) == (1, 1)
+    assert player.http("cancel_runs", "POST", path="runs/cancel", body={"reason": "why"})["result"]["status"] == 400
+
+
 def submit_agent_run_tool_outputs(player: Player) -> None:
     def answer(instance_id: str, body: Any) -> Any:
         asked = {"path": f"runs/{instance_id}/tool_outputs", "params": {"instance_id": instance_id}, "body": body}
@@ -192,6 +223,28 @@ def agent_run_file(player: Player) -> None:
     assert file(CHART_FILES[0])["status"] == 502
 
 
+def agent_run_events(player: Player) -> None:
+    took = {"EventType": "TaskCompleted", "FunctionName": "create_thread", "Timestamp": "2026-11-26T10:00:01.5Z"}
+    player.durable.add("told", historyEvents=[{**took, "ScheduledTime": "2026-11-26T10:00:00.5Z"}])
+    asked: Json = {"path": "runs/told/events", "params": {"instance_id": "told"}}
+    told = body_of(player.http("agent_run_events", **asked))
+    assert [event["duration_seconds"] for event in told["events"]] == [1.0]
+    stream = player.http("agent_run_events", **asked, headers={"accept": "text/event-stream"})["result"]
+    assert stream["status"] == 200
+    params = {"instance_id": "nowhere"}
+    assert player.http("agent_run_events", path="runs/nowhere/events", params=params)["result"]["status"] == 404
+
+
+def thread_messages(player: Player) -> None:
+    thread_id = player.activity("create_thread", {"runs_as": ME, "stamp": STAMP})["value"]["thread_id"]
+    player.activity("create_message", {"runs_as": ME, "thread_id": thread_id, "content": "Draw.", "stamp": STAMP})
+    asked: Json = {"path": f"threads/{thread_id}/messages", "params": {"thread_id": thread_id}}
+    assert [m["text"] for m in body_of(player.http("thread_messages", **asked))["messages"]] == ["Draw."]
+    params = {"thread_id": "thread_nowhere"}
+    answer = player.http("thread_messages", path="threads/thread_nowhere/messages", params=params)
+    assert answer["result"]["status"] == 404
+
+
 def list_agents(player: Player) -> None:
     assert len(body_of(player.http("list_agents", path="agents"))["agents"]) > 20
     player.foundry.faults.add("status", operation="list_agents", status=403)
@@ -230,12 +283,17 @@ SCENARIOS: dict[str, Callable[[Player], None]] = {
     for function in (
         run_agent,
         start_agent_run,
+        list_runs,
+        count_runs,
+        cancel_runs,
         agent_run_status,
         cancel_agent_run,
         submit_agent_run_tool_outputs,
         retry_agent_run,
         agent_run_steps,
         agent_run_file,
+        agent_run_events,
+        thread_messages,
         list_agents,
         health,
         ready,
