@@ -122,6 +122,21 @@ def test_the_steps_are_those_of_the_instances_run(client: FakeClient, service: F
     assert service.asked == [("list_steps", "thread_1", "run_1")]
 
 
+def test_the_service_of_the_threads_generation_is_read(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def service(_: Any, generation: str) -> FakeService:
+        read.append(generation)
+        return FakeService()
+
+    monkeypatch.setattr(foundry_reads, "agent_service", service)
+    for thread_id in ("thread_1", "conv_1"):
+        shown = {"status": "Running", "thread_id": thread_id, "run_id": "run_1"}
+        client.instances["i1"] = instance(customStatus=shown)
+        assert steps(client)[0] == 200
+    assert read == ["classic", "responses"]
+
+
 def test_a_run_that_is_not_started_has_no_steps_and_foundry_is_not_asked(
     client: FakeClient,
     service: FakeService,

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import azure.functions as func
 import msgspec
@@ -118,6 +119,14 @@ def test_a_question_that_is_shown_whole_is_not_read_again(client, asked_of):
     client.instances[INSTANCE] = asking(pending())
     assert look(client)[1]["required_action"]["calls"][0]["arguments"] == "{}"
     assert foundry.looks == 0
+
+
+def test_the_service_of_the_threads_generation_is_read(monkeypatch):
+    monkeypatch.setattr(beside_document, "load_settings", lambda: None)
+    monkeypatch.setattr(
+        beside_document, "agent_service", lambda settings, generation: SimpleNamespace(within=lambda _: generation)
+    )
+    assert [beside_document.service_of(i) for i in ("thread_1", "conv_1")] == ["classic", "responses"]
 
 
 def test_names_and_servers_are_whole_however_long(client, asked_of):
