@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
@@ -17,13 +18,51 @@ def present() -> Generation:
 
 
 def per_generation(metafunc: pytest.Metafunc) -> None:
-    """Run a test once for each generation, but for one that is marked `classic`, whose reason says why."""
+    """Run a test once for each generation. A module whose `RUNS_ONCE` says why runs once, and so does one for which only
+    one generation is there: `ONLY`. A test that is marked `classic` is skipped for the other one, with the mark's reason.
+    """
     if "generation" not in metafunc.fixturenames:
         return
     mark = metafunc.definition.get_closest_marker("classic")
     skip = [pytest.mark.skip(reason=f"classic only: {mark.args[0]}")] if mark else []
-    params = [pytest.param(name, marks=[] if name == "classic" else skip) for name in CAPABILITIES]
+    params = [pytest.param(name, marks=[] if name == "classic" else skip) for name in _generations_of(metafunc.module)]
     metafunc.parametrize("generation", params, indirect=True, scope="module")
+
+
+def _generations_of(module: ModuleType) -> tuple[Generation, ...]:
+    """Return for which generations the module's tests are run."""
+    if only := getattr(module, "ONLY", None):
+        return (only,)
+    return ("classic",) if getattr(module, "RUNS_ONCE", None) else tuple(CAPABILITIES)
+
+
+def thread_prefix() -> str:
+    """What the id of a thread, or of a conversation, begins with."""
+    return "thread_" if present() == "classic" else "conv_"
+
+
+def run_prefix() -> str:
+    """What the id of a run, or of a response, begins with."""
+    return "run_" if present() == "classic" else "resp_"
+
+
+OPERATIONS = {
+    "create_thread": "create_conversation",
+    "delete_thread": "delete_conversation",
+    "create_message": "add_items",
+    "list_messages": "list_items",
+    "create_run": "create_response",
+    "get_run": "get_response",
+    "list_runs": "list_responses",
+    "cancel_run": "cancel_response",
+    "list_steps": "get_response",
+}
+"""What the emulator calls the requests of the second generation, by those of classic that they stand for."""
+
+
+def operation(classic: str) -> str:
+    """What the emulator calls this request of the present generation."""
+    return classic if present() == "classic" else OPERATIONS[classic]
 
 
 @pytest.fixture(scope="module", autouse=True)

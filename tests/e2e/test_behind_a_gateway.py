@@ -12,6 +12,7 @@ from tests.e2e.world import PATIENCE_SECONDS, World, agent
 from tests.functions_host.harness import Answer
 
 pytestmark = pytest.mark.e2e
+RUNS_ONCE = "concerns addresses, in which no generation shows"
 
 PUBLIC = "https://agents.contoso.com/foundry"
 FLAG = "returnInternalServerErrorOnFailure"

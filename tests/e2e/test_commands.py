@@ -24,6 +24,7 @@ from local.picture import picture
 from tests.functions_host.harness import REPOSITORY
 
 pytestmark = pytest.mark.e2e
+RUNS_ONCE = "runs programs, which show both generations themselves"
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 needs_bash = pytest.mark.skipif(
     not (shutil.which("bash") and shutil.which("curl")), reason="runs curl lines in bash, one of which is not installed"

@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.world import World, agent
 
 pytestmark = pytest.mark.e2e
+RUNS_ONCE = "shows both generations at once"
 
 
 def test_every_agent_of_all_pages_is_listed() -> None:

@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(bool(MISSING), reason=f"needs the real host: {', '.join(MISSING)} not installed"),
 ]
+RUNS_ONCE = "concerns the host, not the agent service"
 
 
 @pytest.fixture(scope="module")
