@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.orchestrator.conversations import POLICY, Conversations
 from tests.orchestrator.scripted_foundry import (
     DEAD_WORKER,
     NO_ANSWER,
@@ -35,6 +36,11 @@ UNSUPPORTED = {
     "pending_calls": [call("cu_1", name="computer_use_preview", kind="unsupported")],
 }
 LIMITED = {"state": "failed", "error_code": "rate_limit_exceeded", "rate_limited": True, "retry_after_seconds": 7}
+
+ASKS_MORE = {"state": "requires_action", "pending_calls": [call("c3")]}
+MORE_OUTPUTS = {"tool_outputs": [{"tool_call_id": "c3", "output": "42"}], "approvals": []}
+LOST = failure("connection_failed", retryable=True)
+NOT_YET = failure("may_have_happened", retryable=True, retry_after_seconds=2.5)
 
 Scenario = Callable[[], tuple[ScriptedFoundry, Ended]]
 
@@ -88,6 +94,19 @@ SCENARIOS: dict[str, Scenario] = {
     "watched": lambda: _run(_watched({0: "active", 6: "completed"})),
     "cancel-in-the-first-watch": lambda: _run(_watched({0: "active"}), events=[(2, "cancel")]),
     "cancel-in-a-later-watch": lambda: _run(_watched({0: "active"}), events=[(7, "cancel")]),
+    "conversation": lambda: _run(Conversations(), policy=POLICY),
+    "conversation-rounds": lambda: _run(
+        Conversations({0: ASKS}, {0: "active", 2: ASKS_MORE}, {0: "completed"}, submit_tool_outputs=[LOST, NOT_YET]),
+        {"thread_id": "conv_x"},
+        policy=POLICY,
+        events=[(4, "tool_outputs_1", OUTPUTS), (30, "tool_outputs_2", MORE_OUTPUTS)],
+    ),
+    "conversation-cancelled-at-once": lambda: _run(
+        Conversations({0: "active"}), {"thread_id": "conv_x"}, policy=POLICY, events=[(0.05, "cancel")]
+    ),
+    "conversation-takes-back": lambda: _run(
+        Conversations(create_run=[failure("forbidden")]), {"thread_id": "conv_x"}, policy=POLICY
+    ),
     "answer-lags": lambda: _run(ScriptedFoundry(get_response=[ok(NO_ANSWER)])),
 }
 
