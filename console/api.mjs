@@ -1,4 +1,4 @@
-// Asks the app, as its user: with the key that was typed, which stays in this tab, or with the cookie that Entra gave.
+// Asks the app: with the key that was typed, which stays in this tab, or with the cookie that Entra gave.
 
 const BASE = new URL("./", location.href);
 const KEY = "functions-key";

@@ -1,5 +1,4 @@
-// Looks again and again, and shows what was seen. Between two looks nothing is invented, and a look that fails takes
-// nothing away: what was seen before stays, with the time that it is of.
+// Looks again and again, and shows what was seen: nothing else between two looks, and the same where a look fails.
 
 import { Component } from "./preact.mjs";
 import { ask, sentence } from "./api.mjs";
@@ -47,6 +46,7 @@ export class Live extends Component {
 			const { data, at } = await ask(path, { signal });
 			if (signal.aborted) return;
 			this.setState({ data, at, failure: null, path });
+			this.props.seen?.();
 			next = pause?.(data) ?? 0;
 		} catch (failure) {
 			if (signal.aborted) return;

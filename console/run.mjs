@@ -6,7 +6,7 @@ import { Live } from "./live.mjs";
 import { Question } from "./questions.mjs";
 import { agentName, Pages, runAddress, stepName } from "./runs.mjs";
 import { Timeline } from "./timeline.mjs";
-import { html, clock, Link, Note, pretty, State, Time, visible, Words } from "./text.mjs";
+import { html, clock, Note, pretty, State, Time, visible, Words } from "./text.mjs";
 
 const LOOK_MS = 2_000;
 const GONE = "There is no run with this id. Its history was purged, or it never was.";
@@ -42,7 +42,6 @@ const Known = ({ run, at, look, agents }) => html`
 		<${Fact} name="Thread">${run.thread_id && html`<a class="id" href=${`#/runs?thread_id=${encodeURIComponent(run.thread_id)}`}>${visible(run.thread_id)}</a>`}<//>
 		<${Fact} name=${`In Foundry: ${visible(run.run_status)}`}>${run.run_id && html`<span class="id">${visible(run.run_id)}</span>`}<//>
 		<${Fact} name="Tokens">${run.output?.usage?.total_tokens}<//>
-		<${Fact} name="Portal">${run.monitor_url && html`<${Link} to=${run.monitor_url}>Foundry account<//>`}<//>
 	</dl>
 	${run.step === "recovering" && html`<${Note} kind="warns">Its worker process has died. It is brought back within minutes.<//>`}
 	${run.customStatus?.retrying && !isEnded(run) && html`<${Note} kind="warns">It tries again after <code>${visible(run.customStatus.retrying)}</code>.<//>`}
@@ -62,12 +61,14 @@ const Known = ({ run, at, look, agents }) => html`
 	<p class="soft">As of ${clock(at)}, by the app's clock.</p>
 `;
 
+const close = (event) => event.currentTarget.closest("dialog").close(); // which gives the focus back
+
 class Actions extends Component {
 	state = { asked: false, busy: false, failure: null };
 
 	act = async (what, body) => {
 		const { run, look } = this.props;
-		this.setState({ asked: false, busy: true, failure: null });
+		this.setState({ busy: true, failure: null });
 		try {
 			const { data } = await ask(`runs/${encodeURIComponent(run.instanceId)}/${what}`, { body });
 			if (what === "retry") location.hash = runAddress(data.id);
@@ -82,6 +83,7 @@ class Actions extends Component {
 	cancel = (event) => {
 		event.preventDefault();
 		const reason = new FormData(event.currentTarget).get("reason").trim();
+		close(event);
 		this.act("cancel", reason ? { reason } : {});
 	};
 
@@ -99,10 +101,10 @@ class Actions extends Component {
 				<form onSubmit=${this.cancel}>
 					<h2 id="dialog">Cancel this run?</h2>
 					<p>Its run in Foundry is stopped, and it ends as Cancelled.</p>
-					<label>Reason <input name="reason" maxlength="500" placeholder="for those who look at it later" /></label>
+					<label>Reason <input name="reason" maxlength="500" /></label>
 					<p class="actions">
 						<button class="danger">Cancel the run</button>
-						<button type="button" onClick=${() => this.setState({ asked: false })}>Let it run</button>
+						<button type="button" onClick=${close}>Let it run</button>
 					</p>
 				</form>
 			<//>`}
@@ -112,16 +114,11 @@ class Actions extends Component {
 
 class Dialog extends Component {
 	componentDidMount() {
-		this.before = document.activeElement;
 		this.dialog.showModal();
 	}
 
-	componentWillUnmount() {
-		this.before?.focus();
-	}
-
 	render({ children, onClose }) {
-		return html`<dialog ref=${(dialog) => { this.dialog = dialog ?? this.dialog; }} aria-labelledby="dialog" onClose=${onClose}>${children}</dialog>`;
+		return html`<dialog ref=${(dialog) => { this.dialog = dialog; }} aria-labelledby="dialog" onClose=${onClose}>${children}</dialog>`;
 	}
 }
 

@@ -5,7 +5,7 @@ import { Live } from "./live.mjs";
 import { html, count, Note, State, Time, TONES, visible } from "./text.mjs";
 
 const LOOK_MS = 4_000;
-const COUNT_MS = 30_000;
+const COUNT_MS = 120_000; // many pages of the platform's list, and later than the list itself
 const PAGE = 50;
 const STATUSES = ["Running", "Success", "Failed", "Cancelled"];
 
@@ -15,20 +15,26 @@ export const listed = (filters, more = {}) => {
 	return `runs?${query}`;
 };
 
-export const Runs = ({ filters, agents }) => html`
-	<h1 tabindex="-1">Runs</h1>
-	<${Counts} />
-	<${Filters} filters=${filters} agents=${agents} key=${`f ${filters}`} />
-	<${List} filters=${filters} agents=${agents} key=${`l ${filters}`} />
-`;
+export class Runs extends Component {
+	seen = () => this.state.seen || this.setState({ seen: true });
+
+	render({ filters, agents }, { seen }) {
+		return html`
+			<h1 tabindex="-1">Runs</h1>
+			${seen ? html`<${Counts} />` : html`<${Note}>Asking for the counts …<//>`}
+			<${Filters} filters=${filters} agents=${agents} key=${`f ${filters}`} />
+			<${List} filters=${filters} agents=${agents} key=${`l ${filters}`} seen=${this.seen} />
+		`;
+	}
+}
 
 class List extends Component {
 	state = { cursors: [null] };
 
-	render({ filters, agents }, { cursors }) {
+	render({ filters, agents, seen }, { cursors }) {
 		const cursor = cursors.at(-1);
 		return html`
-			<${Live} what="runs" path=${listed(filters, cursor ? { cursor } : {})} pause=${() => LOOK_MS}>
+			<${Live} what="runs" path=${listed(filters, cursor ? { cursor } : {})} pause=${() => LOOK_MS} seen=${seen}>
 				${(page) => html`
 					<${Table} runs=${page.runs} agents=${agents} filtered=${filters.size || cursor} />
 					${page.partial && html`<${Note}>The app has read as many runs as it does at once; there may be older ones that fit.<//>`}

@@ -6,7 +6,7 @@ import htm from "./htm.mjs";
 export const html = htm.bind(h);
 
 const MOST_SHOWN = 20_000;
-// Marks that are not seen, or change the order of the text around them: they could make one tool's name look like another's.
+// Marks that are not seen, or turn the text around them: they make one tool's name look like another's.
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 const ADDRESS = /https?:\/\/[^\s<>"'`\u0000-\u001f\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g;
 const code = (mark) => mark.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
@@ -39,15 +39,12 @@ export function pieces(text) {
 	return [...found, text.slice(from)];
 }
 
-export function isWebAddress(text) {
+function isWebAddress(text) {
 	const url = URL.canParse(text) ? new URL(text) : null;
 	return url !== null && /^https?:$/.test(url.protocol) && !url.username && !url.password;
 }
 
-export const Link = ({ to, children }) =>
-	isWebAddress(to)
-		? html`<a href=${to} target="_blank" rel="noopener noreferrer">${children ?? visible(to)}</a>`
-		: html`<span>${children ?? visible(to)}</span>`;
+const Link = ({ to }) => html`<a href=${to} target="_blank" rel="noopener noreferrer">${to}</a>`;
 
 /** A text of any length: its beginning, until somebody wants all of it. */
 export class Words extends Component {

@@ -99,6 +99,7 @@ def entry_of(document: StatusDocument, uri_of: Callable[[str], str]) -> RunEntry
         run_status=document.run_status,
         run_state=document.run_state,
         monitor_url=document.monitor_url,
+        trace_id=document.trace_id,
         needs_answer=needs_answer(document),
         required_action=_question(document.required_action) if document.required_action else None,
         waiting_for=document.waiting_for,

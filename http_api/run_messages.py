@@ -49,6 +49,7 @@ class RunEntry(Wire, frozen=True, kw_only=True):
     run_status: str | None
     run_state: RunState | None
     monitor_url: str | None
+    trace_id: str | None
     needs_answer: Annotated[bool, Meta(description="The run waits for an answer that somebody can give.")]
     required_action: OpenQuestion | None
     waiting_for: WaitingFor | None

@@ -28,10 +28,12 @@ def test_the_app_is_in_it_and_nothing_else(tmp_path: Path) -> None:
     deployed = package.stage(ROOT, tmp_path / "out", "azureStorage")
     folders = {file.parts[0] for file in deployed}
     assert {"function_app.py", "host.json", "requirements.txt", "orchestrators", "activities", "foundry"} <= folders
-    unwanted = {"infra", "tests", "local", "client", "examples", "docs", "benchmarks", "README.md", "local.settings.json", ".venv", ".git"}
-    assert not folders & unwanted
+    ours = {"infra", "tests", "local", "client", "examples", "docs", "benchmarks", "README.md", "local.settings.json"}
+    assert not folders & (ours | {".venv", ".git"})
     assert not any("__pycache__" in file.parts for file in deployed)
-    assert [file for file in deployed if file.suffix not in {".py", ".json", ".txt", ".kql", ".html"}] == []
+    of_pages = {".html", ".mjs", ".css"}
+    assert [f for f in deployed if f.suffix in of_pages and f.parts[0] not in ("console", "http_api")] == []
+    assert [f for f in deployed if f.suffix not in {".py", ".json", ".txt"} | of_pages] == []
 
 
 def test_the_requirements_are_the_lock(tmp_path: Path) -> None:

@@ -133,7 +133,8 @@ class WorkerProcess:
         """Run an activity as the worker does; return its value or its failure."""
         function = getattr(self._calls, activity)._function.get_user_function()
         function = getattr(function, "client_function", function)
-        given = {"client": self.client} if "client" in inspect.signature(function).parameters else {}
+        named = {"client": self.client, "context": None}
+        given = {name: value for name, value in named.items() if name in inspect.signature(function).parameters}
         wire = function(payload=to_wire(wanted), **given)
         if inspect.isawaitable(wire):
             wire = asyncio.run_coroutine_threadsafe(_awaited(wire), self.loop).result()

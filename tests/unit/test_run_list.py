@@ -69,6 +69,7 @@ def test_an_entry_is_the_status_document_without_request_question_and_answer(hub
         "run_status": None,
         "run_state": None,
         "monitor_url": None,
+        "trace_id": None,
         "needs_answer": True,
         "required_action": {"event": "tool_outputs_1", "kinds": ["function"], "calls": 3},
         "waiting_for": None,
