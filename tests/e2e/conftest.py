@@ -19,6 +19,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="module")
-def world(generation: Generation) -> Iterator[World]:  # noqa: ARG001 - each has a world of its own
+def world(generation: Generation) -> Iterator[World]:
     with World() as made:
         yield made

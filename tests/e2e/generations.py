@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,8 @@ def present() -> Generation:
 
 
 def per_generation(metafunc: pytest.Metafunc) -> None:
-    """Run a test once for each generation. A module whose `RUNS_ONCE` says why runs once, and so does one for which only
-    one generation is there: `ONLY`. A test that is marked `classic` is skipped for the other one, with the mark's reason.
+    """Run a test once for each generation. A module whose `RUNS_ONCE` says why runs once, and so does one that is of
+    one generation, `ONLY`. A test that is marked `classic` is skipped for the other one, with the mark's reason.
     """
     if "generation" not in metafunc.fixturenames:
         return
@@ -41,10 +42,20 @@ def thread_prefix() -> str:
     return "thread_" if present() == "classic" else "conv_"
 
 
+NOWHERE: dict[Generation, str] = {"classic": "thread_nowhere", "responses": f"conv_{'0' * 60}"}
+"""A thread, or a conversation, that is not there, with an id as the service makes them."""
+
+
 def run_prefix() -> str:
     """What the id of a run, or of a response, begins with."""
     return "run_" if present() == "classic" else "resp_"
 
+
+OPTIONS: dict[Generation, dict[str, Any]] = {
+    "classic": {"temperature": 0.2, "additional_instructions": "Be brief."},
+    "responses": {"structured_inputs": {"tone": "brief"}},
+}
+"""Options of a run that the generation takes."""
 
 OPERATIONS = {
     "create_thread": "create_conversation",

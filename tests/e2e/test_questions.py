@@ -10,7 +10,7 @@ import pytest
 
 from contracts.runs import MOST_OUTPUT_BYTES
 from local.foundry_emulator.scripts import Agent, Answer, Call, Phase, Refusal, Script
-from tests.e2e.world import World
+from tests.e2e.world import World, of_own
 
 pytestmark = pytest.mark.e2e
 
@@ -57,8 +57,7 @@ def world() -> Iterator[World]:
 
 
 def start(world: World, name: str) -> str:
-    [agent_id] = [agent.id for agent in AGENTS if agent.name == name]
-    answer = world.post("/api/run_agent", {"agent_id": agent_id, "user_message": "hello"})
+    answer = world.post("/api/run_agent", {"agent_id": of_own(AGENTS, name), "user_message": "hello"})
     assert answer.status == 202, answer.text
     return str(answer.json["id"])
 

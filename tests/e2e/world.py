@@ -12,12 +12,17 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from local.foundry_emulator import FoundryEmulator
-from tests.e2e.generations import present
+from local.foundry_emulator.ledger import Entry
+from local.foundry_emulator.scripts import Agent
+from local.foundry_emulator.second.agents import name_of
+from tests.e2e.generations import operation, present
 from tests.e2e.given_host import SETTINGS, GivenHost, given, not_ours
 from tests.faults.spoiling import Spoil, SpoilingProxy
 from tests.functions_host.harness import REPOSITORY, Answer, HostProcess
 
 SPEED = 20.0
+ENDED = frozenset({"completed", "failed", "cancelled", "expired", "incomplete", "cut"})
+"""States in which a run, or a response, does nothing any more."""
 FASTEST_WITH_WATCHES = 10.0
 """A watch stays for four real seconds, whatever the clocks show: where they run faster, a look is one look."""
 
@@ -34,6 +39,12 @@ def agent(name: str) -> str:
 def classic_agent(name: str) -> str:
     """The id of a built-in agent of the emulator, of the classic generation."""
     return f"asst_{name}".ljust(29, "0")
+
+
+def of_own(agents: Sequence[Agent], name: str) -> str:
+    """What a start calls one of a test's own agents, of the present test's generation."""
+    [found] = [one for one in agents if one.name == name]
+    return found.id if present() == "classic" else name_of(found)
 
 
 class World:
@@ -164,9 +175,24 @@ class World:
         conversation = dict(ledger.conversations[thread_id])
         return {**conversation, "runs": conversation["responses"]}
 
+    def sent(self, classic_operation: str, thread_id: str) -> list[Entry]:
+        """The requests for an operation, named as of classic, on a thread or a conversation."""
+        entries = self.emulator.ledger().of(operation(classic_operation))
+        return [entry for entry in entries if thread_id in (entry.thread_id, entry.conversation_id)]
+
+    def active_runs(self) -> list[str]:
+        """The ids of all runs, of either generation, that have not ended."""
+        ledger = self.emulator.ledger()
+        runs = [*ledger.runs, *(r for c in ledger.conversations.values() for r in c["responses"])]
+        return [str(run["id"]) for run in runs if run["status"] not in ENDED]
+
 
 def one_message_one_run(world: World, document: Mapping[str, Any]) -> None:
-    """Assert what every start owes: one user message and one run on its thread."""
+    """Assert what every start owes: one user message and one run on its thread. In a conversation every answer to tool
+    calls is a response that goes on behind the one that asked: one behind each.
+    """
     thread = world.thread(document["thread_id"])
     assert thread["user_messages"] == 1, thread
-    assert len(thread["runs"]) == 1, thread
+    behind = [run.get("continues") for run in thread["runs"]]
+    assert behind.count(None) == 1, thread
+    assert len(set(behind)) == len(behind), thread
