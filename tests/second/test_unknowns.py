@@ -8,6 +8,7 @@ import pytest
 from contracts.runs import RunState
 from foundry import errors
 from local.foundry_emulator.second.unknowns import Unknowns
+from tests.pairs import pair_of, pairs
 from tests.second.conftest import HI, LONG, outputs
 
 VALUES = {
@@ -27,35 +28,6 @@ VALUES = {
 }
 
 
-def pairs(values):
-    """Return combinations in which every two values of different switches meet: greedily, the same each time."""
-    names = list(values)
-    left = {
-        ((a, x), (b, y)) for a, b in itertools.combinations(names, 2) for x in values[a] for y in values[b]
-    }  # in the order of `names`
-    found = []
-    while left:
-        (a, x), (b, y) = min(left, key=repr)
-        chosen = {a: x, b: y}
-        for name in names:
-            if name not in chosen:
-                chosen[name] = max(
-                    values[name],
-                    key=lambda value, name=name: sum(
-                        _pair(names, name, value, other, chosen[other]) in left for other in chosen
-                    ),
-                )
-        left -= {
-            _pair(names, one, chosen[one], other, chosen[other]) for one, other in itertools.combinations(names, 2)
-        }
-        found.append(chosen)
-    return found
-
-
-def _pair(names, a, x, b, y):
-    return ((a, x), (b, y)) if names.index(a) < names.index(b) else ((b, y), (a, x))
-
-
 COMBINATIONS = pairs(VALUES)
 
 
@@ -69,7 +41,7 @@ def test_every_switch_of_which_a_value_can_matter_here_is_turned():
     }
     names = list(VALUES)
     met = {
-        _pair(names, *first, *second)
+        pair_of(names, *first, *second)
         for one in COMBINATIONS
         for first, second in itertools.combinations(one.items(), 2)
     }
