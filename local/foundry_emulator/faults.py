@@ -1,9 +1,9 @@
 """Faults on demand: rules that spoil chosen requests, before or after they took effect.
 
 A rule picks requests by `operation` (see `service.OPERATIONS`), or by `method` and `path` (a regular
-expression that the whole path below the project must match), passes the first `skip` of them, then spoils
-`times` of them (null: all), each with `probability`. The first rule that picks a request is the one that is
-applied.
+expression that the whole path below the project must match), and by what they mention: `mentions` is a text that
+stands in the path, the query or the body. It passes the first `skip` of them, then spoils `times` of them (null:
+all), each with `probability`. The first rule that picks a request is the one that is applied.
 
 `effect` says what becomes of the request itself: `none` (it never arrived), `first` (it was carried out, then
 the fault came: the ambiguous case), `last` (only `delay`: it is carried out after the delay). The default is
@@ -62,6 +62,7 @@ class FaultRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     operation: str | None = None
     method: str | None = None
     path: str | None = None
+    mentions: str | None = None
     times: Annotated[int, msgspec.Meta(ge=0)] | None = 1
     skip: Annotated[int, msgspec.Meta(ge=0)] = 0
     probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
@@ -108,8 +109,10 @@ class FaultRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         status = 503 if self.status is None else self.status
         return Saying(status, default_body(status) if self.body is None else self.body, self.headers)
 
-    def picks(self, method: str, path: str, operation: str | None) -> bool:
-        """Whether this rule is about such a request."""
+    def picks(self, method: str, path: str, operation: str | None, mentioned: str = "") -> bool:
+        """Whether this rule is about such a request; `mentioned` is all that it says."""
+        if self.mentions is not None and self.mentions not in mentioned:
+            return False
         if self.operation is not None and operation != self.operation:
             return False
         if self.method is not None and method.upper() != self.method.upper():
@@ -127,12 +130,12 @@ class Fault:
     applied: int = 0
     _random: random.Random = field(default_factory=random.Random, repr=False)
 
-    def wants(self, method: str, path: str, operation: str | None) -> bool:
+    def wants(self, method: str, path: str, operation: str | None, mentioned: str = "") -> bool:
         """Count a request, and say whether the rule spoils it."""
         rule = self.rule
         if rule.times is not None and self.applied >= rule.times:
             return False
-        if not rule.picks(method, path, operation):
+        if not rule.picks(method, path, operation, mentioned):
             return False
         self.matched += 1
         if self.matched <= rule.skip:
@@ -189,11 +192,11 @@ class Faults:
         with self._lock:
             return list(self._faults)
 
-    def pick(self, method: str, path: str, operation: str | None) -> Fault | None:
-        """Return the fault for this request, and count it."""
+    def pick(self, method: str, path: str, operation: str | None, mentioned: str = "") -> Fault | None:
+        """Return the fault for this request, which says `mentioned`, and count it."""
         with self._lock:
             for fault in self._faults:
-                if fault.wants(method, path, operation):
+                if fault.wants(method, path, operation, mentioned):
                     return fault
             return None
 

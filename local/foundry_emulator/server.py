@@ -177,7 +177,8 @@ class Server:
             body=body,
             trace=request.headers.get("traceparent"),
         )
-        fault = emulation.faults.pick(request.method, below, operation)
+        mentioned = "\n".join([below, *query.values(), body.decode("utf-8", "replace")])
+        fault = emulation.faults.pick(request.method, below, operation, mentioned)
         if emulation.latency:
             await asyncio.sleep(emulation.latency)
         call = Request(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,16 @@ _present: list[Generation] = ["classic"]
 def present() -> Generation:
     """The generation of which the agents of the present test are."""
     return _present[-1]
+
+
+@contextmanager
+def of_generation(generation: Generation) -> Iterator[Generation]:
+    """Within it the agents are of this generation."""
+    _present.append(generation)
+    try:
+        yield generation
+    finally:
+        _present.pop()
 
 
 def per_generation(metafunc: pytest.Metafunc) -> None:
@@ -79,6 +90,5 @@ def operation(classic: str) -> str:
 @pytest.fixture(scope="module", autouse=True)
 def generation(request: pytest.FixtureRequest) -> Iterator[Generation]:
     """The generation of the test's agents."""
-    _present.append(request.param)
-    yield request.param
-    _present.pop()
+    with of_generation(request.param) as made:
+        yield made

@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local.foundry_emulator.second.ids import key_of
+from tests.e2e.generations import present
 from tests.e2e.world import World, agent
 from tests.functions_host.harness import Answer
 
@@ -154,14 +156,20 @@ def shown(document: Mapping[str, Any]) -> str:
 
 
 def new_thread(world: World) -> str:
-    """Make a thread as somebody else does, so that all requests of a run on it have a known path."""
-    return post_thread(world.emulator.endpoint)
+    """Make a thread, or a conversation, as somebody else does, so that all requests about it are known by its id."""
+    classic = present() == "classic"
+    return post_thread(world.emulator.endpoint, "/threads?api-version=v1" if classic else "/openai/v1/conversations")
 
 
-def post_thread(endpoint: str) -> str:
+def mentioned_by(thread_id: str) -> str:
+    """Return the text that all requests about a thread, or a conversation, mention."""
+    return thread_id if thread_id.startswith("thread_") else key_of(thread_id)
+
+
+def post_thread(endpoint: str, path: str = "/threads?api-version=v1") -> str:
     """Make a thread in the project."""
     request = urllib.request.Request(
-        f"{endpoint}/threads?api-version=v1",
+        f"{endpoint}{path}",
         b"{}",
         {"Authorization": "Bearer x", "Content-Type": "application/json"},
     )

@@ -6,8 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.generations import generation, per_generation
 from tests.e2e.world import World
 from tests.faults.matrix import EMULATOR, THREADS
+
+__all__ = ["generation"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test once for each generation."""
+    per_generation(metafunc)
 
 
 @pytest.fixture(scope="session")

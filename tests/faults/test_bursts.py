@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.test_maintenance import BY_HAND, run_function
 from tests.e2e.world import World
 
+RUNS_ONCE = "follows the second generation later"
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 AT_ONCE = 32

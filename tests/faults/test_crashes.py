@@ -17,6 +17,7 @@ from tests.faults.checks import (
 )
 from tests.faults.crash_points import CONTINUE_AS_NEW, Crashes, episode_unrecorded, result_unrecorded
 
+RUNS_ONCE = "follows the second generation later"
 pytestmark = pytest.mark.e2e
 
 AFTER_EFFECT_SECONDS = 20.0

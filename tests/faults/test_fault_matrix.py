@@ -24,6 +24,7 @@ from tests.faults.matrix import (
     run_all,
 )
 
+RUNS_ONCE = "follows the second generation later"
 pytestmark = pytest.mark.e2e
 
 

@@ -14,6 +14,7 @@ from tests.faults.caller import Caller, shown
 from tests.faults.checks import doubled, one_message_one_run, still_active
 from tests.faults.matrix import EMULATOR, FAULTS, THREADS, Case, Fault, Request, run_all
 
+RUNS_ONCE = "follows the second generation later"
 pytestmark = pytest.mark.e2e
 
 IN_MID_WATCH = Request("look-in-mid-watch", "get_run", skip=1)

@@ -278,6 +278,19 @@ def test_the_first_rule_that_picks_is_applied_then_the_next(http, emulator, thre
     assert [post_message(http, thread_id).status_code for _ in range(3)] == [500, 503, 200]
 
 
+def test_a_rule_picks_requests_by_what_they_mention_in_path_query_or_body(http, emulator, thread_id):
+    other = http.thread()
+    emulator.faults.add("status", mentions=thread_id, times=None)
+    assert post_message(http, other).status_code == 200
+    assert post_message(http, thread_id).status_code == 503
+    emulator.faults.clear()
+    emulator.faults.add("status", mentions="needle", times=None)
+    assert http("GET", f"/threads/{thread_id}/messages").status_code == 200
+    assert http("GET", f"/threads/{thread_id}/messages", query={"after": "needle"}).status_code == 503
+    sent = {"role": "user", "content": "a needle in it"}
+    assert http("POST", f"/threads/{thread_id}/messages", sent).status_code == 503
+
+
 def test_probability_follows_the_seed(emulator):
     def draw(seed):
         fault = emulator.faults.add("reset", probability=0.3, seed=seed, times=None)
