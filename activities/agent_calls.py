@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from activities.bounds import bounded_answer, bounded_run
-from activities.turns import OtherInstances, Ticket, Turns, is_done
+from activities.turns import OtherInstances, Ticket, Turns, former_run, is_done
 from app_log import log_event
 from contracts.activities import (
     CancelledRun,
@@ -28,6 +28,7 @@ from contracts.activities import (
     CreateRun,
     CreateThread,
     DeleteThread,
+    Looking,
     MessageRef,
     OnThread,
     RunRef,
@@ -86,7 +87,7 @@ class AgentCalls:
     def create_message(self, wanted: CreateMessage) -> MessageRef:
         """Take over the thread and post the message, unless it is there, once the instance owns the thread."""
         ticket = self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
-        known_runs = self.service.take_over(wanted.thread_id, wanted.stamp.instance_id)
+        known_runs = self.service.take_over(wanted.thread_id, wanted.stamp.instance_id, ticket.former)
         if wanted.message is None:
             return MessageRef(message_id=None, known_runs=known_runs)
         known = self.service.find_message(wanted.thread_id, wanted.message, wanted.stamp)
@@ -120,7 +121,7 @@ class AgentCalls:
         ended is passed over.
         """
         if is_done(run):
-            leave_by(self.store, run.thread_id, wanted.runs_as)
+            leave_by(self.store, run.thread_id, wanted.runs_as, former_run(self.service, run, self.now))
         return run
 
     def create_run(self, wanted: CreateRun) -> RunSnapshot:
@@ -131,7 +132,7 @@ class AgentCalls:
         if wanted.turn is not None:
             self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
         if known := self.service.find_run(wanted.thread_id, wanted.effect):
-            return self._left(bounded_run(known), wanted)
+            return self._seen(known, wanted)
         self._in_time(wanted)
         self._beyond_doubt(wanted.effect.doubt_until)
         options: dict[str, Any] = to_wire(wanted.options)
@@ -152,7 +153,7 @@ class AgentCalls:
             if known is None:
                 raise self._told(self._may_be_ours(error, wanted.effect), wanted.thread_id) from None
             run = known
-        return self._left(bounded_run(run), wanted)
+        return self._seen(run, wanted)
 
     def _may_be_ours(self, error: ThreadBusyError, effect: Effect) -> FoundryError:
         """Return what a busy thread means: behind a lost answer it is most likely our own run that works there, and
@@ -161,6 +162,14 @@ class AgentCalls:
         if effect.doubt_until is None or self.service.capabilities.stamps_messages:
             return error
         return MayHaveHappenedError(error.message, summary=error.summary, retry_after_seconds=BETWEEN_LOOKS_SECONDS)
+
+    def _seen(self, run: RunSnapshot, wanted: Looking) -> RunSnapshot:
+        """Return what a look has shown, as it travels. The answer that some services show with the run is asked for by
+        itself where it may be one to another message.
+        """
+        if run.answer is not None and wanted.message is not None:
+            run = msgspec.structs.replace(run, answer=None)
+        return self._left(bounded_run(run), wanted)
 
     def _has_run_before(self, wanted: CreateRun) -> bool:
         """Say whether the instance has had a run on the thread: one that failed for lack of quota has put its messages
@@ -185,9 +194,9 @@ class AgentCalls:
 
     def get_run(self, ref: RunRef) -> RunSnapshot:
         """Look at the run; a completed one brings its answer along, so that nobody waits for one more activity."""
-        seen = self._left(bounded_run(self.service.get_run(ref.thread_id, ref.run_id)), ref)
+        seen = self._seen(self.service.get_run(ref.thread_id, ref.run_id), ref)
         run = msgspec.structs.replace(seen, looks=1)
-        if run.state is not RunState.COMPLETED:
+        if run.state is not RunState.COMPLETED or run.answer is not None:
             return run
         try:
             return msgspec.structs.replace(run, answer=self.get_response(ref))
@@ -226,7 +235,7 @@ class AgentCalls:
             effect=wanted.effect,
             metadata=wanted.metadata,
         )
-        return self._left(bounded_run(run), wanted)
+        return self._seen(run, wanted)
 
     def _headers_for(self, wanted: SubmitToolOutputs) -> dict[str, Mapping[str, str]]:
         """Return the headers that the approvals refer to, by the id of the call. They go to Foundry, and nowhere else:

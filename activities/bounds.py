@@ -27,8 +27,11 @@ _LONGEST_NAMES = (1_000, 64, 8)
 
 def bounded_run(run: RunSnapshot) -> RunSnapshot:
     """Return the run without arguments of pending calls where they are too large, the longest ones first: whole, or not
-    at all, for who could execute a half? Raise `TooManyToolCallsError` where that is not enough.
+    at all, for who could execute a half? Raise `TooManyToolCallsError` where that is not enough. The answer that it
+    may have brought along is bounded, too.
     """
+    if run.answer is not None:
+        run = msgspec.structs.replace(run, answer=bounded_answer(run.answer, run.thread_id))
     calls = list(run.pending_calls)
     if not calls:
         return run

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import monotonic
 from typing import Any, Protocol
 
 import host_clock
 from contracts.activities import Turn
-from contracts.runs import RunSnapshot
+from contracts.runs import FormerRun, RunSnapshot, RunState
 from contracts.status import read_custom_status
 from foundry.errors import FoundryError
 from foundry.service import AgentService
@@ -29,6 +30,13 @@ LOOKING_SECONDS = 60.0
 def is_done(run: RunSnapshot) -> bool:
     """Say whether the run's instance needs the thread no more. One that lacked quota is followed by another run."""
     return run.state.is_ended and not run.rate_limited
+
+
+def former_run(service: AgentService, run: RunSnapshot, now: datetime) -> FormerRun | None:
+    """Return what the next owner of the run's thread has to know of it; None where lists and stamps tell it all."""
+    if service.capabilities.lists_all_runs:
+        return None
+    return FormerRun(run_ids=(run.run_id, *run.closed_by), left_at=now, shows_items=run.shows_items)
 
 
 class OtherInstances(Protocol):
@@ -63,6 +71,8 @@ class Ticket:
     thread_id: str
     instance: str
     is_alone: bool
+    former: FormerRun | None = None
+    """What the last owner has left on the thread, where that is noted."""
 
     def check(self) -> None:
         """Raise `NotItsTurnError` where the place is lost, or `StoreError`: whoever waits may have found meanwhile that
@@ -85,6 +95,7 @@ class Turns:
     _seen: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _done: dict[str, bool] = field(default_factory=dict)
     _worked: dict[str, float] = field(default_factory=dict)
+    _runs: dict[str, RunSnapshot] = field(default_factory=dict)
 
     def take(self, thread_id: str, instance: str, turn: Turn) -> Ticket:
         """Return the ticket of an instance that owns the thread; raise `NotItsTurnError` where another one does, or
@@ -99,9 +110,10 @@ class Turns:
             is_done=lambda owner: self._is_done(thread_id, owner),
             next_in_turn=turn.if_busy == "replace",
             waits=turn.if_busy != "fail",
+            run_of=lambda other: self._run_of(thread_id, other),
         )
         if place.is_owner:
-            return Ticket(self.store, thread_id, instance, place.is_alone)
+            return Ticket(self.store, thread_id, instance, place.is_alone, place.former)
         if turn.if_busy == "replace" and turn.replaces in {None, place.owner}:
             self._replace(place.owner, instance)
         raise NotItsTurnError(thread_id, place, self._worked.get(place.owner, 0.0))
@@ -111,6 +123,18 @@ class Turns:
         if payload is not None:
             self._seen[other] = payload
         return not goes_on(payload, host_clock.now())
+
+    def _run_of(self, thread_id: str, other: str) -> FormerRun | None:
+        """Return what one who is passed over has left, as far as it has shown that."""
+        if other in self._runs:
+            return former_run(self.service, self._runs[other], host_clock.now())
+        shown = read_custom_status(self._seen.get(other, {}).get("customStatus"))
+        if self.service.capabilities.lists_all_runs or shown is None or shown.thread_id != thread_id:
+            return None
+        if shown.run_id is None:
+            return None
+        shows = shown.run_state is RunState.COMPLETED
+        return FormerRun(run_ids=(shown.run_id,), left_at=host_clock.now(), shows_items=shows)
 
     def _is_done(self, thread_id: str, owner: str) -> bool:
         """Say whether the owner's run has ended, as far as a look tells."""
@@ -127,6 +151,7 @@ class Turns:
             return False  # the look is a favour: the owner will see it
         if run.created_at is not None:
             self._worked[owner] = host_clock.now().timestamp() - run.created_at
+        self._runs[owner] = run
         return is_done(run)
 
     def _replace(self, owner: str, instance: str) -> None:

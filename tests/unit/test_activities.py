@@ -35,6 +35,7 @@ from contracts.runs import (
     AnswerMessage,
     Effect,
     PendingCall,
+    PostedMessage,
     RunSnapshot,
     RunState,
     Stamp,
@@ -377,6 +378,22 @@ COMPLETED = msgspec.structs.replace(RUN, state=RunState.COMPLETED, raw_status="c
 def test_a_completed_run_brings_its_answer_along(service):
     service.run = COMPLETED
     assert run("get_run", REF, RunSnapshot).value.answer == ANSWER
+
+
+def test_an_answer_that_the_run_shows_by_itself_is_asked_for_no_more(service):
+    service.run = msgspec.structs.replace(COMPLETED, answer=ANSWER)
+    assert run("get_run", REF, RunSnapshot).value.answer == ANSWER
+    assert [c[0] for c in service.calls] == ["get_run"]
+    others_may_write = msgspec.structs.replace(REF, message=PostedMessage(stamp=STAMP))
+    assert run("get_run", others_may_write, RunSnapshot).value.answer == ANSWER
+    assert [c[0] for c in service.calls][1:] == ["get_run", "get_answer"]
+
+
+def test_an_answer_that_the_run_shows_by_itself_is_bounded(service):
+    huge = AnswerMessage(id="msg_1", text="x", annotations=[{"type": "t", "text": "y" * 2_000_000}])
+    service.run = msgspec.structs.replace(COMPLETED, answer=Answer(messages=[huge]))
+    [message] = run("get_run", REF, RunSnapshot).value.answer.messages
+    assert message.left_out == ["annotations"]
 
 
 @pytest.mark.parametrize("state", [s for s in RunState if s is not RunState.COMPLETED])
