@@ -57,6 +57,11 @@ def answered_in(items: Iterable[dict[str, Any]]) -> frozenset[str]:
     return frozenset(key for item in items if is_call_id(key := _answers(item)))
 
 
+def closed_in(items: Iterable[dict[str, Any]]) -> frozenset[str]:
+    """Return the calls that were closed among these items, by their keys: this app has answered in nobody's name."""
+    return answered_in(item for item in items if NOBODY_ANSWERED in (item.get("reason"), _text(item.get("output"))))
+
+
 def open_calls(items: list[dict[str, Any]]) -> list[Call]:
     """Return the calls among these items that keep anything else from being sent. A consent is given elsewhere, and
     keeps nothing waiting.
@@ -116,6 +121,11 @@ def _answers(item: dict[str, Any]) -> Any:
     if kind == _APPROVAL_ANSWER:
         return item.get("approval_request_id")
     return item.get("call_id") if kind.endswith("_output") else None
+
+
+def _text(output: Any) -> Any:
+    """Return the text of an output, which the service may have turned into a part."""
+    return output[0].get("text") if isinstance(output, list) and output and isinstance(output[0], dict) else output
 
 
 def closing(call: Call) -> dict[str, Any]:

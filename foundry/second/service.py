@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from contracts.runs import (
     AgentSummary,
     Answer,
     Effect,
+    FormerRun,
     PostedMessage,
     RunSnapshot,
     RunState,
@@ -34,7 +35,7 @@ from foundry.fields import carries, id_of, instance_of, is_id, items_of
 from foundry.second.agents import name_and_version, reference_to, summary_of, summary_of_version
 from foundry.second.answering import Answerer
 from foundry.second.background import ForegroundAgents
-from foundry.second.calls import Call, answered_in, calls_in, open_calls
+from foundry.second.calls import Call, answered_in, calls_in, closed_in, open_calls
 from foundry.second.conversation import newest, newest_items, newest_responses, response_if_there
 from foundry.second.finding import find_response
 from foundry.second.history import message_page
@@ -158,28 +159,43 @@ class ResponsesAgentService:
         listed = newest(self._transport, CONVERSATIONS)
         return [id_of(item, "id") for item in listed if instance_of(item) == instance_id]
 
-    def take_over(self, thread_id: str, instance_id: str) -> tuple[str, ...]:
+    def take_over(self, thread_id: str, instance_id: str, former: FormerRun | None = None) -> tuple[str, ...]:
         """Make the conversation ready for the instance, which owns it now; return the ids of all responses on it.
 
         A response with a stamp of this app's has ended, since its instance does not own the conversation any more: the
-        calls that it has left open are closed. Any other's, and any where no stamp tells, are somebody else's.
+        calls that it has left open are closed. Any other's, and any where neither a stamp nor our own records tell,
+        are somebody else's. Nothing is done while lists do not show what the last owner has left: its message would be
+        taken for the next one's, and its response, too.
         """
         items = newest_items(self._transport, thread_id)
+        if former is not None and self._is_to_come(former, items):
+            raise errors.RefusedForNowError("Foundry does not show yet what the conversation's last run has made")
         listed = {id_of(response, "id"): response for response in newest_responses(self._transport, thread_id)}
-        known = [*listed, *authors_in(items)]
+        known = [*listed, *authors_in(items), *(former.run_ids if former else ())]
         if left := open_calls(items)[::-1]:
-            self._refuse_foreign(thread_id, left, listed)
+            self._refuse_foreign(thread_id, left, listed, former)
             known += self._closer.close(thread_id, left, instance_id)
         return tuple(dict.fromkeys(known))
 
-    def refuse_open_calls(self, thread_id: str) -> None:
+    def _is_to_come(self, former: FormerRun, items: list[dict[str, Any]]) -> bool:
+        """Say whether something of what the last owner has left will show yet: an item, or the answer to a call."""
+        if self._now() >= former.left_at + timedelta(seconds=self.capabilities.grace_seconds):
+            return False
+        if former.shows_items and former.run_ids[-1] not in authors_in(items):
+            return True
+        return any(call.author in former.run_ids for call in open_calls(items))
+
+    def refuse_open_calls(self, thread_id: str, former: FormerRun | None = None) -> None:
         """Raise `WaitsForToolError` where a call is open that is none of this app's runs'. Nothing is changed."""
         if left := open_calls(newest_items(self._transport, thread_id))[::-1]:
             listed = {id_of(response, "id"): response for response in newest_responses(self._transport, thread_id)}
-            self._refuse_foreign(thread_id, left, listed)
+            self._refuse_foreign(thread_id, left, listed, former)
 
-    def _refuse_foreign(self, thread_id: str, calls: list[Call], listed: Mapping[str, dict[str, Any]]) -> None:
-        if foreign := [call for call in calls if not self._is_of_this_app(call, listed)]:
+    def _refuse_foreign(
+        self, thread_id: str, calls: list[Call], listed: Mapping[str, dict[str, Any]], former: FormerRun | None
+    ) -> None:
+        ours = former.run_ids if former else ()
+        if foreign := [call for call in calls if call.author not in ours and not self._is_of_this_app(call, listed)]:
             raise waits_for(foreign, thread_id)
 
     def _is_of_this_app(self, call: Call, listed: Mapping[str, dict[str, Any]]) -> bool:
@@ -355,18 +371,21 @@ class ResponsesAgentService:
         items = newest_items(self._transport, run.thread_id)
         answered = answered_in(items)
         own = [item for item in items if author_of(item) == run.run_id]
+        made: list[str] = []
         # What the items do not show yet, the response does.
         asked = {call.key: call for call in [*open_calls(own)[::-1], *open_calls(output_of(response))]}
         left = [call for key, call in asked.items() if key not in answered]
         if left:
             try:
-                self._closer.close(run.thread_id, left, run.instance_id or run.run_id)
+                made = self._closer.close(run.thread_id, left, run.instance_id or run.run_id)
             except errors.ThreadBusyError as error:
                 # What works there may be what closes them, started by an earlier attempt.
                 raise errors.RefusedForNowError(error.message, summary=error.summary) from None
         if run.state is not RunState.REQUIRES_ACTION:
             return run
-        return asks_nothing(run) if asked and not left else closed(run)
+        # Answers that say nothing but that nobody answered are those of an earlier attempt, which got no answer itself.
+        was_answered = asked and not left and not closed_in(items) & asked.keys()
+        return asks_nothing(run) if was_answered else closed(run, made)
 
     def submit_tool_outputs(
         self,

@@ -313,6 +313,16 @@ def test_a_closing_that_works_already_is_waited_for_by_a_cancel(world):
     assert len(world.responses(thread_id)) == 2
 
 
+@pytest.mark.parametrize("agent", ASKING)
+@pytest.mark.parametrize("p7", ["accepted", "refused"])
+def test_a_cancel_that_is_repeated_after_it_has_closed_the_calls_is_a_cancel(world, agent, p7):
+    world.emulator.set_unknowns(p7=p7)
+    thread_id = world.thread()
+    run = world.ended(thread_id, agent)
+    for _ in range(2):
+        assert world.service.cancel_run(thread_id, run.run_id).state is RunState.CANCELLED
+
+
 def test_a_response_that_was_answered_is_not_closed_over(world):
     world.emulator.set_unknowns(p12="appended")
     thread_id = world.thread()
