@@ -17,6 +17,7 @@
     ├── ConversationUnusableError the service does nothing on the conversation any more
     ├── MayHaveHappenedError     nothing was sent: what an earlier request may have made does not show yet
     ├── AnswerRefusedError       Foundry refuses an answer to tool calls that are still pending
+    ├── OutOfReachError          something that is there, and that the service hands over to nobody outside
     ├── RateLimitedError         (429)
     ├── TimeIsOverError          nothing was sent: the orchestration's deadline has passed
     ├── TooManyToolCallsError    the run asks for more at once than can be passed on
@@ -169,6 +170,12 @@ class AnswerRefusedError(FoundryError):
     """An answer to tool calls that are still pending is refused: another one may be taken."""
 
     code = ErrorCode.ANSWER_REFUSED
+
+
+class OutOfReachError(FoundryError):
+    """The service has it, and does not hand it over here: the message says where it can be read."""
+
+    code = ErrorCode.NOT_FOUND
 
 
 class RateLimitedError(FoundryError):

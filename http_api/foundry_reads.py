@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 from contracts.codes import ErrorCode
 from contracts.generations import generation_of_thread
 from foundry.connection import agent_service
-from foundry.errors import FoundryError, NotFoundError, ResponseTooLargeError
+from foundry.errors import FoundryError, NotFoundError, OutOfReachError, ResponseTooLargeError
 from foundry.service import AgentService
 from http_api.agents import in_time
 from http_api.answers import ApiError
@@ -39,6 +39,8 @@ async def read_from_foundry(
         if not error.names_it:  # the project, it may be, which is not found for a while after a deployment
             raise ApiError(502, error.code, error.message) from None
         raise ApiError(404, ErrorCode.NOT_FOUND, gone) from None
+    except OutOfReachError as error:
+        raise ApiError(404, error.code, error.message) from None
     except ResponseTooLargeError as error:
         raise ApiError(413, error.code, error.message) from None
     except FoundryError as error:

@@ -104,7 +104,7 @@ class Closer:
         while (run := snapshot(response, thread_id, run_id)).state is RunState.ACTIVE:
             self._pause(_BETWEEN_LOOKS_SECONDS)
             response = self._transport.get(response_path(run_id))
-        if run.error_summary == NEW_CONVERSATION:
+        if run.error_advice == NEW_CONVERSATION:
             raise errors.ConversationUnusableError(NEW_CONVERSATION)
         if run.state not in {RunState.COMPLETED, RunState.REQUIRES_ACTION, RunState.INCOMPLETE}:
             raise errors.UnavailableError(

@@ -98,8 +98,8 @@ def _failure(state: RunState, response: dict[str, Any]) -> RunFailure:
         return RunFailure(
             code=ErrorCode.CONVERSATION_UNUSABLE,
             message=failure.message,
-            summary=NEW_CONVERSATION,
-            advice=None,
+            summary=None,
+            advice=NEW_CONVERSATION,
             rate_limited=False,
             retry_after_seconds=None,
         )

@@ -466,7 +466,7 @@ class ResponsesAgentService:
 
     def get_file(self, file_id: str, most_bytes: int) -> RunFile:  # noqa: ARG002 - the protocol's
         """Refuse it: the files of this generation lie in containers, from which nothing is known to hand them over."""
-        raise errors.NotFoundError(
+        raise errors.OutOfReachError(
             f"the file {file_id} lies in a container of the agent's code, from which this app cannot fetch it: read it "
             "there, with the container_id of the answer's annotation, before the container expires"
         )

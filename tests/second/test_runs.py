@@ -350,7 +350,7 @@ def test_a_broken_conversation_fails_its_responses_and_says_so(world):
     run = world.ended(thread_id)
     assert run.state is RunState.FAILED
     assert run.error_code == ErrorCode.CONVERSATION_UNUSABLE
-    assert "start a new one" in run.error_summary
+    assert "start a new one" in run.error_advice
 
 
 def test_a_foreign_call_that_came_meanwhile_stops_a_start(world):
