@@ -1,15 +1,15 @@
 """What happened in a run, in order, from its Durable history: `GET /api/runs/{instance_id}/events`. Pure.
 
 No inputs, no outputs, and none of Foundry's words. Every entry has an id that follows from what it is and when it
-began, so that it stays the same while the history grows, and over a rewind.
+began, so that it stays the same while the history grows, over generations and over a rewind.
 
-A history has the present generation only: what continue-as-new dropped is one entry, `earlier`.
+A history has the present generation only; what happened before was handed on to it (`run_past`). What was not is one
+entry, `earlier`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,99 +18,14 @@ from msgspec import UNSET
 
 from contracts.codes import ErrorCode
 from contracts.durable import question_of_event, tool_outputs_event
-from contracts.status import StatusDocument
+from contracts.past import Past, Stretch, Try
+from contracts.status import RunError, StatusDocument
 from http_api.timeline_events import Attempt, Kind, State, TimelineEvent
-from http_api.timeline_history import Call, History
-
-LOOK = "get_run"
-"""The activity that looks at a run, and does nothing else."""
+from http_api.timeline_history import History
+from run_past import LOOK, is_asked, is_over, micros, moment_of, tell
 
 _LAST = "terminate_instance"
 """It ends the instance, and so never ends itself."""
-
-
-@dataclass
-class _Stretch:
-    """Calls of one activity in a row: attempts at a step, or looks."""
-
-    calls: list[Call]
-    is_last: bool = True
-
-    @property
-    def activity(self) -> str:
-        return self.calls[0].activity
-
-    def takes(self, call: Call) -> bool:
-        """Say whether the call goes on with this: a look with looks, a further attempt with one that failed."""
-        if call.activity != self.activity:
-            return False
-        return self.activity == LOOK or self.calls[-1].error is not None
-
-
-@dataclass
-class _Asked:
-    """A question. `number` is 0 while nothing tells it."""
-
-    started: datetime
-    number: int = 0
-    ended: datetime | None = None
-    calls: int = 0
-    continued: bool = False
-
-
-@dataclass
-class _Questions:
-    """Follows what was asked: from what the looks show, and from the names of the events that answered.
-
-    The history does not hold the questions themselves. An answer that was refused is asked for again under the next
-    number: such a question begins with the answer before.
-    """
-
-    asked: list[_Asked] = field(default_factory=list)
-    answered: frozenset[str] = frozenset()
-    pending: frozenset[str] = frozenset()
-
-    @property
-    def open(self) -> _Asked | None:
-        return self.asked[-1] if self.asked and self.asked[-1].ended is None else None
-
-    def saw(self, call: Call) -> None:
-        """Take in what an activity saw at its end."""
-        if call.ended is None or "state" not in call.value:
-            return
-        asks, present = call.asks, self.open
-        if asks and asks not in (self.answered, self.pending):
-            self._close(call.ended)
-            self.asked.append(_Asked(call.ended, calls=len(asks)))
-            self.pending = asks
-        elif present is not None and not asks:
-            self._close(call.ended)
-
-    def was_answered(self, number: int, at: datetime) -> None:
-        """Take in an answer."""
-        if not self.asked:
-            return
-        if self.open is None:
-            self.asked.append(_Asked(self.asked[-1].ended or at, calls=len(self.answered)))
-        self.asked[-1].number = number
-        self.answered = self.pending or self.answered
-        self._close(at)
-
-    def is_asked(self, number: int) -> None:
-        """Take in which question is open now, as the custom status says."""
-        if self.open is None and self.asked and self.asked[-1].number < number:
-            self.asked.append(_Asked(self.asked[-1].ended or self.asked[-1].started, calls=len(self.answered)))
-        if self.open is not None:
-            self.open.number = number
-
-    def is_over(self, at: datetime) -> None:
-        """The run has ended, and nobody waits for an answer."""
-        self._close(at)
-
-    def _close(self, at: datetime) -> None:
-        if self.open is not None:
-            self.open.ended = max(at, self.open.started)
-        self.pending = frozenset()
 
 
 _Entry = tuple[datetime, TimelineEvent]
@@ -119,124 +34,109 @@ _Entry = tuple[datetime, TimelineEvent]
 
 def timeline(history: History, document: StatusDocument) -> list[TimelineEvent]:
     """Return the events, in the order in which they began; `document` is of the same payload."""
+    past = history.past
+    tell(past, history)
+    if document.is_ended:
+        is_over(past, history.ended or history.started)
+    elif document.required_action is not None:
+        is_asked(past, question_of_event(document.required_action.event) or 0)
     entries = [
-        *_earlier(history),
-        *_raised(history),  # what follows from it began at the same moment, it may be
-        *_steps_and_looks(history, document),
-        *_questions(history, document),
-        *(_entry("suspended", p.started, p.ended, "done" if p.ended else "running") for p in history.pauses),
-        *(_entry("rewound", at, at, "done") for at in history.rewinds),
+        *_earlier(past),
+        *_raised(history, past),  # what follows from it began at the same moment, it may be
+        *_steps_and_looks(past, document),
+        *_questions(past),
+        *(_timed("suspended", p.at, p.took, "done" if p.took is not None else "running") for p in past.pauses),
+        *(_timed("rewound", at, 0, "done") for at in past.rewinds),
     ]
     entries.sort(key=lambda entry: entry[0])
     return list(_with_ids(event for _, event in [*entries, *_ended(history, document)]))
 
 
-def _earlier(history: History) -> Iterator[_Entry]:
-    earlier = history.earlier
-    if earlier is not None:
-        yield _entry(
-            "earlier",
-            min(earlier.started, history.started),
-            history.started,
-            "done",
-            looks=earlier.looks,
-            runs=earlier.runs,
-            questions=earlier.questions,
-        )
+def _earlier(past: Past) -> Iterator[_Entry]:
+    sums = past.dropped
+    if sums is not None:
+        yield _timed("earlier", sums.at, sums.took, "done", looks=sums.looks, runs=sums.runs, questions=sums.questions)
 
 
-def _steps_and_looks(history: History, document: StatusDocument) -> Iterator[_Entry]:
-    stretches: list[_Stretch] = []
-    for call in history.calls:
-        if stretches and stretches[-1].takes(call):
-            stretches[-1].calls.append(call)
-        else:
-            if stretches:
-                stretches[-1].is_last = False
-            stretches.append(_Stretch([call]))
-    for stretch in stretches:
-        yield _looks(stretch, document) if stretch.activity == LOOK else _step(stretch, document)
+def _steps_and_looks(past: Past, document: StatusDocument) -> Iterator[_Entry]:
+    for stretch in past.stretches:
+        goes_on = stretch is past.stretches[-1] and not document.is_ended
+        state = _state(stretch, document, goes_on=goes_on)
+        yield _looks(stretch, state, goes_on=goes_on) if stretch.name == LOOK else _step(stretch, state)
 
 
-def _step(stretch: _Stretch, document: StatusDocument) -> _Entry:
-    last, looks = stretch.calls[-1], sum(call.looks for call in stretch.calls)
-    state = _state(stretch, document)
-    return _entry(
+def _step(stretch: Stretch, state: State) -> _Entry:
+    known = len(stretch.tries)
+    return _timed(
         "step",
-        stretch.calls[0].started,
-        None if state == "retrying" else last.ended,
+        stretch.at,
+        None if state == "retrying" else _took(stretch.tries[-1]),
         state,
-        step=stretch.activity,
-        attempts=[_attempt(call) for call in stretch.calls],
-        looks=looks or UNSET,
+        step=stretch.name,
+        attempts=[_attempt(stretch, one) for one in stretch.tries],
+        tries=stretch.count if stretch.count > known else UNSET,
+        looks=stretch.looks or UNSET,
     )
 
 
-def _looks(stretch: _Stretch, document: StatusDocument) -> _Entry:
-    failed = [_attempt(call) for call in stretch.calls if call.error is not None]
-    state = _state(stretch, document)
-    goes_on = stretch.is_last and not document.is_ended
+def _looks(stretch: Stretch, state: State, *, goes_on: bool) -> _Entry:
+    failed = [_attempt(stretch, one) for one in stretch.tries if one.code is not None]
     if state in ("done", "retrying") and goes_on:
         state = "running"  # another look follows
-    return _entry(
+    ends = [took for one in stretch.tries if (took := _took(one)) is not None]
+    return _timed(
         "looks",
-        stretch.calls[0].started,
-        None if goes_on else max((c.ended for c in stretch.calls if c.ended), default=None),
+        stretch.at,
+        None if goes_on else max(ends, default=None),
         state,
-        looks=sum(call.looks or 1 for call in stretch.calls),
+        looks=stretch.looks,
         attempts=failed or UNSET,
     )
 
 
-def _state(stretch: _Stretch, document: StatusDocument) -> State:
-    last = stretch.calls[-1]
-    if last.ended is None:
+def _state(stretch: Stretch, document: StatusDocument, *, goes_on: bool) -> State:
+    last = stretch.tries[-1]
+    if last.took is None:
         if not document.is_ended:
             return "running"
-        return "done" if last.activity == _LAST and document.status == "Cancelled" else "interrupted"
-    if last.error is None:
+        return "done" if stretch.name == _LAST and document.status == "Cancelled" else "interrupted"
+    if last.code is None:
         return "done"
-    return "retrying" if stretch.is_last and not document.is_ended else "failed"
+    return "retrying" if goes_on else "failed"
 
 
-def _attempt(call: Call) -> Attempt:
-    return Attempt(started=_text(call.started), ended=_text(call.ended) if call.ended else None, error=call.error)
+def _took(one: Try) -> int | None:
+    """Return its end, in microseconds since the beginning of its stretch."""
+    return None if one.took is None else one.after + one.took
 
 
-def _questions(history: History, document: StatusDocument) -> Iterator[_Entry]:
-    found = _Questions()
-    if history.earlier is not None and history.earlier.asks:
-        found.pending = history.earlier.asks
-        found.asked = [_Asked(history.started, history.earlier.questions, calls=len(found.pending), continued=True)]
-    answers = [raised for raised in history.raised if raised.question]
-    happened: list[tuple[datetime, Any]] = [(c.ended, c) for c in history.calls if c.ended]
-    happened += [(raised.at, raised) for raised in answers]
-    for at, what in sorted(happened, key=lambda pair: pair[0]):
-        if isinstance(what, Call):
-            found.saw(what)
-        else:
-            found.was_answered(what.question, at)
-    if document.is_ended:
-        found.is_over(history.ended or history.started)
-    elif document.required_action is not None:
-        found.is_asked(question_of_event(document.required_action.event) or 0)
-    for asked in found.asked:
-        yield _entry(
+def _attempt(stretch: Stretch, one: Try) -> Attempt:
+    end = _took(one)
+    return Attempt(
+        started=_text(moment_of(stretch.at + one.after)),
+        ended=None if end is None else _text(moment_of(stretch.at + end)),
+        error=None if one.code is None else RunError(code=one.code, message=one.message),
+    )
+
+
+def _questions(past: Past) -> Iterator[_Entry]:
+    for asked in past.questions:
+        yield _timed(
             "question",
-            asked.started,
-            asked.ended,
-            "done" if asked.ended else "running",
+            asked.at,
+            asked.took,
+            "done" if asked.took is not None else "running",
             event=tool_outputs_event(asked.number) if asked.number else UNSET,
             calls=asked.calls or UNSET,
             continued=asked.continued or UNSET,
         )
 
 
-def _raised(history: History) -> Iterator[_Entry]:
+def _raised(history: History, past: Past) -> Iterator[_Entry]:
+    for answer in past.answers:
+        yield _timed("answer", answer.at, 0, "done", event=tool_outputs_event(answer.number))
     for raised in history.raised:
-        if raised.question:
-            yield _entry("answer", raised.at, raised.at, "done", event=raised.name)
-        else:
+        if not raised.question:
             yield _entry("cancel", raised.at, raised.at, "done", reason=raised.reason or UNSET)
 
 
@@ -251,10 +151,14 @@ def _ended(history: History, document: StatusDocument) -> Iterator[_Entry]:
     yield _entry("ended", at, at, state, status=document.status, code=code)
 
 
+def _timed(kind: Kind, at: int, took: int | None, state: State, **fields: Any) -> _Entry:
+    return _entry(kind, moment_of(at), None if took is None else moment_of(at + took), state, **fields)
+
+
 def _entry(kind: Kind, started: datetime, ended: datetime | None, state: State, **fields: Any) -> _Entry:
     label = fields.get("step", kind)
     event = TimelineEvent(
-        id=f"{label}.{_micros(started)}",
+        id=f"{label}.{micros(started)}",
         kind=kind,
         started=_text(started),
         ended=_text(ended) if ended else None,
@@ -272,11 +176,6 @@ def _with_ids(events: Iterable[TimelineEvent]) -> Iterator[TimelineEvent]:
         known[event.id] = known.get(event.id, 0) + 1
         number = known[event.id]
         yield event if number == 1 else msgspec.structs.replace(event, id=f"{event.id}.{number}")
-
-
-def _micros(moment: datetime) -> int:
-    since = moment - datetime.fromtimestamp(0, UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _text(moment: datetime) -> str:

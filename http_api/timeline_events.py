@@ -44,6 +44,9 @@ class TimelineEvent(Wire, frozen=True, kw_only=True, omit_defaults=True):
     attempts: Annotated[
         list[Attempt] | UnsetType, Meta(description="Of a `step`: all of them; of `looks`: those that failed.")
     ] = UNSET
+    tries: Annotated[
+        int | UnsetType, Meta(description="Of a `step`: how many attempts, where not all of them are told.")
+    ] = UNSET
     looks: Annotated[int | UnsetType, Meta(description="How often the run was looked at in Foundry.")] = UNSET
     runs: Annotated[int | UnsetType, Meta(description="Of `earlier`: how many runs were started in Foundry.")] = UNSET
     questions: Annotated[int | UnsetType, Meta(description="Of `earlier`: how many were asked.")] = UNSET

@@ -6,111 +6,55 @@ its end (durable-protocol.md, section 6). What does not look like that is passed
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.codes import ErrorCode
+import msgspec
+
 from contracts.durable import CANCEL_EVENT, question_of_event
 from contracts.instance_input import read_instance_input
-from contracts.status import RunError
+from contracts.past import LARGEST, Asked, Dropped, Past
+from contracts.wire import from_wire
+from run_past import (
+    Call,
+    Happened,
+    Raised,
+    as_object,
+    call_ids,
+    completed,
+    crashed,
+    decoded,
+    digest_of,
+    micros,
+    tells_of_rewind,
+)
 from validation.cancel_request import read_cancel_reason
 
-_UNDONE = "Rewound: "
-"""So begins what stands for an event that a rewind has undone."""
 
-_LONGEST_TEXT = 1000
-
-_WORKER_DIED = RunError(code=ErrorCode.WORKER_DIED, message="the worker process died while the activity ran")
-_RAISED = RunError(
-    code=ErrorCode.ACTIVITY_FAILED, message="the activity failed for a fault of the app: its log has more"
-)
-
-
-@dataclass(frozen=True)
-class Call:
-    """One activity. `value` is what it returned; there is none where it failed, or goes on."""
-
-    activity: str
-    started: datetime
-    ended: datetime | None = None
-    error: RunError | None = None
-    value: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def looks(self) -> int:
-        """How often it says it looked at the run; 0 where it does not say."""
-        looks = self.value.get("looks")
-        return looks if isinstance(looks, int) and not isinstance(looks, bool) and looks > 0 else 0
-
-    @property
-    def asks(self) -> frozenset[str]:
-        """The ids of the calls for which the run waits, as this activity saw it."""
-        if self.value.get("state") != "requires_action":
-            return frozenset()
-        calls = self.value.get("pending_calls")
-        found = (_object(call).get("id") for call in (calls if isinstance(calls, list) else []))
-        return frozenset(i for i in found if isinstance(i, str))
-
-
-@dataclass(frozen=True)
-class Raised:
-    """An external event of ours: the answer to a question (`question` is its number), or a cancel."""
-
-    name: str
-    at: datetime
-    question: int = 0
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Pause:
-    """The instance was suspended, and resumed unless `ended` is null."""
+@dataclass(frozen=True, kw_only=True)
+class History(Happened):
+    """What happened in the present generation, and what it was told of those before."""
 
     started: datetime
-    ended: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """What the present generation was given to go on with."""
-
-    started: datetime
-    looks: int
-    runs: int
-    questions: int
-    asks: frozenset[str]
-    """The calls of the question that is open."""
-
-
-@dataclass(frozen=True)
-class History:
-    """The present generation."""
-
-    started: datetime
-    earlier: Earlier | None
-    calls: list[Call]
-    """In the order of their beginnings."""
-    raised: list[Raised]
-    pauses: list[Pause]
-    rewinds: list[datetime]
+    past: Past
     ended: datetime | None
 
 
 def read_history(payload: Mapping[str, Any]) -> History:
     """Return what the payload tells. Raises nothing, whatever it holds."""
     events = list(_events(payload))
-    started = next((at for kind, at, _ in events if kind == "ExecutionStarted"), None)
+    begun = next((at for kind, at, _ in events if kind == "ExecutionStarted"), None)
     created = _moment(payload.get("createdTime")) or datetime.fromtimestamp(0, UTC)
+    started = begun or min((at for _, at, _ in events), default=created)
     return History(
-        started=started or min((at for _, at, _ in events), default=created),
-        earlier=_earlier(payload.get("input")),
+        started=started,
+        past=_past(payload.get("input"), started),
         calls=sorted(_calls(events), key=lambda call: call.started),
         raised=list(_raised(events)),
         pauses=_pauses(events),
-        rewinds=[at for kind, at, event in events if kind == "GenericEvent" and _is_own_word(event.get("Data"))],
+        rewinds=[at for kind, at, event in events if kind == "GenericEvent" and tells_of_rewind(event.get("Data"))],
         ended=max(
             (at for kind, at, _ in events if kind in ("ExecutionCompleted", "ExecutionTerminated")), default=None
         ),
@@ -137,21 +81,9 @@ def _calls(events: list[_Event]) -> Iterator[Call]:
             case "TaskScheduled":
                 yield Call(name, at)
             case "TaskFailed":
-                died = "exited with code" in str(event.get("Reason"))
-                yield Call(name, started, at, _WORKER_DIED if died else _RAISED)
+                yield crashed(name, started, at, event.get("Reason"))
             case "TaskCompleted":
-                result = _object(event.get("Result"))
-                yield Call(name, started, at, _failure(result.get("failure")), _object(result.get("value")))
-
-
-def _failure(given: Any) -> RunError | None:
-    """Return the failure in the app's own words: those of Foundry, which `message` may hold, may quote a prompt."""
-    failure = _object(given)
-    if not failure:
-        return None
-    summary = failure.get("summary")
-    text = str(failure.get("message") if summary is None else summary)
-    return RunError(code=str(failure.get("code")), message=text[:_LONGEST_TEXT])
+                yield completed(name, started, at, event.get("Result"))
 
 
 def _raised(events: list[_Event]) -> Iterator[Raised]:
@@ -163,60 +95,54 @@ def _raised(events: list[_Event]) -> Iterator[Raised]:
             continue
         known.add(name)
         if name == CANCEL_EVENT:
-            yield Raised(name, at, reason=read_cancel_reason(_decoded(event.get("Input"))))
+            yield Raised(name, at, reason=read_cancel_reason(decoded(event.get("Input"))))
         elif (number := question_of_event(name)) is not None:
             yield Raised(name, at, question=number)
 
 
-def _pauses(events: list[_Event]) -> list[Pause]:
-    pauses: list[Pause] = []
+def _pauses(events: list[_Event]) -> list[tuple[datetime, datetime | None]]:
+    pauses: list[tuple[datetime, datetime | None]] = []
     for kind, at, _ in events:
         if kind == "ExecutionSuspended":
-            pauses.append(Pause(at))
-        elif kind == "ExecutionResumed" and pauses and pauses[-1].ended is None:
-            pauses[-1] = Pause(pauses[-1].started, at)
+            pauses.append((at, None))
+        elif kind == "ExecutionResumed" and pauses and pauses[-1][1] is None:
+            pauses[-1] = (pauses[-1][0], at)
     return pauses
 
 
-def _earlier(given: Any) -> Earlier | None:
+def _past(given: Any, started: datetime) -> Past:
     progress = read_instance_input(given).progress
-    started = _moment(progress.get("started")) if progress else None
-    if progress is None or started is None:
-        return None
-    question = _object(progress.get("question"))
+    begun = _moment(progress.get("started")) if progress else None
+    if progress is None or begun is None:
+        return Past()
+    try:
+        past = from_wire(Past, progress["past"]) if progress.get("past") is not None else None
+    except msgspec.ValidationError:
+        past = None
+    return past or _sum(progress, micros(min(begun, started)), micros(started))
+
+
+def _sum(progress: Mapping[str, Any], begun: int, started: int) -> Past:
+    """Return what is known of generations that were not told one by one."""
+    question = as_object(progress.get("question"))
     is_open = not question.get("answers")
-    asked = question.get("calls")
-    calls = (_object(call).get("id") for call in (asked if isinstance(asked, list) and is_open else []))
-    return Earlier(
-        started=started,
-        looks=_count(progress.get("polls")),
-        runs=_count(progress.get("run_number")) + (progress.get("run_requested") is True),
-        questions=_count(question.get("number")),
-        asks=frozenset(i for i in calls if isinstance(i, str)),
+    asks = call_ids(question.get("calls")) if is_open else frozenset()
+    number = _count(question.get("number"))
+    return Past(
+        questions=[Asked(at=started, number=number, calls=len(asks), continued=True)] if asks else [],
+        pending=digest_of(asks),
+        dropped=Dropped(
+            at=begun,
+            took=started - begun,
+            looks=_count(progress.get("polls")),
+            runs=_count(progress.get("run_number")) + (progress.get("run_requested") is True),
+            questions=number,
+        ),
     )
 
 
-def _is_own_word(data: Any) -> bool:
-    return isinstance(data, str) and not data.startswith(_UNDONE)
-
-
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
-
-
-def _decoded(value: Any) -> Any:
-    """Return what JSON text (of text ...) holds; what is none stays as it is."""
-    while isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    found = _decoded(value)
-    return found if isinstance(found, Mapping) else {}
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else 0
 
 
 def _moment(value: Any) -> datetime | None:

@@ -43,6 +43,7 @@ from orchestrators.activity_calls import (
     show,
     submit_tool_outputs,
 )
+from orchestrators.past import past_after
 from orchestrators.progress import Progress, begin
 from orchestrators.question import Stage
 from orchestrators.retry_policy import quota_delay, share_of
@@ -83,6 +84,8 @@ def _to_its_end(steps: Steps) -> Step[dict[str, Any] | None]:
         run = yield from _run_agent(steps, progress)
         ending = yield from endings.conclude(steps, progress, run)
     except GenerationFull:
+        if progress.past is not None:
+            progress.past = past_after(progress.past, steps.history, progress.question)
         steps.continue_as_new(continued_input(progress))
         return None
     except CancelRequested as signal:

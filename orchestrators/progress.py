@@ -13,6 +13,7 @@ from contracts.codes import ErrorCode
 from contracts.formats import Id, Utc
 from contracts.generations import CAPABILITIES, Capabilities
 from contracts.messages import UserMessage
+from contracts.past import Past
 from contracts.request import AgentRunRequest, IfThreadBusy, RunOptions, RunPolicy
 from contracts.runs import Effect, PostedMessage, RunSnapshot, RunState, Stamp, Tokens, composite_run_id
 from contracts.status import CustomStatus, Status, WaitingFor
@@ -84,6 +85,8 @@ class Progress(msgspec.Struct, kw_only=True):
     question: Question = msgspec.field(default_factory=Question)
     unsupported_since: Utc | None = None
     """When the open question, which nobody can answer here, was first seen."""
+    past: Past | None = None
+    """What happened in earlier generations; null: it began with an app that did not keep it."""
 
     @property
     def can(self) -> Capabilities:
@@ -280,6 +283,7 @@ def begin(
         thread_id=request.thread_id,
         checks_answer=request.message is not None and request.thread_id is not None,
         if_thread_busy=request.if_thread_busy,
+        past=Past(),
     )
 
 

@@ -17,7 +17,7 @@ What the platform demands (durable-protocol.md, rules 1 to 5), kept in this one 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -146,6 +146,12 @@ class Steps:
     def given(self) -> Any:
         """The input of this generation."""
         return self._context.get_input()
+
+    @property
+    def history(self) -> Sequence[Any]:
+        """The platform's events of this generation: all of them, so only its end is the same in every replay."""
+        events: Sequence[Any] = self._context.histories
+        return events
 
     def new_id(self) -> str:
         """Return an id that no other execution has; the same in every replay."""

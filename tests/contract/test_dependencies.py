@@ -17,6 +17,7 @@ from tests.contract.project import (
 MODULES = sorted(deployed_modules())
 SHARED = {
     "look_schedule",
+    "run_past",
     "settings",
     "policy",
     "app_log",
@@ -54,6 +55,7 @@ MAY_IMPORT = {
         "app_log",
         "version",
         "recovery",
+        "run_past",
         "task_hub",
         "ownership",
         "store",
@@ -77,8 +79,9 @@ MAY_IMPORT = {
         "store",
         "host_clock",
     },
-    "orchestrators": {"contracts", "validation", "app_log", "look_schedule", "trace_context"},
+    "orchestrators": {"contracts", "validation", "app_log", "look_schedule", "run_past", "trace_context"},
     "look_schedule": set(),
+    "run_past": {"contracts"},
     "ownership": {"contracts", "app_log", "store", "recovery", "task_hub", "host_clock"},
     "store": {"contracts", "timed_http", "app_identity"},
     "foundry": {"contracts", "timed_http", "host_clock", "app_log", "app_identity", "trace_context"},
@@ -136,7 +139,7 @@ def test_the_foundry_client_knows_no_durable(module):
 
 # --- determinism ------------------------------------------------------------------------------------------------------
 
-ORCHESTRATORS = [m for m in MODULES if m.startswith(("orchestrators", "look_schedule"))]
+ORCHESTRATORS = [m for m in MODULES if m.startswith(("orchestrators", "look_schedule", "run_past"))]
 FORBIDDEN_IMPORTS = {
     "asyncio",
     "concurrent",

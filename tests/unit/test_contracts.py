@@ -371,7 +371,7 @@ def strategy_of(kind: Any) -> st.SearchStrategy[Any]:
             most = 2 if kind.max_length is None else min(2, kind.max_length)
             return st.lists(strategy_of(kind.item_type), min_size=least, max_size=most)
         case inspect.VarTupleType():
-            return st.lists(strategy_of(kind.item_type), max_size=2).map(tuple)
+            return st.lists(strategy_of(kind.item_type), min_size=kind.min_length or 0, max_size=2).map(tuple)
         case inspect.DictType():
             return st.dictionaries(strategy_of(kind.key_type), strategy_of(kind.value_type), max_size=2)
         case inspect.UnionType():

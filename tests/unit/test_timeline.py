@@ -5,17 +5,35 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from contracts.status import RunError
 from contracts.wire import to_wire
+from http_api.timeline_events import TimelineEvent
 from http_api.timeline_history import read_history
 from tests.unit.scripted import PROMPT, no_deadline
 from tests.unit.timelines import HISTORIES, NOW, at, events_of, payload_of, prefixes, recorded, told
 
 NAMES = sorted(path.stem for path in (HISTORIES / "1.0").glob("*.json"))
+SEVERAL = [name for name in NAMES if len(recorded(name)) > 1 and name != "unsupported-action"]
+"""A question that nobody has answered has its number of the generation that asked it: one history would not tell it."""
+
+
+def of_before(generation: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of a generation that began with an app that kept no past."""
+    shown = payload_of(generation)
+    del shown["input"]["progress"]["past"]
+    return shown
+
+
+def without_details(event: TimelineEvent) -> Any:
+    """The event without what is not kept of earlier generations: all attempts, and the words of their failures."""
+    tries = event.tries if event.tries is not UNSET else len(event.attempts or []) if event.kind == "step" else None
+    return tries, msgspec.structs.replace(event, attempts=UNSET, tries=UNSET)
 
 
 def payload(*events: dict[str, Any], status: str = "Running", **fields: Any) -> dict[str, Any]:
@@ -133,9 +151,37 @@ def test_a_run_that_one_generation_has_ended(name: str, lines: list[str]) -> Non
     assert lines_of(payload_of(generation)) == lines
 
 
-def test_what_continue_as_new_has_dropped_is_said_as_far_as_it_is_known() -> None:
+def test_a_run_of_several_generations() -> None:
     *_, last = recorded("timeout")
-    events = events_of(payload_of(last))
+    assert lines_of(payload_of(last)) == [
+        "create_thread 00.0-00.1 done",
+        "create_message 00.1-00.2 done",
+        "create_run 00.2-00.3 done",
+        "looks 01.4-19.5 done 16",
+        "cancel_run 19.5-19.6 done",
+        "looks 20.7-22.0 done 2",
+        "ended 22.0-22.0 failed Failed timeout",
+    ]
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_generations_are_told_as_one_history_would_be(name: str) -> None:
+    generations = [payload_of(generation) for generation in recorded(name)]
+    whole = {**generations[-1], "input": generations[0]["input"]}
+    whole["historyEvents"] = [event for generation in generations for event in generation["historyEvents"]]
+    told_whole = [without_details(event) for event in events_of(whole)]
+    assert [without_details(event) for event in events_of(generations[-1])] == told_whole
+
+
+def test_of_an_earlier_generation_the_last_failure_of_a_step_is_told_without_words() -> None:
+    *_, last = recorded("conversation-rounds")
+    step = next(event for event in events_of(payload_of(last)) if event.step == "submit_tool_outputs")
+    assert (step.tries, step.state) == (3, "done")
+    assert [attempt.error for attempt in step.attempts] == [RunError(code="may_have_happened", message=""), None]
+
+
+def test_a_run_that_kept_no_past_says_as_far_as_it_is_known_what_was_dropped() -> None:
+    events = events_of(of_before(recorded("timeout")[-1]))
     assert told(events) == [
         "earlier 00.0-19.4 done 15",
         "looks 19.4-19.5 done 1",
@@ -144,6 +190,13 @@ def test_what_continue_as_new_has_dropped_is_said_as_far_as_it_is_known() -> Non
         "ended 22.0-22.0 failed Failed timeout",
     ]
     assert (events[0].runs, events[0].questions) == (1, 0)
+
+
+def test_a_past_that_does_not_fit_is_none() -> None:
+    [*_, last] = recorded("timeout")
+    shown = payload_of(last)
+    shown["input"]["progress"]["past"] = {"stretches": [{"name": "x", "at": 1, "tries": []}]}
+    assert events_of(shown) == events_of(of_before(last))
 
 
 def test_a_cancel_interrupts_a_watch() -> None:
@@ -177,16 +230,28 @@ def test_questions_and_their_answers_over_two_generations() -> None:
         "answer 04.0-04.0 done tool_outputs_1",
         "question 04.0- running tool_outputs_2",  # the answer did not fit
     ]
-    assert lines_of(second) == [
-        "earlier 00.0-08.7 done 6",
-        "looks 08.7-08.8 done 1",
-        "question 08.7-09.0 done tool_outputs_2",
-        "answer 09.0-09.0 done tool_outputs_2",
+    since = [
         "submit_tool_outputs 09.0-09.1 done",
         "looks 10.2-11.5 done 2",
         "ended 11.5-11.5 done Success",
     ]
-    question = next(event for event in events_of(second) if event.kind == "question")
+    assert lines_of(second)[3:] == [
+        "question 00.3-04.0 done tool_outputs_1",
+        "looks 01.4-08.8 done 7",
+        "answer 04.0-04.0 done tool_outputs_1",
+        "question 04.0-09.0 done tool_outputs_2",
+        "answer 09.0-09.0 done tool_outputs_2",
+        *since,
+    ]
+    before = events_of(of_before(recorded("tool-outputs")[-1]))
+    assert told(before) == [
+        "earlier 00.0-08.7 done 6",
+        "looks 08.7-08.8 done 1",
+        "question 08.7-09.0 done tool_outputs_2",
+        "answer 09.0-09.0 done tool_outputs_2",
+        *since,
+    ]
+    question = next(event for event in before if event.kind == "question")
     assert (question.calls, question.continued) == (2, True)
 
 
@@ -205,9 +270,11 @@ def test_an_answer_that_foundry_refuses_is_asked_for_again() -> None:
 def test_a_question_that_nobody_needs_answered_any_more_is_over() -> None:
     *_, last = recorded("unsupported-action")
     assert lines_of(payload_of(last)) == [
-        "earlier 00.0-19.4 done 15",
-        "looks 19.4-22.9 done 3",
-        "question 19.4-24.2 done tool_outputs_1",
+        "create_thread 00.0-00.1 done",
+        "create_message 00.1-00.2 done",
+        "create_run 00.2-00.3 done",
+        "looks 01.4-22.9 done 18",
+        "question 02.7-24.2 done tool_outputs_1",
         "cancel_run 22.9-23.0 done",
         "looks 24.1-25.4 done 2",
         "ended 25.4-25.4 failed Failed unsupported_action",
@@ -215,17 +282,14 @@ def test_a_question_that_nobody_needs_answered_any_more_is_over() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_event_keeps_its_id_and_its_beginning_while_the_history_grows(name: str) -> None:
+def test_an_event_keeps_its_id_and_its_beginning_while_the_history_grows_and_over_generations(name: str) -> None:
     before: dict[str, str] = {}
-    generation = ""
     for shown in prefixes(name):
         events = events_of(shown)
         now = {event.id: event.started for event in events}
         assert len(now) == len(events)
-        begun = shown["historyEvents"][0]["Timestamp"]
-        if begun == generation:
-            assert before.items() <= now.items()
-        before, generation = now, begun
+        assert before.items() <= now.items()
+        before = now
 
 
 @pytest.mark.parametrize("name", NAMES)
