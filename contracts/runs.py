@@ -220,6 +220,10 @@ class RunSnapshot(Wire, frozen=True, kw_only=True):
     """What the run's agent wrote, where the look that saw it completed could fetch that too."""
     looks: int = 0
     """How many looks at the run the activity took that returned it."""
+    shows_items: bool = False
+    """What it has made belongs to its thread, which will show it, perhaps a little later."""
+    closed_by: tuple[str, ...] = ()
+    """Runs that it took to close its calls."""
 
 
 class AgentSummary(Wire, frozen=True, kw_only=True):
@@ -263,6 +267,16 @@ class Effect(Wire, frozen=True, kw_only=True):
     """Runs that were on the thread before, where not all of them can be told by a stamp."""
     doubt_until: Utc | None = None
     """Until when what an earlier request has made may still show itself, whose answer was lost; null: there is none."""
+
+
+class FormerRun(Wire, frozen=True, kw_only=True):
+    """What the last owner of a thread has left there, for the next one, where lists may not show it yet."""
+
+    run_ids: tuple[str, ...]
+    """The run, and what closed its calls."""
+    left_at: Utc
+    shows_items: bool
+    """The thread will show what the last of them has made."""
 
 
 def composite_run_id(thread_id: str, run_id: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from contracts.activities import NewMessage, ThreadRef
 from contracts.conversation import MessagePage
 from contracts.generations import Capabilities
-from contracts.runs import AgentSummary, Answer, Effect, PostedMessage, RunSnapshot, Stamp, ToolAnswer
+from contracts.runs import AgentSummary, Answer, Effect, FormerRun, PostedMessage, RunSnapshot, Stamp, ToolAnswer
 from contracts.steps import RunFile, RunSteps
 
 
@@ -54,16 +54,17 @@ class AgentService(Protocol):
         """Return the ids of those among the newest threads that the instance has created."""
         ...
 
-    def take_over(self, thread_id: str, instance_id: str) -> tuple[str, ...]:
+    def take_over(self, thread_id: str, instance_id: str, former: FormerRun | None = None) -> tuple[str, ...]:
         """Make the thread ready for the instance, which owns it now; return the ids of the runs that it cannot tell
         from its own by a stamp. Calls that this app's runs have left open are closed; raise `WaitsForToolError` where
-        one is open that is none of theirs.
+        one is open that is none of theirs, and `RefusedForNowError` while the thread does not show yet what its last
+        owner has left (`former`).
         """
         ...
 
-    def refuse_open_calls(self, thread_id: str) -> None:
-        """Raise `WaitsForToolError` where a call is open on the thread that is none of this app's, and that keeps it
-        from being used. Nothing is changed.
+    def refuse_open_calls(self, thread_id: str, former: FormerRun | None = None) -> None:
+        """Raise `WaitsForToolError` where a call is open on the thread that is none of this app's, nor of its last
+        owner's (`former`), and that keeps it from being used. Nothing is changed.
         """
         ...
 

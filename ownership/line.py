@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from contracts.runs import FormerRun
+
 
 @dataclass(frozen=True)
 class Place:
@@ -17,6 +19,8 @@ class Place:
     owner: str
     is_alone: bool = False
     """Nobody else stands in the line."""
+    former: FormerRun | None = None
+    """What the last owner has left, where that is noted."""
 
     @property
     def is_owner(self) -> bool:

@@ -19,6 +19,7 @@ from contracts.runs import (
     Answer,
     AnswerMessage,
     Effect,
+    FormerRun,
     PostedMessage,
     RunSnapshot,
     RunState,
@@ -102,11 +103,16 @@ class ClassicAgentService:
         """Return the ids of those among the project's newest hundred threads that the instance has created."""
         return [id_of(item, "id") for item in self._pages("/threads", 1) if instance_of(item) == instance_id]
 
-    def take_over(self, thread_id: str, instance_id: str) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+    def take_over(
+        self,
+        thread_id: str,  # noqa: ARG002 - the protocol's
+        instance_id: str,  # noqa: ARG002
+        former: FormerRun | None = None,  # noqa: ARG002
+    ) -> tuple[str, ...]:
         """Do nothing: every run carries its stamp, and takes its calls along when it ends."""
         return ()
 
-    def refuse_open_calls(self, thread_id: str) -> None:
+    def refuse_open_calls(self, thread_id: str, former: FormerRun | None = None) -> None:
         """Do nothing: a call keeps a thread busy for as long as its run waits, and no longer."""
 
     def create_message(self, thread_id: str, message: NewMessage, stamp: Stamp) -> str:

@@ -6,6 +6,7 @@ Its `instructions` are the agent's own, with what the caller filled in: they are
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -29,6 +30,9 @@ _STATES = {
     "cancelled": RunState.CANCELLED,
 }
 """A status that is not listed is one that the service invented later: the run counts as active, until the deadline."""
+
+_WITH_ITEMS = frozenset({RunState.COMPLETED, RunState.REQUIRES_ACTION, RunState.INCOMPLETE})
+"""Whose output goes into the conversation."""
 
 _BROKEN = re.compile(r"no tool output found", re.IGNORECASE)
 
@@ -70,6 +74,7 @@ def snapshot(response: dict[str, Any], thread_id: str, run_id: str | None = None
         created_at=unix_seconds(response.get("created_at")),
         completed_at=unix_seconds(response.get("completed_at")),
         answer=Answer(messages=messages_in(response)) if state is RunState.COMPLETED else None,
+        shows_items=state in _WITH_ITEMS and bool(output_of(response)),
     )
 
 
@@ -118,9 +123,9 @@ def _tokens(usage: Any) -> Tokens | None:
     return Tokens(input=told, output=written, total=total, cached=cached)
 
 
-def closed(run: RunSnapshot) -> RunSnapshot:
-    """Return the run, the calls of which were closed instead of answered."""
-    return msgspec.structs.replace(run, state=RunState.CANCELLED, pending_calls=())
+def closed(run: RunSnapshot, by: Iterable[str] = ()) -> RunSnapshot:
+    """Return the run, the calls of which were closed instead of answered, by responses where it took some."""
+    return msgspec.structs.replace(run, state=RunState.CANCELLED, pending_calls=(), closed_by=tuple(by))
 
 
 def asks_nothing(run: RunSnapshot) -> RunSnapshot:

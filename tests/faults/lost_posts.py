@@ -136,7 +136,7 @@ class Life:
 
 
 def wrong_with(conversation: dict[str, Any], messages: Sequence[str], responses: dict[str, int]) -> Iterator[str]:
-    """Find what is there too often or not at all, what works still, and what waits. What closes calls does not count."""
+    """Find what is there too often or not at all, what works still, and what waits. What closes calls is no run."""
     said = Counter(item["text"] for item in conversation["items"] if item["role"] == "user")
     if said != Counter(messages):
         yield f"its user messages are {dict(said)}"

@@ -105,7 +105,8 @@ class FakeService:
         known = self.created.get(("thread", stamp))
         return ThreadRef(thread_id=known) if known else None
 
-    def take_over(self, thread_id, instance_id):
+    def take_over(self, thread_id, instance_id, former=None):
+        self.former = former
         self.taken_over.append((thread_id, instance_id))
         return self.known_runs
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
 from contracts.agents import ResolvedAgent
+from contracts.runs import FormerRun
 from foundry.errors import NotFoundError, UnavailableError, WaitsForToolError
 from http_api import foreign_calls, runs, starting
-from ownership.threads import take_place
+from ownership.threads import leave, take_place
 from tests.unit.test_http_functions import FakeClient, call, environment, instance  # noqa: F401 - the fixture counts
 
+LEFT = FormerRun(run_ids=("resp_1",), left_at=datetime(2026, 1, 1, tzinfo=UTC), shows_items=False)
 WAITS = WaitsForToolError("the conversation conv_1 waits for get_weather (call_1)")
 
 
@@ -24,13 +27,13 @@ def client():
 @pytest.fixture
 def conversation(monkeypatch):
     """What a look at the conversation raises, and which ones were looked at."""
-    seen = SimpleNamespace(error=None, looked=[], hang=None)
+    seen = SimpleNamespace(error=None, looked=[], hang=None, ours=LEFT)
 
-    def look(thread_id):
+    def look(thread_id, former=None):
         seen.looked.append(thread_id)
         if seen.hang:
             seen.hang.wait(60)
-        if seen.error:
+        if seen.error and former != seen.ours:
             raise seen.error
 
     service = SimpleNamespace(refuse_open_calls=look, within=lambda seconds: service)
@@ -67,6 +70,15 @@ def test_a_run_of_this_app_that_owns_the_conversation_is_waited_for(client, conv
     take_place(documents, "conv_1", "i-1", lambda _: False)
     assert start(client)[0] == 202
     client.instances["i-1"] = instance("i-1", "Completed")
+    assert start(client, user_message="again")[0] == 409
+
+
+def test_a_call_that_the_last_owner_has_left_is_the_runs_to_close(client, conversation, documents):
+    conversation.error = WAITS
+    take_place(documents, "conv_1", "i-1", lambda _: False)
+    leave(documents, "conv_1", "i-1", LEFT)
+    assert start(client)[0] == 202
+    conversation.ours = "none of this"
     assert start(client, user_message="again")[0] == 409
 
 

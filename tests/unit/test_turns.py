@@ -24,10 +24,11 @@ from contracts.activities import (
     ThreadRef,
     Turn,
 )
+from contracts.generations import CAPABILITIES
 from contracts.runs import Effect, RunSnapshot, RunState, ToolAnswer
 from foundry import errors
 from ownership.instances import InstanceNotSeenError
-from ownership.threads import document_of, leave, take_place
+from ownership.threads import document_of, former_of, leave, take_place
 from store.documents import StoreError
 from tests.contract.project import ROOT
 from tests.unit.scripted import STAMP
@@ -164,6 +165,36 @@ def test_the_next_in_turn_sees_the_end_of_the_owners_run_before_the_owner_does(s
     assert line(store) == ([ME] if state.is_ended else ["first", ME])
     leave(store, "thread_1", "first")  # as its own orchestration does, later
     assert line(store) == [ME]
+
+
+@pytest.mark.parametrize("generation", ["classic", "responses"])
+def test_what_the_owner_has_left_is_noted_where_lists_do_not_tell_it(service, store, others, generation):
+    service.capabilities = CAPABILITIES[generation]
+    owned_by(store, "first")
+    others.add("first", thread_id="thread_1", run_id="run_x")
+    service.run = msgspec.structs.replace(RUN, run_id="run_x", state=RunState.COMPLETED, shows_items=True)
+    assert post().value is not None
+    former = former_of(store, "thread_1")
+    if generation == "classic":
+        assert former is None
+    else:
+        assert (former.run_ids, former.shows_items) == (("run_x",), True)
+        assert service.former == former
+    service.run = msgspec.structs.replace(RUN, run_id="run_y", closed_by=("run_z",), state=RunState.CANCELLED)
+    run("get_run", REF, RunSnapshot)
+    former = former_of(store, "thread_1")
+    assert (former and (former.run_ids, former.shows_items)) == (
+        None if generation == "classic" else (("run_y", "run_z"), False)
+    )
+
+
+def test_an_owner_that_has_ended_is_known_by_the_run_that_it_shows(service, store, others):
+    service.capabilities = CAPABILITIES["responses"]
+    owned_by(store, "first")
+    others.add("first", "Completed", thread_id="thread_1", run_id="run_x", run_state="completed")
+    assert post().value is not None
+    former = former_of(store, "thread_1")
+    assert (former.run_ids, former.shows_items) == (("run_x",), True)
 
 
 def test_an_owner_that_waits_for_quota_keeps_its_thread(service, store, others):
