@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from typing import Any
 
 import pytest
 
-from tests.e2e.world import World, agent
+from tests.e2e.generations import NOWHERE, OPTIONS, present
+from tests.e2e.world import World, agent, classic_agent
 
 pytestmark = pytest.mark.e2e
 
-GOOD = {"agent_id": agent("instant"), "user_message": "hi"}
+AGENT = "<agent>"
+"""Stands for an agent of the present generation, which is not known when tests are collected."""
+GOOD = {"agent_id": AGENT, "user_message": "hi"}
+
+
+def filled(given: Any) -> Any:
+    """Put the agent into a path or a body."""
+    if isinstance(given, dict):
+        return {name: filled(value) if name == "agent_id" else value for name, value in given.items()}
+    return given.replace(AGENT, agent("instant")) if isinstance(given, str) else given
 
 
 @pytest.mark.parametrize(
@@ -34,11 +45,11 @@ GOOD = {"agent_id": agent("instant"), "user_message": "hi"}
             [f"attachments[0].{n}" for n in ("file_id", "tools")],
         ),
         ("/api/run_agent", {**GOOD, "run_options": {"include": ["x"]}}, {}, 400, ["run_options.include[0]"]),
-        ("/api/run_agent", {"agent_id": agent("instant")}, {}, 400, ["user_message"]),
+        ("/api/run_agent", {"agent_id": AGENT}, {}, 400, ["user_message"]),
         ("/api/run_agent", {**GOOD, "metadata": {"a": 1}}, {}, 400, ["metadata"]),
         ("/api/run_agent", {**GOOD, "colour": "red", "user_message": 5}, {}, 400, ["colour", "user_message"]),
         ("/api/run_agent?thread_id=thread_a", {**GOOD, "thread_id": "thread_b"}, {}, 400, ["thread_id"]),
-        (f"/api/agents/{agent('slow')}/runs", GOOD, {}, 400, ["agent_id"]),
+        ("/api/agents/another/runs", GOOD, {}, 400, ["agent_id"]),
         ("/api/run_agent", b"{not json", {}, 400, None),
         ("/api/run_agent", b"[1]", {}, 400, None),
         ("/api/run_agent", b"", {}, 400, ["agent_id", "user_message"]),
@@ -50,7 +61,7 @@ def test_bad_starts(
     world: World, path: str, body: Any, headers: dict[str, str], status: int, targets: list[str] | None
 ) -> None:
     before = len(world.emulator.ledger().requests)
-    answer = world.post(path, body, headers)
+    answer = world.post(path, filled(body), headers)
     assert answer.status == status, answer.text
     error = answer.json["error"]
     assert error["code"]
@@ -60,15 +71,15 @@ def test_bad_starts(
     assert len(world.emulator.ledger().requests) == before
 
 
-ROUTES = ("run_agent", f"agents/{agent('instant')}/runs", "runs/x/cancel", "runs/x/tool_outputs", "runs/x/retry")
+ROUTES = ("run_agent", f"agents/{AGENT}/runs", "runs/x/cancel", "runs/x/tool_outputs", "runs/x/retry")
 """All that have a body."""
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("query", ["", f"?user_message=hi&agent_id={agent('instant')}"])
+@pytest.mark.parametrize("query", ["", f"?user_message=hi&agent_id={AGENT}"])
 def test_a_chunked_body_is_told_on_every_route(world: World, route: str, query: str) -> None:
     before = len(world.emulator.ledger().requests)
-    answer = world.post_in_chunks(f"/api/{route}{query}", json.dumps(GOOD).encode())
+    answer = world.post_in_chunks(filled(f"/api/{route}{query}"), json.dumps(filled(GOOD)).encode())
     error = answer.json["error"]
     assert (answer.status, error["code"], error["target"]) == (411, "length_required", "Content-Length")
     assert "send it with a Content-Length" in error["message"]
@@ -77,8 +88,8 @@ def test_a_chunked_body_is_told_on_every_route(world: World, route: str, query: 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_an_encoded_body_is_told_on_every_route(world: World, route: str) -> None:
-    body = gzip.compress(json.dumps(GOOD).encode())
-    answer = world.post(f"/api/{route}", body, {"Content-Encoding": "gzip"})
+    body = gzip.compress(json.dumps(filled(GOOD)).encode())
+    answer = world.post(filled(f"/api/{route}"), body, {"Content-Encoding": "gzip"})
     assert (answer.status, answer.json["error"]["target"]) == (415, "Content-Encoding")
 
 
@@ -86,18 +97,41 @@ def test_an_encoded_body_is_told_on_every_route(world: World, route: str) -> Non
     ("field", "given", "said"),
     [
         ("thread_id", "run_abc123", "the id of a run was given"),
-        ("thread_id", agent("instant"), "the id of an agent was given"),
+        ("thread_id", classic_agent("instant"), "the id of an agent was given"),
         ("thread_id", "null", "the text of an empty variable was given"),
-        ("thread_id", "conv_abc123", "second generation"),
         ("thread_id", "agent#thread_a#run_b", "a composite_run_id was given"),
         ("agent_id", "thread_abc123", "the id of a thread was given"),
         ("agent_id", "f603d2d291ae4a9a86935293eefe2313", "the instance id of a run was given"),
     ],
 )
 def test_an_id_in_the_wrong_field_is_told_at_once(world: World, field: str, given: str, said: str) -> None:
-    answer = world.post("/api/run_agent", {**GOOD, field: given})
+    answer = world.post("/api/run_agent", {**filled(GOOD), field: given})
     assert (answer.status, answer.json["error"]["target"]) == (400, field)
     assert said in answer.json["error"]["message"]
+
+
+def test_a_thread_of_the_other_generation_is_told_with_what_to_do(world: World) -> None:
+    [other] = NOWHERE.keys() - {present()}
+    before = len(world.emulator.ledger().requests)
+    answer = world.post("/api/run_agent", {**filled(GOOD), "thread_id": NOWHERE[other]})
+    assert (answer.status, answer.json["error"]["target"]) == (400, "thread_id")
+    assert re.search(r"second.generation", answer.json["error"]["message"])
+    for said in ("classic", "without thread_id"):
+        assert said in answer.json["error"]["message"]
+    asked = {entry.operation for entry in world.emulator.ledger().requests[before:]}
+    assert asked <= {"get_named_agent", "get_agent"}
+
+
+def test_options_that_the_generation_does_not_take_are_told_with_what_to_do(world: World) -> None:
+    [other] = OPTIONS.keys() - {present()}
+    before = len(world.emulator.ledger().requests)
+    answer = world.post("/api/run_agent", {**filled(GOOD), "run_options": OPTIONS[other]})
+    assert answer.status == 400
+    details = answer.json["error"]["details"]
+    assert {detail["target"] for detail in details} == {f"run_options.{name}" for name in OPTIONS[other]}
+    assert all("second-generation agents" in detail["message"] for detail in details)
+    asked = {entry.operation for entry in world.emulator.ledger().requests[before:]}
+    assert asked <= {"get_named_agent", "get_agent"}
 
 
 def test_an_id_in_the_wrong_place_of_a_route_is_told(world: World) -> None:
@@ -130,16 +164,18 @@ def test_unknown_agent_and_thread_fail_with_what_was_not_found(world: World) -> 
     document = world.end(instance)
     assert document["error"]["code"] == "not_found"
     assert "asst_nobody" in document["error"]["message"]
-    document = world.run("instant", thread_id="thread_nowhere")
+    document = world.run("instant", thread_id=NOWHERE[present()])
     assert document["error"]["code"] == "not_found"
-    assert "thread_nowhere" in document["error"]["message"]
+    assert NOWHERE[present()] in document["error"]["message"]
 
 
-def test_an_agent_may_be_meant_by_its_name(world: World) -> None:
-    answer = world.post("/api/agents/instant/runs", {"user_message": "hi"})
-    assert answer.status == 202, answer.text
-    document = world.end(answer.json["id"])
-    assert (document["status"], document["agent_id"]) == ("Success", agent("instant"))
+def test_an_agent_may_be_meant_by_its_name() -> None:
+    """A name that both generations know is the second one's, while that is switched on."""
+    with World(env={"FOUNDRY_GENERATIONS": present()}) as world:
+        answer = world.post("/api/agents/instant/runs", {"user_message": "hi"})
+        assert answer.status == 202, answer.text
+        document = world.end(answer.json["id"])
+        assert (document["status"], document["agent_id"]) == ("Success", agent("instant"))
 
 
 def test_no_answer_log_or_history_holds_the_token_or_an_internal_name(world: World) -> None:

@@ -20,6 +20,7 @@ from tests.e2e.world import World, agent, one_message_one_run
 from tests.store.troubled import Trouble, TroubledStorage
 
 pytestmark = pytest.mark.e2e
+RUNS_ONCE = "concerns the storage of keys, in which no generation shows"
 
 HUB = {"TASKHUB_NAME": "Keys"}
 ONCE = {"agent_id": agent("history"), "user_message": "only once", "idempotency_key": "k"}

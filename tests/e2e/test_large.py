@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from activities.bounds import MOST_ANSWER_BYTES, MOST_LOOK_BYTES
 from local.foundry_emulator.scripts import Agent, Call, Phase, Script
 from orchestrators.steps import TIMERS_PER_GENERATION
+from tests.e2e.generations import present
+from tests.e2e.somebody import asked, new_thread, runs_path, say, written_on
 from tests.e2e.world import World, agent
-
-_sessions = threading.local()
 
 CALLS, ARGUMENT_BYTES = 60, 48_000
 GREEDY = Agent(
@@ -70,30 +68,34 @@ def test_large_arguments_stay_out_of_the_history(world: World) -> None:
 def test_all_of_many_large_calls_can_be_answered(world: World) -> None:
     instance_id = world.start("greedy")
     world.until(instance_id, lambda d: d["required_action"])
-    thread = world.document(instance_id)["thread_id"]
-    [run] = world.emulator.state.threads[thread].runs
-    ids = [call["id"] for call in pending_at_foundry(world, thread, run.id)]
+    document = world.document(instance_id)
+    ids = pending_at_foundry(world, document["thread_id"], document["run_id"])
+    assert len(ids) == CALLS
     outputs = [{"tool_call_id": i, "output": "1"} for i in ids]
     answer = world.post(f"/api/runs/{instance_id}/tool_outputs", {"tool_outputs": outputs})
     assert answer.status == 202, answer.text
     assert world.end(instance_id)["status"] == "Success"
 
 
-def pending_at_foundry(world: World, thread: str, run: str) -> list[dict[str, Any]]:
-    answer = foundry("GET", world, f"/threads/{thread}/runs/{run}").json()
-    return list(answer["required_action"]["submit_tool_outputs"]["tool_calls"])
+def pending_at_foundry(world: World, thread_id: str, run_id: str) -> list[str]:
+    """The ids of the calls for which a run waits, or with which a response has ended."""
+    run = asked(world, "GET", f"{runs_path(thread_id)}/{run_id}").json()
+    if present() == "classic":
+        return [call["id"] for call in run["required_action"]["submit_tool_outputs"]["tool_calls"]]
+    return [item["call_id"] for item in run["output"] if item["type"] == "function_call"]
 
 
-def foundry(method: str, world: World, path: str, **options: Any) -> requests.Response:
-    session = _sessions.__dict__.setdefault("session", requests.Session())
-    return session.request(
-        method,
-        f"{world.emulator.endpoint}{path}",
-        params={"api-version": "v1"},
-        headers={"Authorization": "Bearer x"},
-        timeout=30,
-        **options,
-    )
+def changing_answers(change: Callable[[dict[str, Any]], None]) -> Any:
+    """Return what changes the first part of every answer: `content` of a message, or of an item of a response."""
+
+    def spoil(_method: str, path: str, answer: Any) -> Any:
+        listed = answer.get("data", []) if path.endswith("/messages") else answer.get("output", [])
+        for message in listed:
+            if message.get("role") == "assistant":
+                change(message["content"][0])
+        return answer
+
+    return spoil
 
 
 def annotated(size: int) -> Any:
@@ -101,27 +103,23 @@ def annotated(size: int) -> Any:
     note = {"type": "url_citation", "text": "", "url": "https://example.org/" + "a" * 980}
     notes = [note] * (size // 1000)
 
-    def spoil(_method: str, path: str, answer: Any) -> Any:
-        if path.endswith("/messages") and "data" in answer:
-            for message in answer["data"]:
-                if message["role"] == "assistant":
-                    message["content"][0]["text"]["annotations"] = notes
-        return answer
+    def annotate(part: dict[str, Any]) -> None:
+        text = part["text"] if isinstance(part["text"], dict) else part
+        text["annotations"] = notes
 
-    return spoil
+    return changing_answers(annotate)
 
 
 def long_winded(size: int) -> Any:
     """Return what makes every answer so long."""
 
-    def spoil(_method: str, path: str, answer: Any) -> Any:
-        if path.endswith("/messages") and "data" in answer:
-            for message in answer["data"]:
-                if message["role"] == "assistant":
-                    message["content"][0]["text"]["value"] = "x" * size
-        return answer
+    def lengthen(part: dict[str, Any]) -> None:
+        if isinstance(part["text"], dict):
+            part["text"]["value"] = "x" * size
+        else:
+            part["text"] = "x" * size
 
-    return spoil
+    return changing_answers(lengthen)
 
 
 def test_annotations_that_are_too_large_cost_no_answer(world: World) -> None:
@@ -140,9 +138,8 @@ def test_an_answer_that_is_too_large_ends_clearly_and_stays_in_foundry(world: Wo
     assert document["status"] == "Failed"
     assert document["error"]["code"] == "response_too_large"
     assert document["thread_id"] in document["error"]["message"]
-    message_id = next(word for word in document["error"]["message"].split() if word.startswith("msg_"))
-    kept = foundry("GET", world, f"/threads/{document['thread_id']}/messages/{message_id}").json()
-    assert kept["content"][0]["text"]["value"]
+    assert next(word for word in document["error"]["message"].split() if word.startswith("msg_"))
+    assert [bool(text) for role, text in written_on(world, document["thread_id"]) if role == "assistant"] == [True]
     assert sum(map(len, history_of(world, document["instanceId"]))) < 3 * MOST_LOOK_BYTES
 
 
@@ -160,13 +157,10 @@ def test_a_large_answer_is_written_once_into_the_history(world: World) -> None:
 @pytest.mark.slow
 def test_a_thread_of_ten_thousand_messages(world: World) -> None:
     world.spoil(None)
-    thread = foundry("POST", world, "/threads", json={}).json()["id"]
-    text = {"role": "user", "content": "x" * 200}
+    thread = new_thread(world)
     with ThreadPoolExecutor(4) as pool:
-        codes = pool.map(
-            lambda _: foundry("POST", world, f"/threads/{thread}/messages", json=text).status_code, range(10_000)
-        )
-        assert set(codes) == {200}
+        for _ in pool.map(lambda _: say(world, thread, *["x" * 200] * 20), range(500)):
+            pass
     before = resident_bytes(world.host.pid)
     document = world.end(world.start("instant", "the last word", thread_id=thread))
     assert document["status"] == "Success"
@@ -186,6 +180,6 @@ def test_the_longest_legal_message_passes_in_any_encoding(world: World) -> None:
     assert answer.status == 202, answer.text
     document = world.end(answer.json["id"])
     assert document["status"] == "Success"
-    listed = foundry("GET", world, f"/threads/{document['thread_id']}/messages").json()["data"]
-    assert [m["content"][0]["text"]["value"] == message for m in listed if m["role"] == "user"] == [True]
+    said = written_on(world, document["thread_id"])
+    assert [text == message for role, text in said if role == "user"] == [True]
     assert message[:10] not in json.dumps(document["customStatus"], ensure_ascii=False)

@@ -10,13 +10,14 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-import requests
 
 from contracts.runs import METADATA_INSTANCE
 from local.foundry_emulator.scripts import End
 from local.functions_host.storage import blobs_file
 from ownership import keys, threads
-from tests.e2e.world import World, agent, one_message_one_run
+from tests.e2e.generations import NOWHERE, operation, present
+from tests.e2e.somebody import new_thread, start_run, threads_of
+from tests.e2e.world import World, agent, one_message_one_run, until
 
 pytestmark = pytest.mark.e2e
 
@@ -70,7 +71,7 @@ def test_terminate_from_outside_leaves_an_orphan_that_the_timer_cancels() -> Non
         document = terminate(world, instance)
         assert document["thread_id"] == running["thread_id"]
         until_status(world, running, "cancelled")
-        assert sum(line["cancelled"] for line in logged(world, "agent_run.orphans")) >= 1
+        until(lambda: sum(line["cancelled"] for line in logged(world, "agent_run.orphans")))
 
 
 @pytest.mark.parametrize("stamp", [{}, {METADATA_INSTANCE: "somebody-else"}], ids=["unstamped", "of-another"])
@@ -82,21 +83,22 @@ def test_a_run_of_a_stranger_on_the_thread_is_left_alone(stamp: Mapping[str, str
         terminate(world, shared)
         terminate(world, alone)
         # The thread is free again: somebody else, who is no instance of ours, uses it.
-        world.emulator.end_run(used["run_id"], End())
-        stranger = start_run(world, used["thread_id"], stamp)
+        end = world.emulator.end_run if present() == "classic" else world.emulator.end_response
+        end(used["run_id"], End())
+        stranger = start_run(world, "forever", used["thread_id"], stamp)
         assert statuses(world, used["thread_id"])[stranger] in {"queued", "in_progress"}
 
         line = scan(world)
         assert (line["scanned"], line["cancelled"], line["failed"], line["left"]) == (2, 1, 0, 0)
         until_status(world, orphan, "cancelled")
         assert statuses(world, used["thread_id"])[stranger] in {"queued", "in_progress"}
-        cancelled = [entry.run_id for entry in world.emulator.ledger().of("cancel_run")]
+        cancelled = [e.run_id or e.response_id for e in world.emulator.ledger().of(operation("cancel_run"))]
         assert cancelled == [orphan["run_id"]]
 
 
 def test_the_run_of_an_instance_that_failed_to_stop_it_is_cancelled() -> None:
     with World(env=BY_HAND) as world:
-        world.emulator.faults.add("status", operation="cancel_run", status=503, times=None)
+        world.emulator.faults.add("status", operation=operation("cancel_run"), status=503, times=None)
         document = world.run("forever", timeout_seconds=20)
         assert (document["runtimeStatus"], document["error"]["code"]) == ("Failed", "timeout")
         assert "could not be stopped" in document["error"]["message"]
@@ -128,7 +130,10 @@ def test_an_event_that_the_sdk_cannot_decode_leaves_no_run_behind(event: str) ->
         assert document["customStatus"] is None
         assert "Traceback" not in str(document)
         assert scan(world)["cancelled"] == 1
-        assert statuses(world, running["thread_id"])[running["run_id"]] in {"cancelling", "cancelled"}
+        if present() == "responses" and event != "cancel":  # its response has asked, and has ended so
+            assert world.thread(running["thread_id"])["open_calls"] == []
+        else:
+            assert statuses(world, running["thread_id"])[running["run_id"]] in {"cancelling", "cancelled"}
         assert scan(world)["rewound"] == 0
 
 
@@ -141,18 +146,6 @@ def until_status(world: World, document: Mapping[str, Any], wanted: str) -> None
         time.sleep(0.02)
 
 
-def start_run(world: World, thread_id: str, metadata: Mapping[str, str]) -> str:
-    """Start a run as any other client of Foundry does; return its id."""
-    answer = requests.post(
-        f"{world.emulator.endpoint}/threads/{thread_id}/runs?api-version=v1",
-        json={"assistant_id": agent("forever"), "metadata": metadata},
-        headers={"Authorization": "Bearer stranger"},
-        timeout=20,
-    )
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["id"])
-
-
 # --- old history ---
 
 
@@ -160,7 +153,7 @@ def test_old_history_of_ended_instances_is_purged_and_nothing_else() -> None:
     with World(env={**BY_HAND, "HISTORY_RETENTION_DAYS": "2"}, speed=4) as world:
         kept = {"an hour": world.run("instant")["instanceId"], "nearly two days": world.run("instant")["instanceId"]}
         succeeded = {days: world.run("instant")["instanceId"] for days in (3, 400)}
-        failed = world.run("instant", thread_id="thread_that_is_not_there")
+        failed = world.run("instant", thread_id=NOWHERE[present()])
         terminated = world.start("forever")
         terminate(world, terminated)
         running = world.start("tool")
@@ -189,21 +182,10 @@ def test_old_history_of_ended_instances_is_purged_and_nothing_else() -> None:
         assert world.end(running)["status"] == "Cancelled"
 
 
-def threads_of(world: World) -> set[str]:
-    """The threads that Foundry still has."""
-    found = requests.get(
-        f"{world.emulator.endpoint}/threads",
-        params={"api-version": "v1", "limit": 100},
-        headers={"Authorization": "Bearer somebody"},
-        timeout=10,
-    )
-    return {thread["id"] for thread in found.json()["data"]}
-
-
 def test_a_purge_takes_along_the_threads_that_the_app_has_created_and_nobody_uses() -> None:
     goes = {"delete_thread": "with_history"}
     with World(env={**BY_HAND, "HISTORY_RETENTION_DAYS": "2", "DELETE_THREAD": "never"}, speed=4) as world:
-        strangers = create_thread(world)
+        strangers = new_thread(world)
         alone, stays = world.run("instant", **goes), world.run("instant")
         failed = world.run("fails", **goes)
         on_strangers = world.run("instant", thread_id=strangers, **goes)
@@ -221,7 +203,7 @@ def test_a_purge_takes_along_the_threads_that_the_app_has_created_and_nobody_use
         grow_old(world, {document["instanceId"]: 3 for document in old})
         world.host.restart()
 
-        world.emulator.faults.add("status", operation="delete_thread", status=503, times=None)
+        world.emulator.faults.add("status", operation=operation("delete_thread"), status=503, times=None)
         line = run_function(world, "purge_history", "agent_run.purged")
         assert (line["threads"], line["waiting"], line["left"]) == (0, 4, 0)
         assert all(world.get(f"/api/runs/{d['instanceId']}").status == 200 for d in (alone, failed, last, orphan))
@@ -233,18 +215,6 @@ def test_a_purge_takes_along_the_threads_that_the_app_has_created_and_nobody_use
         assert all(world.get(f"/api/runs/{document['instanceId']}").status == 404 for document in old)
         assert world.document(used_lately["instanceId"])["status"] == "Success"
         assert threads_of(world) == {stays["thread_id"], strangers, begun["thread_id"]}
-
-
-def create_thread(world: World) -> str:
-    """Create a thread as somebody else does."""
-    created = requests.post(
-        f"{world.emulator.endpoint}/threads",
-        params={"api-version": "v1"},
-        json={},
-        headers={"Authorization": "Bearer somebody"},
-        timeout=10,
-    )
-    return str(created.json()["id"])
 
 
 def test_without_a_retention_nothing_is_purged_and_the_log_says_so() -> None:

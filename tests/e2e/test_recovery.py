@@ -37,13 +37,7 @@ def test_runs_survive_the_death_of_their_worker_and_nothing_is_doubled() -> None
         for document, told in ended:
             assert told <= {"Running", "Success"}, "a caller was told an end that was none"
             one_message_one_run(world, document)
-        world.until(started[0], lambda _: active_runs(world) == [])
-
-
-def active_runs(world: World) -> list[str]:
-    """Return the runs that are still active at Foundry."""
-    runs = [run for thread in world.emulator.ledger().threads.values() for run in thread["runs"]]
-    return [run["id"] for run in runs if run["status"] in ("queued", "in_progress", "requires_action")]
+        world.until(started[0], lambda _: world.active_runs() == [])
 
 
 def brought_back(world: World, name: str) -> str:
@@ -66,7 +60,7 @@ def test_a_cancel_reaches_an_instance_that_was_brought_back() -> None:
         assert answer.status == 202, answer.text
         document = world.end(instance_id)
         assert (document["status"], document["output"].startswith("enough")) == ("Cancelled", True)
-        world.until(instance_id, lambda _: document["run_id"] not in active_runs(world))
+        world.until(instance_id, lambda _: document["run_id"] not in world.active_runs())
 
 
 def test_an_answer_reaches_an_instance_that_was_brought_back() -> None:

@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.generations import OPTIONS, operation, present
+from tests.e2e.somebody import cancel_run, new_thread
 from tests.e2e.world import World, agent
 
 pytestmark = pytest.mark.e2e
+
+
+LOOKS_BEFORE_A_MESSAGE = {"classic": 1, "responses": 3}
+"""At what stands on a thread: for the message; in a conversation for open calls, too, at the start and in the run."""
 
 
 def retry(world: World, instance: str, body: Any = b"", headers: dict[str, str] | None = None) -> Any:
@@ -24,13 +30,13 @@ def repeated(world: World, instance: str, body: Any = b"") -> dict[str, Any]:
 
 
 def test_a_run_that_failed_is_repeated_on_its_thread_without_a_second_message(world: World) -> None:
-    failed = world.run("failsOnce", "once", metadata={"job": "a"}, run_options={"temperature": 0.5})
+    failed = world.run("failsOnce", "once", metadata={"job": "a"}, run_options=OPTIONS[present()])
     assert failed["status"] == "Failed"
     document = repeated(world, failed["instanceId"])
     assert (document["status"], document["thread_id"]) == ("Success", failed["thread_id"])
     thread = world.thread(failed["thread_id"])
     assert (thread["user_messages"], len(thread["runs"])) == (1, 2)
-    first, second = (e.body for e in world.emulator.ledger().of("create_run") if e.thread_id == failed["thread_id"])
+    first, second = (entry.body for entry in world.sent("create_run", failed["thread_id"]))
     stamp = {"durable_instance_id", "durable_operation_id"}
     for body in (first, second):
         body["metadata"] = {name: value for name, value in body["metadata"].items() if name not in stamp}
@@ -92,8 +98,9 @@ def test_a_cancelled_run_is_repeated(world: World) -> None:
 
 
 def test_a_message_that_never_got_onto_the_thread_is_posted(world: World) -> None:
-    world.emulator.faults.add(kind="status", status=400, operation="create_message", times=1)
-    failed = world.run("instant")
+    thread_id = new_thread(world)
+    world.emulator.faults.add(kind="status", status=400, operation=operation("create_message"), times=1)
+    failed = world.run("instant", thread_id=thread_id)
     assert (failed["status"], failed["customStatus"]["message_posted"]) == ("Failed", False)
     document = repeated(world, failed["instanceId"])
     assert (document["status"], document["thread_id"]) == ("Success", failed["thread_id"])
@@ -102,10 +109,12 @@ def test_a_message_that_never_got_onto_the_thread_is_posted(world: World) -> Non
 
 def test_a_message_whose_answer_was_lost_is_not_posted_again(world: World) -> None:
     """It is on the thread, and the instance has ended without having learnt that."""
+    thread_id = new_thread(world)
     faults = world.emulator.faults
-    faults.add(kind="reset", operation="create_message", effect="first")
-    silence = faults.add(kind="status", status=503, operation="list_messages", times=None, skip=1)
-    failed = world.run("instant", timeout_seconds=10)
+    faults.add(kind="reset", operation=operation("create_message"), effect="first")
+    looks = {"operation": operation("list_messages"), "skip": LOOKS_BEFORE_A_MESSAGE[present()]}
+    silence = faults.add(kind="status", status=503, times=None, **looks)
+    failed = world.run("instant", timeout_seconds=10, thread_id=thread_id)
     assert faults.remove(silence.id)
     assert (failed["error"]["code"], failed["customStatus"]["message_posted"]) == ("timeout", False)
     assert world.thread(failed["thread_id"])["user_messages"] == 1
@@ -117,14 +126,14 @@ def test_a_message_whose_answer_was_lost_is_not_posted_again(world: World) -> No
 
 def test_a_foundry_run_that_could_not_be_stopped_is_waited_for(world: World) -> None:
     faults = world.emulator.faults
-    deaf = faults.add(kind="status", status=503, operation="cancel_run", times=None)
+    deaf = faults.add(kind="status", status=503, operation=operation("cancel_run"), times=None)
     late = world.run("forever", timeout_seconds=2)
     assert faults.remove(deaf.id)
     [left] = world.thread(late["thread_id"])["runs"]
     assert left["status"] == "in_progress"
     instance = retry(world, late["instanceId"], {"timeout_seconds": 300}).json["id"]
     world.until(instance, lambda d: d["customStatus"] and d["customStatus"]["retrying"] == "thread_busy")
-    world.emulator.cancel_run(left["id"])
+    cancel_run(world, late["thread_id"], left["id"])
     again = world.until(instance, lambda d: d["run_id"])
     assert again["run_id"] != left["id"]
     assert world.post(f"/api/runs/{instance}/cancel", b"").status == 202
@@ -132,7 +141,7 @@ def test_a_foundry_run_that_could_not_be_stopped_is_waited_for(world: World) -> 
 
 
 def test_where_there_is_no_thread_it_starts_anew(world: World) -> None:
-    world.emulator.faults.add(kind="status", status=400, operation="create_thread", times=1)
+    world.emulator.faults.add(kind="status", status=400, operation=operation("create_thread"), times=1)
     failed = world.run("instant")
     assert (failed["status"], failed["thread_id"]) == ("Failed", None)
     assert repeated(world, failed["instanceId"])["status"] == "Success"

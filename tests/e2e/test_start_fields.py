@@ -8,6 +8,7 @@ import pytest
 
 from local.foundry_emulator.ledger import Entry
 from local.foundry_emulator.scripts import File
+from tests.e2e.generations import OPTIONS, present
 from tests.e2e.world import World, agent, one_message_one_run
 
 pytestmark = pytest.mark.e2e
@@ -21,9 +22,28 @@ def file_id(world: World) -> str:
     return str(world.emulator.add_file(File(filename="cat.png", text="meow")))
 
 
-def sent(world: World, operation: str, thread_id: str) -> Entry:
-    [entry] = [e for e in world.emulator.ledger().of(operation) if e.thread_id == thread_id]
+def run_sent(world: World, thread_id: str) -> Entry:
+    [entry] = world.sent("create_run", thread_id)
     return entry
+
+
+def content_sent(world: World, thread_id: str) -> list[dict[str, Any]]:
+    """The parts of the message that a new thread or conversation was given."""
+    if present() == "classic":
+        [entry] = world.sent("create_message", thread_id)
+        return list(entry.body["content"])
+    [entry] = world.sent("create_thread", thread_id)
+    [item] = entry.body["items"]
+    return list(item["content"])
+
+
+def as_sent(*parts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Parts of a start as the present generation's service is given them."""
+    if present() == "classic":
+        return list(parts)
+    texts = [{"type": "input_text", "text": part["text"]} for part in parts if part["type"] == "text"]
+    images = [part["image_url"] for part in parts if part["type"] == "image_url"]
+    return texts + [{"type": "input_image", "image_url": i["url"], "detail": i["detail"]} for i in images]
 
 
 def start(world: World, fields: dict[str, Any], query: str = "") -> dict[str, Any]:
@@ -34,21 +54,28 @@ def start(world: World, fields: dict[str, Any], query: str = "") -> dict[str, An
     return document
 
 
-def test_parts_and_attachments_get_onto_the_thread(world: World, file_id: str) -> None:
+def test_parts_get_onto_the_thread(world: World) -> None:
     image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}}
+    document = start(world, {"user_message": PROMPT, "content": [image]})
+    one_message_one_run(world, document)
+    assert content_sent(world, document["thread_id"]) == as_sent({"type": "text", "text": PROMPT}, image)
+    assert PROMPT not in world.host.log
+
+
+@pytest.mark.classic("files of a message have no counterpart")
+def test_files_get_onto_the_thread(world: World, file_id: str) -> None:
     stored = {"type": "image_file", "image_file": {"file_id": file_id}}
     attachments = [{"file_id": file_id, "tools": [{"type": "file_search"}]}]
-    document = start(world, {"user_message": PROMPT, "content": [image, stored], "attachments": attachments})
+    document = start(world, {"user_message": PROMPT, "content": [stored], "attachments": attachments})
     one_message_one_run(world, document)
-    body = sent(world, "create_message", document["thread_id"]).body
-    assert body["content"] == [{"type": "text", "text": PROMPT}, image, stored]
-    assert body["attachments"] == attachments
-    assert PROMPT not in world.host.log
+    [message] = world.sent("create_message", document["thread_id"])
+    assert message.body["content"] == [{"type": "text", "text": PROMPT}, stored]
+    assert message.body["attachments"] == attachments
 
 
 def test_a_start_may_have_nothing_but_parts(world: World) -> None:
     document = start(world, {"content": [{"type": "text", "text": PROMPT}]})
-    assert sent(world, "create_message", document["thread_id"]).body["content"] == [{"type": "text", "text": PROMPT}]
+    assert content_sent(world, document["thread_id"]) == as_sent({"type": "text", "text": PROMPT})
 
 
 def test_an_image_in_its_url_may_be_large(world: World) -> None:
@@ -75,9 +102,10 @@ def test_a_start_over_the_webhook_takes_the_same_fields(world: World) -> None:
 def test_parts_may_come_in_the_query(world: World) -> None:
     query = "?content=%5B%7B%22type%22%3A%22text%22%2C%22text%22%3A%22hi%22%7D%5D"
     document = start(world, {}, query)
-    assert sent(world, "create_message", document["thread_id"]).body["content"] == [{"type": "text", "text": "hi"}]
+    assert content_sent(world, document["thread_id"]) == as_sent({"type": "text", "text": "hi"})
 
 
+@pytest.mark.classic("tools and further messages of a run are the agent's own")
 def test_options_of_the_run_are_handed_on(world: World, file_id: str) -> None:
     options = {
         "tool_resources": {"code_interpreter": {"file_ids": [file_id]}},
@@ -85,7 +113,7 @@ def test_options_of_the_run_are_handed_on(world: World, file_id: str) -> None:
         "include": [INCLUDE],
     }
     document = start(world, {"user_message": "hi", "run_options": options})
-    created = sent(world, "create_run", document["thread_id"])
+    created = run_sent(world, document["thread_id"])
     assert created.query["include[]"] == INCLUDE
     assert "include" not in created.body
     assert created.body["tool_resources"] == options["tool_resources"]
@@ -93,6 +121,7 @@ def test_options_of_the_run_are_handed_on(world: World, file_id: str) -> None:
     assert (message["role"], message["content"], message["metadata"]["a"]) == ("assistant", "I am listening", "b")
 
 
+@pytest.mark.classic("a response takes no further messages")
 def test_additional_messages_of_a_run_are_nobody_elses(world: World) -> None:
     """On a thread that goes on, the run answers its own messages: that is no `answer_mismatch`."""
     first = start(world, {"user_message": "hi"})
@@ -115,7 +144,7 @@ def test_parts_are_part_of_what_an_idempotency_key_stands_for(world: World) -> N
     assert first.json["id"] == same.json["id"]
     for change in (
         {"content": [{"type": "text", "text": "b"}]},
-        {"run_options": {"include": [INCLUDE]}},
+        {"run_options": OPTIONS[present()]},
         {"delete_thread": "never"},
     ):
         assert world.post("/api/run_agent", {**once, **change}).status == 409

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.e2e
 
 def asked_of_foundry(world: World, thread_id: str) -> list[str | None]:
     """The `traceparent` of every request about a thread."""
-    return [entry.trace for entry in world.emulator.ledger().requests if thread_id in entry.path]
+    entries = world.emulator.ledger().requests
+    return [entry.trace for entry in entries if thread_id in (entry.thread_id, entry.conversation_id)]
 
 
 def start(world: World, traceparent: str, path: str = "/api/run_agent", **fields: str) -> str:

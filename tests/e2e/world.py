@@ -187,6 +187,15 @@ class World:
         return [str(run["id"]) for run in runs if run["status"] not in ENDED]
 
 
+def until(condition: Callable[[], Any]) -> Any:
+    """Wait until a condition holds that nobody tells; return what it returned."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition never holds"
+        time.sleep(0.02)
+    return found
+
+
 def one_message_one_run(world: World, document: Mapping[str, Any]) -> None:
     """Assert what every start owes: one user message and one run on its thread. In a conversation every answer to tool
     calls is a response that goes on behind the one that asked: one behind each.
