@@ -21,6 +21,7 @@ _CLIENT = re.compile(r"(?:^|\$\()agent-runs ")
 _BLOCK = re.compile(r"^( *)```(?P<language>\w*)\n(?P<body>.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _VARIES = [
     (r"\b(thread|run|msg|call)_[A-Za-z0-9]{24}\b", r"\1_X"),
+    (r"\b(call|conv|resp)_(?:[0-9a-f]{16}00)?[0-9a-f]{8}[A-Za-z0-9]{22}\b", r"\1_X"),
     (r"\b([0-9a-f]{12}-[0-9a-f]{20}|[0-9a-f]{32})\b", "INSTANCE"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
     (r'"polls": ?\d+', '"polls": N'),

@@ -98,7 +98,8 @@ def test_nothing_tells_a_secret(watched: Watched) -> None:
     if identity:
         assert len(identity.issued) > 2
         identity.fails = True
-        faults.add("status", status=401, operation="list_agents")  # the token in use is thrown away
+        for operation in ("list_agents", "list_named_agents"):  # the token in use is thrown away
+            faults.add("status", status=401, operation=operation)
         assert watched.request("GET", "/api/agents").json["error"]["code"] == "token_unavailable"
         assert watched.request("GET", "/api/health/ready").status == 503
         assert watched.end(watched.start("instant", timeout_seconds=20)) == ("Failed", "timeout")
