@@ -59,6 +59,11 @@ LEFT = {
         {"run_status": "s" * 20_000},
         {"question": {"error": "e" * 20_000}},
         {"status": "Weird"},
+        {"past": {"stretches": [{"name": "get_run", "at": 1, "tries": []}]}},
+        {"past": {"questions": [{"at": 1}] * 1000}},
+        {"past": {"rewinds": [-1]}},
+        {"past": {"dropped": {"at": 10**16, "took": 1}}},
+        {"past": {"pending": "p" * 20_000}},
     ],
 )
 def test_a_forged_generation_is_an_invalid_request(forged: dict[str, Any]) -> None:
