@@ -110,16 +110,31 @@ def test_a_cancel_with_its_reason(world: World) -> None:
     assert names(events)[-2] == "terminate_instance"
 
 
-def test_a_long_run_says_what_was_dropped(world: World) -> None:
-    instance = world.start("forever")
-    document = world.until(instance, lambda d: d["customStatus"] and d["customStatus"]["polls"] > 20)
-    first, *_ = events = timeline(world, instance)["events"]
-    assert (first["kind"], first["runs"], first["questions"]) == ("earlier", 1, 0)
-    assert first["started"] < first["ended"] <= events[1]["started"]
-    looks = first["looks"] + sum(event.get("looks", 0) for event in events[1:])
-    assert looks >= document["customStatus"]["polls"]
-    world.post(f"/api/runs/{instance}/cancel", {})
-    world.end(instance)
+def test_a_long_run_tells_all_that_happened_in_its_generations(world: World) -> None:
+    instance = world.start("tool", SECRET)
+    generations: set[str] = set()
+    seen: dict[str, str] = {}
+
+    def is_of_the_third_generation(document: dict[str, Any]) -> bool:
+        generations.add(document["createdTime"])
+        seen.update((event["id"], event["started"]) for event in timeline(world, instance)["events"])
+        return len(generations) > 2
+
+    action = world.until(instance, is_of_the_third_generation)["required_action"]
+    outputs = [{"tool_call_id": call["id"], "output": SECRET} for call in action["calls"]]
+    assert world.post(f"/api/runs/{instance}/tool_outputs", {"tool_outputs": outputs}).status == 202
+    document = world.end(instance)
+    events = timeline(world, instance)["events"]
+    assert names(events)[0] == "create_thread"
+    assert not [event for event in events if event["kind"] == "earlier" or event.get("continued")]
+    assert [n for n in names(events) if n in ("question", "answer", "submit_tool_outputs")] == [
+        "question",
+        "answer",
+        "submit_tool_outputs",
+    ]
+    assert seen.items() <= {event["id"]: event["started"] for event in events}.items()
+    assert sum(event.get("looks", 0) for event in events) >= document["customStatus"]["polls"] > 16
+    assert SECRET not in json.dumps(events)
 
 
 def test_a_rewind_is_told_and_nothing_of_before_changes_its_id(world: World) -> None:

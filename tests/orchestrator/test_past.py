@@ -112,6 +112,28 @@ def test_activities_begin_and_end_when_the_platform_says(kind: int) -> None:
     assert found
 
 
+def test_suspensions_and_rewinds_are_read_as_the_platform_tells_them() -> None:
+    kinds: list[tuple[int, dict[str, Any]]] = [
+        (19, {}), (20, {}), (17, {"Data": "Rewound: TaskFailed"}), (17, {"Data": "its worker died"}),
+        (19, {}), (20, {}),
+    ]  # fmt: skip
+    moments = [f"2026-11-21T10:00:0{n}.5Z" for n in range(len(kinds))]
+    history = [
+        HistoryEvent(EventType=kind, EventId=-1, IsPlayed=False, Timestamp=at, **more)
+        for (kind, more), at in zip(kinds, moments, strict=True)
+    ]
+    told = happened(history)
+    at = [event.timestamp for event in history]
+    assert (told.pauses, told.rewinds) == ([(at[0], at[1]), (at[4], at[5])], [at[3]])
+
+
+def test_a_question_is_handed_on_with_its_number() -> None:
+    foundry = ScriptedFoundry({0: asks(1)})
+    ended = foundry.run(events=[(4, "tool_outputs_1", {})], timeout=60)
+    [first, second] = progress_of(ended)[0]["past"]["questions"]
+    assert (first["number"], second["number"], "took" in second) == (1, 2, False)
+
+
 def test_the_past_is_no_more_than_a_contract_allows() -> None:
     for progress in progress_of(asking(30)):
         from_wire(Past, progress["past"])

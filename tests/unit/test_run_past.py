@@ -171,6 +171,13 @@ def test_a_worker_that_died_is_a_failure_of_its_step() -> None:
     assert (step.count, step.tries[0].code) == (2, "activity_failed")
 
 
+def test_calls_that_are_asked_for_again_later_are_another_question() -> None:
+    asked = did("get_run", 1, **asks("a"))
+    works = did("get_run", 3, state="active")
+    past = after_generations(generation([asked, works]), generation([did("get_run", 5, **asks("a"))]))
+    assert [question.took is None for question in past.questions] == [False, True]
+
+
 def test_a_question_that_was_refused_is_asked_anew_where_the_answer_came() -> None:
     past = Past()
     tell(past, generation([did("get_run", 1, **asks("a"))], [Raised("tool_outputs_1", after(4), question=1)]))
