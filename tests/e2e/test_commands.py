@@ -122,7 +122,7 @@ def test_the_demo_kills_the_host_and_shows_one_message_and_one_run_as_the_pictur
     assert (
         told.index("the host is up again") == told.index("kill -9 N  the host is dead, the run in Foundry goes on") + 1
     )
-    assert "Foundry's ledger of the second run: 1 message, 1 run. Nothing lost, nothing twice." in told
+    assert "Foundry's ledger of the second run: 1 message, 1 response. Nothing lost, nothing twice." in told
     assert len(demo.seen.splitlines()) <= 20
 
 
@@ -233,17 +233,17 @@ def test_every_line_that_start_prints_works_as_printed_and_a_run_is_one_line(
         # a slow machine may have ended the cancelled run by the time its cancel is answered
         assert {error["code"] for answer in answers if (error := answer.get("error"))} <= {"cancelled"}
         [agents, answered, looked_at, cancelled, tool] = answers
-        assert len(agents["agents"]) == 35
+        assert {agent["generation"] for agent in agents["agents"]} == {"classic", "responses"}
         assert (answered["status"], "Rayleigh" in answered["response"]) == ("Success", True)
         assert looked_at["status"] == "Running"
         assert cancelled["status"] in ("Cancelling", "Cancelled")
         ended = [start.until(lambda line: "agent_run" in line) for _ in range(3)]
-        assert [line.split("agent_run ")[1].split()[:2] for line in ended] == [
-            [answered["instanceId"], "Completed"],
-            [cancelled["instanceId"], "Terminated"],
-            [tool["instanceId"], "Completed"],
-        ]
-        assert "cancelled on request" in ended[1]
+        assert dict(line.split("agent_run ")[1].split()[:2] for line in ended) == {
+            answered["instanceId"]: "Completed",
+            cancelled["instanceId"]: "Terminated",  # which of the last two ends first depends on the machine
+            tool["instanceId"]: "Completed",
+        }
+        assert ["cancelled on request" in line for line in ended].count(True) == 1
         said = len(start.seen.splitlines())
         assert start.end(signal.SIGINT) == 0, start.seen
         assert [line for line in start.seen.splitlines()[said:] if line] == ["Host and emulator are stopped."]

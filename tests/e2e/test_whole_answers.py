@@ -11,7 +11,8 @@ import pytest
 
 from local.foundry_emulator.ledger import masked
 from local.foundry_emulator.scripts import Agent, Answer, Call, Phase, Script, Written
-from tests.e2e.world import World
+from tests.e2e.generations import present
+from tests.e2e.world import World, of_own
 
 pytestmark = pytest.mark.e2e
 
@@ -19,6 +20,15 @@ MARK = "\u30104:0\u2020source\u3011"
 PATH = "sandbox:/mnt/data/sales.csv"
 SECRET = "Bearer planted-header-of-github-93b1"
 HEADERS = json.dumps({"server_label": "github", "headers": {"Authorization": SECRET}})
+
+
+FILES = {
+    "classic": [("image_file", "assistant-chart"), ("file_path", "assistant-csv"), ("file", "assistant-notes")],
+    "responses": [("container_file_citation", "assistant-chart"), ("file_path", "assistant-csv")],
+}
+"""What the messages bring along. Nothing is attached to those of a conversation."""
+PICTURE = {"classic": "", "responses": "\n"}
+"""What a picture adds to the text: as a citation it is a part without a text."""
 
 
 def text(value: str, *annotations: dict[str, Any]) -> dict[str, Any]:
@@ -84,8 +94,7 @@ def world() -> Iterator[World]:
 
 
 def start(world: World, name: str, **fields: Any) -> str:
-    [agent_id] = [agent.id for agent in AGENTS if agent.name == name]
-    answer = world.post("/api/run_agent", {"agent_id": agent_id, "user_message": "hello", **fields})
+    answer = world.post("/api/run_agent", {"agent_id": of_own(AGENTS, name), "user_message": "hello", **fields})
     assert answer.status == 202, answer.text
     return str(answer.json["id"])
 
@@ -96,16 +105,18 @@ def test_all_messages_of_a_run_are_told_on_new_and_on_reused_threads(world: Worl
     for document in (first, second):
         output = document["output"]
         assert document["response"] == output["response"] == "By region?"
-        assert [m["text"] for m in output["messages"]] == [f"\U0001f600 Sales rose. All of them: {PATH}", "By region?"]
-        assert output["message_id"] == output["messages"][1]["id"]
-        assert [(a["kind"], a["id"]) for a in output["attachments"]] == [
-            ("image_file", "assistant-chart"),
-            ("file_path", "assistant-csv"),
-            ("file", "assistant-notes"),
+        assert [m["text"] for m in output["messages"]] == [
+            f"{PICTURE[present()]}\U0001f600 Sales rose. All of them: {PATH}",
+            "By region?",
         ]
+        assert output["message_id"] == output["messages"][1]["id"]
+        assert [(a["kind"], a["id"]) for a in output["attachments"]] == FILES[present()]
         chart = output["messages"][0]
-        cited, linked = chart["annotations"]
-        assert (cited["start_index"], cited["end_index"], cited["part"]) == (12, 12, 0)
+        *_, cited, linked = chart["annotations"]
+        assert cited["part"] == len(PICTURE[present()])
+        # In a conversation the citation of a file has no positions but an index.
+        positions = {"classic": (12, 12), "responses": (None, None)}[present()]
+        assert (cited.get("start_index"), cited.get("end_index")) == positions
         assert chart["text"][linked["start_index"] : linked["end_index"]] == PATH
         assert (output["refusal"], output["not_understood"]) == (False, [])
 
@@ -124,6 +135,7 @@ def test_texts_of_older_messages_give_way_to_the_answer(world: World) -> None:
     assert document["response"] == "4" + "x" * 300_000
 
 
+@pytest.mark.classic("an approval takes no headers")
 def test_headers_reach_foundry_and_nothing_else(world: World) -> None:
     instance = start(world, "approves")
     [call] = world.until(instance, lambda d: d["required_action"])["required_action"]["calls"]
