@@ -187,7 +187,6 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         if not is_to_be_asked_again(signal.failure):
             raise
         progress.attempts.settled()  # it is the caller who tries again
-        progress.doubt_until = None
         question.refused(shortened(signal.failure.message, _LONGEST_REFUSAL))
         return run
     if after.state is not RunState.EXPIRED or after.looks:  # an expired one may be all that it has found

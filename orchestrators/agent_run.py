@@ -166,7 +166,7 @@ def _run_agent(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
         if delay is None:
             return run
         progress.attempts.count(run_failure(run, progress))
-        progress.next_run()
+        progress.next_run(steps.now)
         show(steps, progress, "create_run")
         yield from steps.sleep(delay, progress)
 

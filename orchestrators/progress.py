@@ -79,6 +79,10 @@ class Progress(msgspec.Struct, kw_only=True):
     tokens: Tokens | None = None
     tokens_before: Tokens | None = None
     """Of the runs before the present one, which their answers have ended."""
+    counted_run: Id | None = None
+    """One of those, where it is the present one again."""
+    asked_by: Id | None = None
+    """The run whose calls were answered to start the present one."""
     doubt_until: Utc | None = None
     """Until when a request whose answer was lost may still show that it has created what is asked for now."""
     polls: int = 0
@@ -129,7 +133,9 @@ class Progress(msgspec.Struct, kw_only=True):
 
     def answer_stamp(self) -> Stamp:
         """Return the stamp of the run that the answer to the present question starts."""
-        return self._stamp(f"answer-{self.question.number}")
+        # By the run that has asked, so that an answer to the same calls that is asked for again finds what an earlier
+        # one has started.
+        return self._stamp(f"answer-{self.run_number}-{self.run_id}")
 
     def posted_message(self) -> PostedMessage | None:
         """Return the message that the run is to answer, where another one may have come between."""
@@ -147,9 +153,12 @@ class Progress(msgspec.Struct, kw_only=True):
         self._knows(run)
         self.run_id, self.run_state, self.run_status = run.run_id, run.state, run.raw_status
         self.run_lifetime = lifetime_of(run) or self.run_lifetime
-        self.tokens = run.tokens or self.tokens
+        if run.run_id != self.counted_run:
+            self.tokens = run.tokens or self.tokens
         asked = self.question.number
         self.question.saw(run)
+        if not self.can.answer_is_new_run:
+            self.question.given, self.question.given_to = [], ()
         if self.question.stage is not Stage.HELD and self.attempts.activity == "submit_tool_outputs":
             self.attempts.settled()  # the answer needs no other attempt
         if not self.question.unsupported:
@@ -160,6 +169,7 @@ class Progress(msgspec.Struct, kw_only=True):
     def _knows(self, run: RunSnapshot) -> None:
         if run.run_id == self.run_id:
             return
+        self.asked_by = self.run_id
         if self.run_id is not None and self.tokens is not None:
             self.tokens_before, self.tokens = self.used, None
         if not self.can.stamps_messages:
@@ -172,12 +182,18 @@ class Progress(msgspec.Struct, kw_only=True):
             return self.tokens or self.tokens_before
         return self.tokens_before.plus(self.tokens)
 
-    def next_run(self) -> None:
-        """Forget the present run; the next one has a stamp of its own."""
+    def next_run(self, now: datetime) -> None:
+        """Forget the present run; the next one has a stamp of its own. One that an answer has started is gone with the
+        answer: that is given once more to the run that has asked, and which is the present one again.
+        """
         self.run_number += 1
-        self.run_requested, self.run_id, self.run_requested_at = False, None, None
         self.run_state = self.run_status = self.run_lifetime = None
         self.tokens_before, self.tokens = self.used, None
+        if self.can.answer_is_new_run and self.asked_by is not None and self.question.give_again():
+            self.run_id = self.counted_run = self.asked_by
+            self.doubt_until = now  # of the answer, where it stands on the thread all the same: its run has ended
+            return
+        self.run_requested, self.run_id, self.run_requested_at = False, None, None
 
     def run_age(self, now: datetime) -> float:
         """Return how many seconds ago the run was asked for."""

@@ -96,6 +96,9 @@ class Question(msgspec.Struct, kw_only=True):
     """The last question that was answered."""
     answered_calls: tuple[str, ...] = ()
     """The calls that were answered last, in the order of their ids."""
+    given: Annotated[list[Any], Meta(max_length=1)] = []
+    """The answer that was taken last, and what it answered, where it may be given again: nothing may come of it."""
+    given_to: tuple[PendingCall, ...] = ()
 
     @property
     def stage(self) -> Stage:
@@ -138,7 +141,16 @@ class Question(msgspec.Struct, kw_only=True):
     def taken(self) -> None:
         """Close the question: Foundry has taken the answer."""
         self.answered, self.answered_calls = self.number, _ids(self.calls)
+        self.given, self.given_to = self.answers, self.calls
         self.calls, self.error, self.answers = (), None, []
+
+    def give_again(self) -> bool:
+        """Hold the answer that was taken last once more; return whether there is one."""
+        if not self.given:
+            return False
+        self.calls, self.error, self.answers = self.given_to, None, self.given
+        self.given, self.given_to = [], ()
+        return True
 
     def refused(self, why: str) -> None:
         """Ask again, under a new number, since the answer does not fit, or Foundry does not take it."""
@@ -148,6 +160,7 @@ class Question(msgspec.Struct, kw_only=True):
     def _ask(self, calls: tuple[PendingCall, ...]) -> None:
         self.number += 1
         self.calls, self.error, self.answers = calls, None, []
+        self.given, self.given_to = [], ()
 
     def _seen(self, run: RunSnapshot) -> Seen:
         ids = _ids(run.pending_calls)

@@ -67,7 +67,7 @@ def test_every_answer_starts_a_run_that_goes_on_in_place_of_the_one_before() -> 
     assert ended.output["run_id"] == "run_3"
     assert [p["run_id"] for p in foundry.called("submit_tool_outputs")] == ["run_1", "run_2"]
     effects = [p["effect"] for p in foundry.called("submit_tool_outputs")]
-    assert [e["stamp"]["operation_id"].rsplit(":", 1)[1] for e in effects] == ["answer-1", "answer-2"]
+    assert [e["stamp"]["operation_id"].rsplit(":", 1)[1] for e in effects] == ["answer-0-run_1", "answer-0-run_2"]
     assert [e["known_runs"] for e in effects] == [["run_1"], ["run_1", "run_2"]]
     assert ended.output["usage"] == {"input_tokens": 21, "output_tokens": 10, "total_tokens": 30, "cached_tokens": 1}
 
@@ -157,12 +157,55 @@ def test_a_cancel_behind_a_lost_answer_looks_for_the_run_that_the_answer_has_sta
     foundry.go(events=[(8, "tool_outputs_1", outputs("c1")), (12, "cancel")])
     wanted = foundry.called("cancel_run")[0]
     assert (wanted["run_id"], wanted["answered"]) == ("run_1", True)
-    assert wanted["effect"]["stamp"]["operation_id"].endswith(":answer-1")
+    assert wanted["effect"]["stamp"]["operation_id"].endswith(":answer-0-run_1")
+
+
+POOR = {"state": "failed", "error_code": "rate_limit_exceeded", "rate_limited": True, "retry_after_seconds": 3}
+
+
+@pytest.mark.parametrize("generations", [False, True], ids=["at-once", "in-a-later-generation"])
+def test_an_answer_whose_run_lacks_quota_is_given_once_more(generations: bool) -> None:
+    used = {"input": 10, "output": 5, "total": 15}
+    foundry = Conversations(
+        {0: {**asks("c1"), "tokens": used}},
+        {0: {**POOR, "retry_after_seconds": 200 if generations else 3}},
+        {0: "active", 2: {"state": "completed", "tokens": {"input": 1, "cached": 1}}},
+    )
+    ended = foundry.go(events=[(8, "tool_outputs_1", outputs("c1"))], timeout=900)
+    assert ended.status == "Completed"
+    assert foundry.submitted[0] == foundry.submitted[1]
+    given = foundry.called("submit_tool_outputs")
+    assert [p["run_id"] for p in given] == ["run_1", "run_1"]
+    stamps = [p["effect"]["stamp"]["operation_id"].rsplit(":", 1)[1] for p in given]
+    assert stamps == ["answer-0-run_1", "answer-1-run_1"]
+    assert given[1]["effect"]["known_runs"] == ["run_1", "run_2"], "the one that has failed is none to be found"
+    assert len(foundry.called("create_run")) == 1, "or the agent would go on without the answer"
+    assert ended.output["usage"] == {"input_tokens": 11, "output_tokens": 5, "total_tokens": 15, "cached_tokens": 1}
+
+
+def test_a_cancel_while_an_answer_waits_for_quota_looks_for_what_it_has_started() -> None:
+    foundry = Conversations({0: asks("c1")}, {0: {**POOR, "retry_after_seconds": 60}})
+    ended = foundry.go(events=[(8, "tool_outputs_1", outputs("c1")), (20, "cancel")])
+    assert ended.status == "Terminated"
+    wanted = foundry.called("cancel_run")[0]
+    assert (wanted["run_id"], wanted["answered"]) == ("run_1", True)
+
+
+def test_an_answer_that_is_asked_for_again_finds_what_an_earlier_one_has_started() -> None:
+    """Whatever was lost, and then refused: else a second run would go on behind the same calls."""
+    refused = failure("refused_for_now", retryable=True)
+    foundry = Conversations({0: asks("c1")}, {0: "completed"}, submit_tool_outputs=[LOST] + [refused] * 10)
+    ended = foundry.go(
+        events=[(8, "tool_outputs_1", outputs("c1")), (600, "tool_outputs_2", outputs("c1"))], timeout=900
+    )
+    assert ended.status == "Completed"
+    given = foundry.called("submit_tool_outputs")
+    assert len(given) == 12
+    assert {p["effect"]["stamp"]["operation_id"].rsplit(":", 1)[1] for p in given} == {"answer-0-run_1"}
 
 
 def test_a_run_that_lacks_quota_is_repeated_and_is_no_candidate_for_the_next() -> None:
-    poor = {"state": "failed", "error_code": "rate_limit_exceeded", "rate_limited": True, "retry_after_seconds": 3}
-    foundry = Conversations({0: poor})
+    foundry = Conversations({0: POOR})
 
     def second(payload: Any, seconds: float) -> Any:
         foundry.states = {0: "completed"}
