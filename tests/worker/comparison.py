@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import os
 import re
@@ -25,7 +26,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SIDES = ("local", "runtime")
 NEVER = "0 0 0 1 1 *"
 TOKEN = "a-token-of-no-use-to-anybody"
-_GIVEN_ID = re.compile(r"\b(?:(?:thread|run|msg|step|call|req)_[A-Za-z0-9]{24}|[0-9a-f]{12}-[0-9a-f]{20})\b")
+_GIVEN_ID = re.compile(
+    r"\b(?:(?:thread|run|msg|step|call|req)_[A-Za-z0-9]{24}|(?:conv|resp|msg)_[0-9a-f]{16}00[A-Za-z0-9]{30}"
+    r"|[0-9a-f]{12}-[0-9a-f]{20})\b"
+)
 _DIFFERENT_EACH_TIME = (
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
     # Of a start with a key: of its instance, too.
@@ -85,6 +89,7 @@ class Player:
         self.durable = DurableEndpoint().__enter__()
         self.storage = BlobEndpoint(account="worker").__enter__()
         self.notes: list[Json] = []
+        self._asked_before: list[int] = []
         settings = {
             "FOUNDRY_PROJECT_ENDPOINT": self.foundry.endpoint,
             "FOUNDRY_ACCESS_TOKEN": TOKEN,
@@ -103,16 +108,18 @@ class Player:
         self.foundry.stop()
 
     def begin(self) -> None:
-        self.notes = []
+        self.notes, self._asked_before = [], []
         self.foundry.reset()
         self.durable.reset()
 
     def end(self) -> list[Json]:
-        """Return the notes, and what the world has been asked."""
-        asked = [
+        """Return the notes, and what the world has been asked. Both generations are asked at once: one by one here."""
+        requests = [
             {"method": e.method, "path": e.path, "query": e.query, "body": e.body, "trace": e.trace, "status": e.status}
             for e in self.foundry.ledger().requests
         ]
+        spans = itertools.pairwise([0, *self._asked_before, len(requests)])
+        asked = [request for start, end in spans for request in sorted(requests[start:end], key=_is_second)]
         return [*self.notes, {"asked of Foundry": asked}, {"asked of Durable": self.durable.calls}]
 
     # --- functions, by their triggers ---
@@ -161,12 +168,18 @@ class Player:
         if "error" in self.index:
             raise AppNotLoadedError(f"{self.side}: {self.index['error']}")
         client = self.durable.binding
+        self._asked_before.append(len(self.foundry.ledger().requests))
         answer: Json = self._process.ask(do="invoke", name=name, kind=kind, given=given, client=client, trace=trace)
         noted = answer
         if kind == "httpTrigger" and "error" in answer:  # the host answers with an empty 500, whatever it was
             noted = {**answer, "error": "an empty 500"}
         self.notes.append({"invoked": name, **noted})
         return answer
+
+
+def _is_second(request: Json) -> bool:
+    """Say whether a request is one of the second generation's."""
+    return str(request["path"]).startswith(("/agents", "/openai"))
 
 
 class AppNotLoadedError(AssertionError):

@@ -12,6 +12,7 @@ from tests.worker.comparison import Both, Player
 
 ME = "instance-1"
 STAMP = {"instance_id": ME, "operation_id": "op-1"}
+EFFECT = {"stamp": STAMP}
 AGENT = "asst_history00000000000000000"
 TOOL_AGENT = "asst_tool00000000000000000000"
 
@@ -23,8 +24,10 @@ def _thread(player: Player) -> str:
 def _started(player: Player, agent_id: str = AGENT) -> dict[str, Any]:
     """A run with its thread, as activities name it."""
     thread_id = _thread(player)
-    player.activity("create_message", {"runs_as": ME, "thread_id": thread_id, "content": "Why?", "stamp": STAMP})
-    wanted = {"runs_as": ME, "thread_id": thread_id, "agent_id": agent_id, "stamp": STAMP}
+    player.activity(
+        "create_message", {"runs_as": ME, "thread_id": thread_id, "message": {"content": "Why?"}, "stamp": STAMP}
+    )
+    wanted = {"runs_as": ME, "thread_id": thread_id, "agent_id": agent_id, "effect": EFFECT}
     run = player.activity("create_run", wanted)["value"]
     return {"runs_as": ME, "thread_id": thread_id, "run_id": run["run_id"]}
 
@@ -51,7 +54,8 @@ def create_message(player: Player) -> None:
     player.durable.add(ME)
     thread_id = _thread(player)
     wanted = {
-        "runs_as": ME, "thread_id": thread_id, "content": "Grüße ☀ \u2028", "stamp": STAMP, "metadata": {"a": "b"}
+        "runs_as": ME, "thread_id": thread_id, "stamp": STAMP,
+        "message": {"content": "Grüße ☀ \u2028", "metadata": {"a": "b"}},
     }  # fmt: skip
     message = player.activity("create_message", wanted)["value"]
     assert player.activity("create_message", wanted)["value"] == message
@@ -68,11 +72,11 @@ def create_message(player: Player) -> None:
 def create_run(player: Player) -> None:
     run = _started(player)
     wanted = {
-        "runs_as": ME, "thread_id": run["thread_id"], "agent_id": AGENT, "stamp": STAMP,
+        "runs_as": ME, "thread_id": run["thread_id"], "agent_id": AGENT, "effect": EFFECT,
         "options": {"temperature": 0.5},
     }  # fmt: skip
     assert player.activity("create_run", wanted)["value"]["run_id"] == run["run_id"]
-    other = {**wanted, "stamp": {**STAMP, "operation_id": "op-2"}}
+    other = {**wanted, "effect": {"stamp": {**STAMP, "operation_id": "op-2"}}}
     assert player.activity("create_run", other)["failure"]["code"] == "thread_busy"
     player.activity("create_run", {**other, "thread_id": _thread(player), "agent_id": "asst_nobody"})
 
@@ -90,16 +94,16 @@ def get_response(player: Player) -> None:
     run = _started(player)
     assert player.activity("get_response", run)["value"]["messages"] == []
     player.clock.advance(30)
-    answered = player.activity("get_response", {**run, "message": STAMP})["value"]
+    answered = player.activity("get_response", {**run, "message": {"stamp": STAMP}})["value"]
     assert answered["messages"][-1]["text"]
 
 
 def cancel_run(player: Player) -> None:
     run = _started(player)
-    assert player.activity("cancel_run", {**run, "run_id": None, "stamp": STAMP})["value"]["run"]
+    assert player.activity("cancel_run", {**run, "run_id": None, "effect": EFFECT})["value"]["run"]
     player.clock.advance(30)
-    assert player.activity("cancel_run", {**run, "stamp": STAMP})["value"]["run"]["state"] == "cancelled"
-    lost = {**run, "run_id": None, "stamp": {**STAMP, "operation_id": "op-9"}}
+    assert player.activity("cancel_run", {**run, "effect": EFFECT})["value"]["run"]["state"] == "cancelled"
+    lost = {**run, "run_id": None, "effect": {"stamp": {**STAMP, "operation_id": "op-9"}}}
     assert player.activity("cancel_run", lost)["value"]["run"] is None
 
 
@@ -109,9 +113,10 @@ def submit_tool_outputs(player: Player) -> None:
     [call] = player.activity("get_run", run)["value"]["pending_calls"]
     outputs = {"tool_outputs": [{"tool_call_id": call["id"], "output": "18 degrees"}]}
     wrong = {"tool_outputs": [{"tool_call_id": "call_x", "output": "?"}]}
-    player.activity("submit_tool_outputs", {**run, "answer": wrong})
-    assert player.activity("submit_tool_outputs", {**run, "answer": outputs})["value"]["state"] == "active"
-    player.activity("submit_tool_outputs", {**run, "answer": outputs})
+    asked = {**run, "agent_id": TOOL_AGENT, "effect": EFFECT}
+    player.activity("submit_tool_outputs", {**asked, "answer": wrong})
+    assert player.activity("submit_tool_outputs", {**asked, "answer": outputs})["value"]["state"] == "active"
+    player.activity("submit_tool_outputs", {**asked, "answer": outputs})
 
 
 def delete_thread(player: Player) -> None:
@@ -163,9 +168,9 @@ def within_a_trace(player: Player) -> None:
     run = _started(player)
     for name, wanted in {
         "create_thread": {"runs_as": ME, "stamp": {**STAMP, "operation_id": "op-3"}},
-        "create_message": {"runs_as": ME, "thread_id": run["thread_id"], "content": "?", "stamp": STAMP},
+        "create_message": {"runs_as": ME, "thread_id": run["thread_id"], "message": {"content": "?"}, "stamp": STAMP},
         "get_run": run,
-        "cancel_run": {**run, "stamp": STAMP},
+        "cancel_run": {**run, "effect": EFFECT},
     }.items():
         before = len(player.foundry.ledger().requests)
         player.activity(name, wanted, trace=PARENT)

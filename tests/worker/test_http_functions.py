@@ -18,6 +18,7 @@ AGENT = "asst_history00000000000000000"
 CHART_FILES = [file.id for file in CHART_AGENT.script.files]
 ME = "charted"
 STAMP = {"instance_id": ME, "operation_id": "op-1"}
+EFFECT = {"stamp": STAMP}
 QUESTION = {"agent_id": AGENT, "user_message": "Why is the sky blue?"}
 POLICY = {"agent_id": AGENT, "timeout_seconds": 60}
 KEY = {"idempotency-key": "the-key", "content-type": "application/json"}
@@ -144,7 +145,10 @@ def cancel_runs(player: Player) -> None:
     player.durable.add("runs", customStatus={"status": "Running"})
     player.durable.add("done", runtimeStatus="Completed")
     player.durable.on_event = lambda row, event, data: row.update(customStatus={"status": "Cancelling"})
-    done = body_of(player.http("cancel_runs", "POST", path="runs/cancel", body={"reason": "why", "all": True}))
+    other = {"origin": "https://other.example", "content-type": "text/plain"}
+    asked: Json = {"path": "runs/cancel", "body": {"reason": "why", "all": True}}
+    assert player.http("cancel_runs", "POST", headers=other, **asked)["result"]["status"] == 403
+    done = body_of(player.http("cancel_runs", "POST", **asked))
     assert (done["matched"], done["cancelled"]) == (1, 1)
     assert player.http("cancel_runs", "POST", path="runs/cancel", body={"reason": "why"})["result"]["status"] == 400
 
@@ -181,8 +185,10 @@ def retry_agent_run(player: Player) -> None:
 def _charted(player: Player) -> dict[str, str]:
     """An instance whose run has made files, and its parameters."""
     thread_id = player.activity("create_thread", {"runs_as": ME, "stamp": STAMP})["value"]["thread_id"]
-    player.activity("create_message", {"runs_as": ME, "thread_id": thread_id, "content": "Draw.", "stamp": STAMP})
-    wanted = {"runs_as": ME, "thread_id": thread_id, "agent_id": CHART_AGENT.id, "stamp": STAMP}
+    player.activity(
+        "create_message", {"runs_as": ME, "thread_id": thread_id, "message": {"content": "Draw."}, "stamp": STAMP}
+    )
+    wanted = {"runs_as": ME, "thread_id": thread_id, "agent_id": CHART_AGENT.id, "effect": EFFECT}
     run_id = player.activity("create_run", wanted)["value"]["run_id"]
     player.clock.advance(30)
     shown = {"status": "Running", "thread_id": thread_id, "run_id": run_id}
@@ -229,6 +235,7 @@ def agent_run_events(player: Player) -> None:
     asked: Json = {"path": "runs/told/events", "params": {"instance_id": "told"}}
     told = body_of(player.http("agent_run_events", **asked))
     assert [event["duration_seconds"] for event in told["events"]] == [1.0]
+    assert body_of(player.http("agent_run_events", **asked, query={"after": told["next"]}))["events"] == []
     stream = player.http("agent_run_events", **asked, headers={"accept": "text/event-stream"})["result"]
     assert stream["status"] == 200
     params = {"instance_id": "nowhere"}
@@ -237,17 +244,27 @@ def agent_run_events(player: Player) -> None:
 
 def thread_messages(player: Player) -> None:
     thread_id = player.activity("create_thread", {"runs_as": ME, "stamp": STAMP})["value"]["thread_id"]
-    player.activity("create_message", {"runs_as": ME, "thread_id": thread_id, "content": "Draw.", "stamp": STAMP})
-    asked: Json = {"path": f"threads/{thread_id}/messages", "params": {"thread_id": thread_id}}
-    assert [m["text"] for m in body_of(player.http("thread_messages", **asked))["messages"]] == ["Draw."]
+    player.activity(
+        "create_message", {"runs_as": ME, "thread_id": thread_id, "message": {"content": "Draw."}, "stamp": STAMP}
+    )
+    wanted = {"runs_as": ME, "stamp": STAMP, "generation": "responses", "message": {"content": "Draw."}}
+    conversation_id = player.activity("create_thread", wanted)["value"]["thread_id"]
+    assert conversation_id.startswith("conv_")
+    for known in (thread_id, conversation_id):
+        asked: Json = {"path": f"threads/{known}/messages", "params": {"thread_id": known}}
+        assert [m["text"] for m in body_of(player.http("thread_messages", **asked))["messages"]] == ["Draw."]
     params = {"thread_id": "thread_nowhere"}
     answer = player.http("thread_messages", path="threads/thread_nowhere/messages", params=params)
     assert answer["result"]["status"] == 404
 
 
 def list_agents(player: Player) -> None:
-    assert len(body_of(player.http("list_agents", path="agents"))["agents"]) > 20
-    player.foundry.faults.add("status", operation="list_agents", status=403)
+    listed = body_of(player.http("list_agents", path="agents"))
+    assert {agent["generation"] for agent in listed["agents"]} == {"classic", "responses"}
+    player.foundry.faults.add("status", operation="list_agents", status=403, times=2)
+    half = body_of(player.http("list_agents", path="agents"))
+    assert [warning["generation"] for warning in half["warnings"]] == ["classic"]
+    player.foundry.faults.add("status", operation="list_named_agents", status=403)
     assert player.http("list_agents", path="agents")["result"]["status"] == 502
 
 

@@ -12,6 +12,7 @@ from tests.worker.comparison import Both, Player
 
 ME = "left"
 STAMP = {"instance_id": ME, "operation_id": "op-1"}
+EFFECT = {"stamp": STAMP}
 DEATH = "One or more errors occurred. (python exited with code 137 (0x89))"
 AGENT = "asst_forever00000000000000000"
 
@@ -26,8 +27,10 @@ def cancel_orphaned_runs(player: Player) -> None:
     del player.durable.instances["died"]
 
     thread_id = player.activity("create_thread", {"runs_as": ME, "stamp": STAMP})["value"]["thread_id"]
-    player.activity("create_message", {"runs_as": ME, "thread_id": thread_id, "content": "x", "stamp": STAMP})
-    wanted = {"runs_as": ME, "thread_id": thread_id, "agent_id": AGENT, "stamp": STAMP}
+    player.activity(
+        "create_message", {"runs_as": ME, "thread_id": thread_id, "message": {"content": "x"}, "stamp": STAMP}
+    )
+    wanted = {"runs_as": ME, "thread_id": thread_id, "agent_id": AGENT, "effect": EFFECT}
     run = player.activity("create_run", wanted)["value"]
     shown = {"status": "Running", "thread_id": thread_id, "run_id": run["run_id"], "run_requested": True}
     player.durable.add("left", runtimeStatus="Terminated", customStatus=shown, **times)
