@@ -59,7 +59,8 @@ function took(event, seconds) {
 }
 
 function label(event) {
-	const times = event.attempts?.length > 1 ? `, ${event.attempts.length} attempts` : "";
+	const tries = event.tries ?? event.attempts?.length;
+	const times = tries > 1 ? `, ${tries} attempts` : "";
 	const state = event.kind === "ended" || ["running", "done"].includes(event.state) ? "" : `, ${event.state}`;
 	return `${name(event)}${times}${state}`;
 }
@@ -77,7 +78,7 @@ function name(event) {
 		case "cancel":
 			return event.reason ? `cancel: ${visible(event.reason)}` : "cancel";
 		case "earlier":
-			return `earlier: ${plural(event.looks, "look", "looks")}`;
+			return `in sum: ${event.questions ? `${plural(event.questions, "question", "questions")}, ` : ""}${plural(event.looks, "look", "looks")}`;
 		case "ended":
 			return event.code ? `${event.status}: ${visible(event.code)}` : visible(event.status);
 		default:

@@ -21,7 +21,7 @@ AFTER = "after"
 """The query parameter that brings a cursor back."""
 
 MOST_DIGESTS = 50
-"""A generation of a run has about twenty events, and a header has its limits."""
+"""Most runs have fewer events, none more than some eighty, and a header has its limits."""
 
 CURSOR_PATTERN = rf"([0-9]{{1,9}}\.[0-9a-f]{{12}})?(~[0-9a-f]{{12}}){{0,{MOST_DIGESTS}}}"
 """What a cursor looks like, whole: how many events come first, their digest, and those of others. It goes into headers
