@@ -73,7 +73,9 @@ def test_every_alert_has_its_place_in_the_manual_and_the_runbook() -> None:
     titles += re.findall(r"displayName: '(.+)'", PROJECT.text("infra/modules/availability.bicep"))
     assert len(titles) == 9
     assert [title for title in titles if f"\n| {title} |" not in TEXT] == []
-    # Who has been woken looks for the words of the mail.
+    # Who has been woken looks for the words of the mail, which names the page.
+    for module in ("alerts", "availability"):
+        assert " docs/runbook.md, under the name of this alert.'" in PROJECT.text(f"infra/modules/{module}.bicep")
     assert [title for title in titles if not re.search(rf"^##+ {re.escape(title)}$", RUNBOOK, re.MULTILINE)] == []
     index = "".join(line for line in RUNBOOK.splitlines() if line.startswith("| ") and "](#" in line)
     assert [title for title in titles if title not in index] == []
