@@ -5,8 +5,21 @@ const KEY = "functions-key";
 const PATIENCE_MS = 60_000;
 const listeners = new Set();
 
-/** What is known of the app: whether it lets us in, since when it has not answered, and when it last did. */
-export const app = { locked: false, refused: false, away: null, seen: null, turn: 0 };
+const PLACE = "place";
+
+/** What is known of the app: whether it lets us in, or signs people in; since when it is silent, and when it last spoke. */
+export const app = { locked: false, refused: false, signIn: false, away: null, seen: null, turn: 0 };
+
+export const SIGN_IN = `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent(location.pathname)}`;
+
+/** Keep what is behind the `#`, which no sign-in brings back. */
+export const leave = () => sessionStorage.setItem(PLACE, location.hash);
+
+export function comeBack() {
+	const place = sessionStorage.getItem(PLACE);
+	sessionStorage.removeItem(PLACE);
+	if (place && !location.hash) history.replaceState(null, "", place);
+}
 
 let key = sessionStorage.getItem(KEY) ?? "";
 
@@ -65,19 +78,25 @@ export async function ask(path, { signal, body, headers = {} } = {}) {
 	const at = new Date(answer.headers.get("Date") ?? Date.now());
 	know({ away: null, seen: at });
 	if (answer.ok) return { data: parsed(text, answer.status), at };
-	if ((answer.status === 401 || answer.type === "opaqueredirect") && turn === app.turn) know({ locked: true, refused: hasKey() });
-	throw failure(answer, text);
+	if (answer.status !== 401 && answer.type !== "opaqueredirect") throw failure(answer, text);
+	const signIn = app.signIn || (await signsIn(answer));
+	if (turn === app.turn) know({ locked: true, refused: hasKey(), signIn });
+	throw new Failure(401, "The app does not let you in.");
+}
+
+/** Whether App Service authentication stands before the app: its refusal says so, or its own address is there. */
+async function signsIn({ type, headers }) {
+	if (type === "opaqueredirect" || /realm=/i.test(headers.get("WWW-Authenticate"))) return true;
+	return fetch("/.auth/me", { redirect: "manual" }).then(({ status }) => status === 401, () => false);
 }
 
 function failure(answer, text) {
-	if (answer.status === 401 || answer.type === "opaqueredirect") return new Failure(401, "The app does not let you in.");
-	const { error } = isJson(answer) ? parsed(text, answer.status) : {};
+	const { error } = answer.headers.get("Content-Type")?.startsWith("application/json") ? parsed(text, answer.status) : {};
 	if (error) return new Failure(answer.status, error.message, error.code);
+	if (answer.status === 403) return new Failure(403, "The app does not let this account do that.");
 	if (answer.status === 429) return new Failure(429, "The app has too much to do at once.");
 	return new Failure(answer.status, `The app answers with status ${answer.status}, and no word.`);
 }
-
-const isJson = (answer) => answer.headers.get("Content-Type")?.startsWith("application/json");
 
 function parsed(text, status) {
 	try {

@@ -1,12 +1,12 @@
 // The page: its views by their address, the key, and what is known of the app.
 
 import { Component, render } from "./preact.mjs";
-import { app, ask, hasKey, isKey, listen, useKey } from "./api.mjs";
+import { app, ask, comeBack, hasKey, isKey, leave, listen, SIGN_IN, useKey } from "./api.mjs";
 import { Inbox } from "./questions.mjs";
 import { Run } from "./run.mjs";
 import { Runs } from "./runs.mjs";
 import { Start } from "./start.mjs";
-import { html, clock, Note } from "./text.mjs";
+import { html, Alert, clock, Note } from "./text.mjs";
 
 const VIEWS = [["runs", "Runs"], ["questions", "Questions"], ["start", "Start a run"]];
 
@@ -66,7 +66,7 @@ class Page extends Component {
 					${VIEWS.map(([name, label]) => html`<a href=${`#/${name}`} aria-current=${view === name && !id ? "page" : undefined}>${label}</a>`)}
 				</nav>
 				<span class="soft">${app.seen && !app.away ? `as of ${clock(app.seen)}` : ""}</span>
-				${hasKey() && !app.locked && html`<button type="button" onClick=${() => useKey("")}>Forget the key</button>`}
+				${hasKey() && !app.locked && html`<button onClick=${() => useKey("")}>Forget the key</button>`}
 			</header>
 			<div role="status">
 				${app.away && html`<${Note} kind="bad">The app has not answered since ${clock(app.away)}. It is asked again every few seconds; what you see is older.<//>`}
@@ -99,20 +99,26 @@ class Door extends Component {
 	};
 
 	render(_, { odd }) {
-		return html`
-			<form class="form card" onSubmit=${this.enter}>
-				<h1 tabindex="-1">A key, please</h1>
-				<p>The app asks for a function key, or the app's host key. This tab keeps it until it is closed, and sends it to this app only.</p>
-				${app.refused && html`<p class="note bad" role="alert">The app refuses this key.</p>`}
-				${odd && html`<p class="note bad" role="alert">This is no key: it has blanks, or letters that no key has.</p>`}
-				<label>Key <input name="key" type="password" autocomplete="off" spellcheck="false" required autofocus /></label>
+		const form = html`
+			<form onSubmit=${this.enter}>
+				<p>A function key, or the app's host key. This tab keeps it until it is closed, and sends it to this app only.</p>
+				${app.refused && html`<${Alert}>The app refuses this key.<//>`}
+				${odd && html`<${Alert}>This is no key: it has blanks, or letters that no key has.<//>`}
+				<label>Key <input name="key" type="password" autocomplete="off" spellcheck="false" required autofocus=${!app.signIn} /></label>
 				<p class="actions"><button class="main">Enter</button></p>
-				<p class="soft">Where Entra guards the app, no key is asked for: sign in, then load this page again.</p>
-			</form>
-		`;
+			</form>`;
+		if (!app.signIn) return html`<section class="form card"><h1 tabindex="-1">A key, please</h1>${form}</section>`;
+		return html`
+			<section class="form card">
+				<h1 tabindex="-1">Who are you?</h1>
+				<p>Entra guards this app. A sign-in leads back to this place.</p>
+				<p class="actions"><a class="button main" href=${SIGN_IN} onClick=${leave}>Sign in</a></p>
+				<details open=${app.refused}><summary>With a key</summary>${form}</details>
+			</section>`;
 	}
 }
 
+comeBack();
 const root = document.getElementById("app");
 root.replaceChildren();
 render(html`<${Page} />`, root);

@@ -3,8 +3,8 @@
 import { Component } from "./preact.mjs";
 import { ask, sentence } from "./api.mjs";
 import { Live } from "./live.mjs";
-import { agentName, listed, runAddress } from "./runs.mjs";
-import { html, argumentsOf, Note, State, Time, visible, Words } from "./text.mjs";
+import { agentName, listed, runAddress, runPath } from "./runs.mjs";
+import { html, Alert, argumentsOf, Note, State, Time, visible, Words } from "./text.mjs";
 
 const LOOK_MS = 5_000;
 
@@ -33,7 +33,7 @@ const Asked = ({ run, agents, onTaken }) => html`
 		</p>
 		<${Live}
 			what="the question"
-			path=${`runs/${encodeURIComponent(run.instanceId)}`}
+			path=${runPath(run.instanceId)}
 			version=${`${run.required_action?.event} ${run.lastUpdatedTime}`}
 			gone="The run is gone: its history was purged."
 		>
@@ -55,7 +55,7 @@ export class Question extends Component {
 		const of = (kind) => calls.filter((call) => call.kind === kind);
 		this.setState({ sending: true, failure: null });
 		try {
-			await ask(`runs/${encodeURIComponent(run.instanceId)}/tool_outputs`, {
+			await ask(`${runPath(run.instanceId)}/tool_outputs`, {
 				body: {
 					tool_outputs: of("function").map(({ id }) => ({ tool_call_id: id, output: given.get(id) })),
 					approvals: of("approval").map(({ id }) => ({ tool_call_id: id, approve: given.get(id) === "yes" })),
@@ -77,7 +77,7 @@ export class Question extends Component {
 				${calls.map((call) => html`<${Call} key=${call.id} call=${call} alone=${alone} />`)}
 				${error && html`<${Note} kind="bad">The last answer was not taken: ${visible(error)}<//>`}
 				${more > 0 && html`<${Note}>${more} more calls wait, and all are answered at once: they are asked for again.<//>`}
-				${failure && html`<p class="note bad" role="alert">${sentence(failure)}</p>`}
+				${failure && html`<${Alert}>${sentence(failure)}<//>`}
 				${answerable && html`
 					<p class="actions">
 						${alone

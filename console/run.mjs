@@ -4,9 +4,9 @@ import { Component } from "./preact.mjs";
 import { ask, sentence } from "./api.mjs";
 import { Live } from "./live.mjs";
 import { Question } from "./questions.mjs";
-import { agentName, Pages, runAddress, stepName } from "./runs.mjs";
+import { agentName, Pages, runAddress, runPath, stepName } from "./runs.mjs";
 import { Timeline } from "./timeline.mjs";
-import { html, clock, Note, pretty, State, Time, visible, Words } from "./text.mjs";
+import { html, Alert, Note, pretty, State, Time, visible, Words } from "./text.mjs";
 
 const LOOK_MS = 2_000;
 const GONE = "There is no run with this id. Its history was purged, or it never was.";
@@ -17,17 +17,17 @@ export const Run = ({ id, agents }) => html`
 	<${Live}
 		what="the run"
 		title="Run"
-		path=${`runs/${encodeURIComponent(id)}`}
+		path=${runPath(id)}
 		pause=${(run) => (isEnded(run) ? 0 : LOOK_MS)}
 		gone=${GONE}
 	>
-		${(run, at, look) => html`<${Known} key=${id} run=${run} at=${at} look=${look} agents=${agents} />`}
+		${(run, at, look) => html`<${Known} key=${id} ...${{ run, look, agents }} />`}
 	<//>
 `;
 
 const Fact = ({ name, children }) => children && html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
 
-const Known = ({ run, at, look, agents }) => html`
+const Known = ({ run, look, agents }) => html`
 	<header class="run">
 		<div>
 			<h1 tabindex="-1">${agentName(agents, run.agent_id)}</h1>
@@ -58,7 +58,6 @@ const Known = ({ run, at, look, agents }) => html`
 	<section><h2>Timeline</h2><${Timeline} run=${run} /></section>
 	${run.thread_id && html`<${Conversation} run=${run} agents=${agents} />`}
 	<details><summary>JSON</summary><${Words} as="pre" text=${pretty(run)} /></details>
-	<p class="soft">As of ${clock(at)}, by the app's clock.</p>
 `;
 
 const close = (event) => event.currentTarget.closest("dialog").close(); // which gives the focus back
@@ -70,7 +69,7 @@ class Actions extends Component {
 		const { run, look } = this.props;
 		this.setState({ busy: true, failure: null });
 		try {
-			const { data } = await ask(`runs/${encodeURIComponent(run.instanceId)}/${what}`, { body });
+			const { data } = await ask(`${runPath(run.instanceId)}/${what}`, { body });
 			if (what === "retry") location.hash = runAddress(data.id);
 			else look();
 		} catch (failure) {
@@ -91,12 +90,12 @@ class Actions extends Component {
 		const again = new URLSearchParams({ agent_id: run.agent_id ?? "", thread_id: run.thread_id ?? "" });
 		return html`
 			<p class="actions">
-				${run.status === "Running" && html`<button class="danger" type="button" disabled=${busy} onClick=${() => this.setState({ asked: true })}>Cancel the run</button>`}
-				${["Failed", "Cancelled"].includes(run.status) && html`<button type="button" disabled=${busy} onClick=${() => this.act("retry", {})}>Run it again</button>`}
+				${run.status === "Running" && html`<button class="danger" disabled=${busy} onClick=${() => this.setState({ asked: true })}>Cancel the run</button>`}
+				${["Failed", "Cancelled"].includes(run.status) && html`<button disabled=${busy} onClick=${() => this.act("retry", {})}>Run it again</button>`}
 				${run.thread_id && isEnded(run) && html`<a class="button" href=${`#/start?${again}`}>Go on with the conversation</a>`}
 				${busy && html`<span>Sending …</span>`}
 			</p>
-			${failure && html`<p class="note bad" role="alert">${sentence(failure)}</p>`}
+			${failure && html`<${Alert}>${sentence(failure)}<//>`}
 			${asked && html`<${Dialog} onClose=${() => this.setState({ asked: false })}>
 				<form onSubmit=${this.cancel}>
 					<h2 id="dialog">Cancel this run?</h2>
@@ -127,7 +126,7 @@ class Conversation extends Component {
 
 	render({ run, agents }, { cursors }) {
 		const cursor = cursors.at(-1);
-		const query = new URLSearchParams({ limit: 20, ...(cursor ? { cursor } : {}) });
+		const query = new URLSearchParams({ limit: 20, ...(cursor && { cursor }) });
 		const path = `threads/${encodeURIComponent(run.thread_id)}/messages?${query}`;
 		return html`
 			<section>

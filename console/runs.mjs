@@ -9,7 +9,7 @@ const COUNT_MS = 120_000; // many pages of the platform's list, and later than t
 const PAGE = 50;
 const STATUSES = ["Running", "Success", "Failed", "Cancelled"];
 
-export const listed = (filters, more = {}) => {
+export const listed = (filters, more) => {
 	const query = new URLSearchParams({ limit: PAGE, ...more });
 	for (const [name, value] of filters) if (value) query.set(name, value);
 	return `runs?${query}`;
@@ -34,7 +34,7 @@ class List extends Component {
 	render({ filters, agents, seen }, { cursors }) {
 		const cursor = cursors.at(-1);
 		return html`
-			<${Live} what="runs" path=${listed(filters, cursor ? { cursor } : {})} pause=${() => LOOK_MS} seen=${seen}>
+			<${Live} what="runs" path=${listed(filters, cursor && { cursor })} pause=${() => LOOK_MS} seen=${seen}>
 				${(page) => html`
 					<${Table} runs=${page.runs} agents=${agents} filtered=${filters.size || cursor} />
 					${page.partial && html`<${Note}>The app has read as many runs as it does at once; there may be older ones that fit.<//>`}
@@ -66,8 +66,8 @@ const Counts = () => html`
 export const Pages = ({ what, cursors, next, turn }) =>
 	(next || cursors.length > 1) && html`
 		<nav class="actions" aria-label=${`Pages of ${what}`}>
-			<button type="button" disabled=${cursors.length < 2} onClick=${() => turn(cursors.slice(0, -1))}>Newer</button>
-			<button type="button" disabled=${!next} onClick=${() => turn([...cursors, next])}>Older</button>
+			<button disabled=${cursors.length < 2} onClick=${() => turn(cursors.slice(0, -1))}>Newer</button>
+			<button disabled=${!next} onClick=${() => turn([...cursors, next])}>Older</button>
 		</nav>
 	`;
 
@@ -83,28 +83,17 @@ class Filters extends Component {
 	};
 
 	render({ filters, agents }) {
-		const chosen = (name, value) => filters.get(name) === value;
-		const option = (name, value, label) => html`<option value=${value} selected=${chosen(name, value)}>${label}</option>`;
+		const choice = (label, name, options) => html`
+			<label>${label}
+				<select name=${name} onChange=${this.apply}>
+					${[["", "any"], ...options].map(([value, text]) => html`<option value=${value} selected=${filters.get(name) === value}>${text}</option>`)}
+				</select>
+			</label>`;
 		return html`
 			<form class="filters" onSubmit=${this.apply} aria-label="Filters">
-				<label>Status
-					<select name="status" onChange=${this.apply}>
-						<option value="">any</option>
-						${STATUSES.map((status) => option("status", status, status))}
-					</select>
-				</label>
-				<label>Question
-					<select name="needs_answer" onChange=${this.apply}>
-						<option value="">any</option>
-						${option("needs_answer", "true", "needs an answer")}
-					</select>
-				</label>
-				<label>Agent
-					<select name="agent_id" onChange=${this.apply}>
-						<option value="">any</option>
-						${agents.map((agent) => option("agent_id", agent.id, visible(agent.name || agent.id)))}
-					</select>
-				</label>
+				${choice("Status", "status", STATUSES.map((status) => [status, status]))}
+				${choice("Question", "needs_answer", [["true", "needs an answer"]])}
+				${choice("Agent", "agent_id", agents.map(({ id }) => [id, agentName(agents, id)]))}
 				<details open=${["thread_id", "created_from", "created_to"].some((name) => filters.has(name))}>
 					<summary>Thread and time</summary>
 					<label>Thread <input name="thread_id" value=${filters.get("thread_id") ?? ""} spellcheck="false" /></label>
@@ -153,6 +142,7 @@ function Table({ runs, agents, filtered }) {
 	`;
 }
 
-export const runAddress = (id) => `#/runs/${encodeURIComponent(id)}`;
+export const runPath = (id) => `runs/${encodeURIComponent(id)}`;
+export const runAddress = (id) => `#/${runPath(id)}`;
 export const stepName = (step) => (step ?? "").replaceAll("_", " ");
 export const agentName = (agents, id) => visible(agents.find((agent) => agent.id === id)?.name || id || "not known yet");

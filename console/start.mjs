@@ -3,9 +3,9 @@
 import { Component } from "./preact.mjs";
 import { ask, sentence } from "./api.mjs";
 import { runAddress } from "./runs.mjs";
-import { html, Note, visible } from "./text.mjs";
+import { html, Alert, Note, visible } from "./text.mjs";
 
-const newKey = () => `console-${[...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16)).join("")}`;
+const newKey = () => `console-${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
 
 export class Start extends Component {
 	state = { busy: false, failure: null };
@@ -47,7 +47,7 @@ export class Start extends Component {
 					<label>Thread <input name="thread_id" value=${given.get("thread_id") ?? ""} placeholder="empty: a new one" spellcheck="false" /></label>
 					<label>Seconds at most <input name="timeout_seconds" type="number" min="1" placeholder="as the settings say" /></label>
 				</details>
-				${failure && html`<p class="note bad" role="alert">${sentence(failure)}</p>`}
+				${failure && html`<${Alert}>${sentence(failure)}<//>`}
 				<p class="actions"><button class="main" disabled=${busy}>Start</button>${busy && html`<span>Starting …</span>`}</p>
 			</form>
 		`;

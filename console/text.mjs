@@ -68,7 +68,6 @@ export class Words extends Component {
 
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
 export const count = (number) => number.toLocaleString();
 export const clock = (time) => CLOCK.format(time);
@@ -77,7 +76,7 @@ export const moment = (time) => `${DAY.format(time)}, ${CLOCK.format(time)}`;
 export function Time({ at }) {
 	const time = new Date(at);
 	if (!at || Number.isNaN(time.getTime())) return html`<span>unknown</span>`;
-	return html`<time datetime=${time.toISOString()} title=${WHOLE.format(time)}>${moment(time)}</time>`;
+	return html`<time datetime=${time.toISOString()} title=${time}>${moment(time)}</time>`;
 }
 
 export function duration(seconds) {
@@ -97,3 +96,4 @@ export const State = ({ status, asks }) =>
 		: html`<span class=${`state ${TONES[status] ?? "idle"}`}>${visible(status)}</span>`;
 
 export const Note = ({ children, kind = "" }) => html`<p class=${`note ${kind}`}>${children}</p>`;
+export const Alert = ({ children }) => html`<p class="note bad" role="alert">${children}</p>`;

@@ -1,17 +1,16 @@
 // What happened in a run, drawn as bars over its time; what goes on ends where it was last seen.
 
 import { Live } from "./live.mjs";
-import { stepName } from "./runs.mjs";
+import { runPath, stepName } from "./runs.mjs";
 import { html, clock, duration, Note, TONES, visible } from "./text.mjs";
 
 const LEAST_PERCENT = 0.6;
 
 export const Timeline = ({ run }) => {
-	const path = `runs/${encodeURIComponent(run.instanceId)}/events`;
 	return html`
 		<${Live}
 			what="the timeline"
-			path=${path}
+			path=${`${runPath(run.instanceId)}/events`}
 			version=${`${run.lastUpdatedTime} ${run.status} ${run.step}`}
 			gone="There is no timeline: the run's history was purged."
 		>

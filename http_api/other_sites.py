@@ -2,7 +2,8 @@
 
 A browser sends such a request with the cookie that Entra gave it, and asks nobody, as long as a form could have sent it
 too: without a JSON body, say a cancel with none. What no form can send, it sends to another site only where the
-platform's CORS setting lets it. So JSON passes here whatever its origin is. Programs that are no browsers name none.
+platform's CORS setting lets it. So JSON passes here whatever its origin is. Programs that are no browsers name none,
+and have no session: with its cookie and without an origin, it is a browser of before 2020.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from settings import PublicAddress
 _CHANGE_NOTHING = {"GET", "HEAD", "OPTIONS"}
 _OWN_SITES = {"same-origin", "none"}
 _JSON = re.compile(r"application/([A-Za-z0-9.-]+\+)?json[ \t]*(;|$)", re.IGNORECASE)
+_SESSION = "appserviceauthsession"
 _DEFAULT_PORT = re.compile(r"(?<=^http:)(//.*):80$|(?<=^https:)(//.*):443$")
 
 
@@ -26,7 +28,9 @@ def is_from_another_site(method: str, url: str, headers: Mapping[str, str], publ
     if method.upper() in _CHANGE_NOTHING or _JSON.match(headers.get("content-type", "").strip()):
         return False
     site, origin = headers.get("sec-fetch-site", "").lower(), headers.get("origin")
-    if site in _OWN_SITES or (not site and origin is None):
+    if not site and origin is None:
+        return _SESSION in headers.get("cookie", "").lower()
+    if site in _OWN_SITES:
         return False
     return origin is None or _origin_of(origin) not in _own_origins(url, headers, public)
 

@@ -105,12 +105,14 @@ def app_identity(project: Project) -> Found:
 
 @check("auth-required")
 def auth_required(project: Project) -> Found:
-    """With Entra, every request without a token is answered 401, and only clients of the list get in."""
+    """With Entra, every request without a token is answered 401, but for the console's page and files, which hold no
+    data; and only clients of the list get in.
+    """
     expected: dict[str, Value] = {
         "platform.enabled": True,
         "globalValidation.requireAuthentication": True,
         "globalValidation.unauthenticatedClientAction": "Return401",
-        "globalValidation.excludedPaths": None,
+        "globalValidation.excludedPaths": _console_paths(project),
         "httpSettings.requireHttps": True,
         "identityProviders.azureActiveDirectory.enabled": True,
         "identityProviders.azureActiveDirectory.validation.allowedAudiences": [
@@ -131,6 +133,11 @@ def auth_required(project: Project) -> Found:
     for path, value in expected.items():
         if at(settings, f"properties.{path}") != value:
             yield file, settings.line, f"authSettings: {path} is not {_shown(value)}"
+
+
+def _console_paths(project: Project) -> Value:
+    files = sorted(path.name for path in (project.root / "console").iterdir() if path.suffix in {".mjs", ".css"})
+    return ["/api/console", "/api/console/", *(f"/api/console/{name}" for name in files)]
 
 
 @check("cors")

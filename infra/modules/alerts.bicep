@@ -140,7 +140,7 @@ resource alertRules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [for r
   kind: 'LogAlert'
   properties: {
     displayName: rule.title
-    description: rule.description
+    description: '${rule.description} What to do: docs/runbook.md, under the name of this alert.'
     severity: rule.severity
     enabled: true
     scopes: [

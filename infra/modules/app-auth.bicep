@@ -32,6 +32,24 @@ resource authSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     globalValidation: {
       requireAuthentication: true
       unauthenticatedClientAction: 'Return401'
+      // The console's page and files, which hold no data: a browser needs them before anybody has signed in.
+      // One by one, as they are matched: what else a pattern would let through is not documented.
+      excludedPaths: [
+        '/api/console'
+        '/api/console/'
+        '/api/console/api.mjs'
+        '/api/console/app.mjs'
+        '/api/console/console.css'
+        '/api/console/htm.mjs'
+        '/api/console/live.mjs'
+        '/api/console/preact.mjs'
+        '/api/console/questions.mjs'
+        '/api/console/run.mjs'
+        '/api/console/runs.mjs'
+        '/api/console/start.mjs'
+        '/api/console/text.mjs'
+        '/api/console/timeline.mjs'
+      ]
     }
     httpSettings: {
       requireHttps: true

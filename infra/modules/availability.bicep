@@ -60,7 +60,7 @@ resource alertRule 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   kind: 'LogAlert'
   properties: {
     displayName: 'The app cannot be reached'
-    description: 'Calls of /api/health failed from more than one place within fifteen minutes.'
+    description: 'Calls of /api/health failed from more than one place within fifteen minutes. What to do: docs/runbook.md, under the name of this alert.'
     severity: 1
     enabled: true
     scopes: [

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Request, expect
 
+from tests.browser.easy_auth import COOKIE
 from tests.e2e.world import World, agent
 
 WAIT_MS = 30_000
@@ -23,15 +24,21 @@ if (window.trustedTypes) trustedTypes.createPolicy = (name) => console.error(`a 
 class Visitor:
     """A page of a fresh browser context, as a context manager that judges the page at its end.
 
-    `allowed` are patterns of errors in the browser's console that a test brings about.
+    `allowed` are patterns of errors in the browser's console that a test brings about. `url` is the console's origin
+    where something stands in front of the host, which signs people in.
     """
 
-    def __init__(self, browser: Browser, world: World, theme: Literal["light", "dark"] = "light") -> None:
+    def __init__(
+        self, browser: Browser, world: World, theme: Literal["light", "dark"] = "light", *, url: str | None = None
+    ) -> None:
         self._browser = browser
         self.world = world
+        self.url = url or world.host.url
+        self._signs_in = url is not None
         self.theme = theme
         self.key: str = world.host.ready["function_key"]
         self.allowed: list[str] = []
+        self._has_left = False
         self._errors: list[str] = []
         self._urls: list[str] = []
 
@@ -50,14 +57,14 @@ class Visitor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
+            if kind is None and not self._has_left:
                 self.judge()
         finally:
             self.context.close()
 
     def _note(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self._errors.append(message.text)
+        if message.type in ("error", "warning") and not message.location["url"].endswith("/.auth/me"):
+            self._errors.append(message.text)  # that address is asked for, and is not there without Entra
 
     def _note_request(self, request: Request) -> None:
         self._urls.append(request.url)
@@ -66,21 +73,30 @@ class Visitor:
         """Assert that nothing went wrong, nobody else was asked, and that the key is nowhere but where it may be."""
         errors = [e for e in self._errors if not any(re.search(a, e) for a in self.allowed)]
         assert not errors, errors
-        elsewhere = [url for url in self._urls if not url.startswith((f"{self.world.host.url}/api/", "data:"))]
+        own = (f"{self.url}/api/", f"{self.url}/.auth/" if self._signs_in else f"{self.url}/.auth/me", "data:")
+        elsewhere = [url for url in self._urls if not url.startswith(own)]
         assert not elsewhere, elsewhere
         history = self.context.new_cdp_session(self.page).send("Page.getNavigationHistory")["entries"]
         for url in (*self._urls, self.page.url, *(entry["url"] for entry in history)):
             assert self.key not in url
+        self._judge_what_is_kept()
+        assert [cookie["name"] for cookie in self.context.cookies()] in ([], [COOKIE] if self._signs_in else [])
+
+    def _judge_what_is_kept(self) -> None:
         kept = self.page.evaluate("({local: {...localStorage}, session: {...sessionStorage}})")
         assert kept["local"] == {}
         assert kept["session"] in ({}, {"functions-key": self.key})
-        assert self.context.cookies() == []
 
     # --- what visitors do ---
 
     def go(self, place: str = "") -> None:
         """Open the console at a place such as `#/runs`; the key is not typed."""
-        self.page.goto(f"{self.world.host.url}/api/console{place}")
+        self.page.goto(f"{self.url}/api/console{place}")
+
+    def leaves_the_console(self) -> None:
+        """Judge what was done until now; what comes is another site's."""
+        self.judge()
+        self._has_left = True
 
     def enter(self, place: str = "#/runs") -> None:
         """Open the console there, with the key."""

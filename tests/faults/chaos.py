@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from local.blob_storage.endpoint import BlobEndpoint
-from local.functions_host.hostile import BEHAVIOURS, NOT_BY_DEFAULT
 from tests.e2e.world import World
 from tests.faults.behaviours import SCAN, SPEED, all_at_once, crowds_a_thread
 from tests.faults.caller import Caller, new_thread
@@ -30,7 +29,6 @@ from tests.faults.checks import Started, all_findings, out_of_order
 from tests.store.troubled import Away, Trouble, TroubledStorage
 
 CROWD_SPEED = 20.0
-NOT_TOGETHER = ("restart", "dead-worker")
 STORM_SPEED = 8.0
 """Hundreds of runs at once take a while, and Foundry's runs must not expire meanwhile."""
 
@@ -277,19 +275,15 @@ def hostile(seeds: range) -> list[str]:
     return found
 
 
-def crowd(seed: int, starts: int, without: str) -> list[str]:
-    """Crowd one thread on a hostile host, whose hostilities are all but one.
-
-    Restarts and dead workers come one at a time: what fails at once is noted before the next restart, what succeeds
-    often is not, so that together some activity fails eight times in a row.
-    """
-    plan = f"{seed}:{','.join(sorted(BEHAVIOURS.keys() - NOT_BY_DEFAULT - {without}))}"
-    with World(speed=CROWD_SPEED, args=["--hostile", plan], env=SCAN) as world:
+def crowd(seed: int, starts: int) -> list[str]:
+    """Crowd one thread on a hostile host; timers as `hostile` has them."""
+    args = ["--hostile", str(seed), "--timers", ("azure-storage", "exact")[seed % 2]]
+    with World(speed=CROWD_SPEED, args=args, env=SCAN) as world:
         began = time.monotonic()
         found = list(crowds_a_thread(Caller(world, patience=300), f"crowd-{seed}", starts))
         took = time.monotonic() - began
         happened = f"{starts} starts on one thread, {took:.0f} s, {len(found)} findings"
-        print(f"hostile seed {seed} without {without}: {happened}", flush=True)
+        print(f"hostile seed {seed}: {happened}", flush=True)
         return [*found, world.host.log[-3000:]] if found else []
 
 
@@ -306,7 +300,7 @@ def main() -> int:
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     if given.crowd:
-        found = [f for without in NOT_TOGETHER for f in crowd(given.seed, given.crowd, without)]
+        found = crowd(given.seed, given.crowd)
     elif given.hostile_seeds:
         found = hostile(range(given.seed, given.seed + given.hostile_seeds))
     else:

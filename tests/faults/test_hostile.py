@@ -10,7 +10,7 @@ from local.functions_host.hostile import BEHAVIOURS, NOT_BY_DEFAULT
 from tests.e2e.world import World
 from tests.faults.behaviours import SCAN, SPEED, all_at_once
 from tests.faults.caller import Caller
-from tests.faults.chaos import NOT_TOGETHER, crowd
+from tests.faults.chaos import crowd
 
 RUNS_ONCE = "follows the second generation later"
 pytestmark = pytest.mark.e2e
@@ -36,10 +36,11 @@ def test_all_hostilities_together(seed: int, timers: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("without", NOT_TOGETHER)
-def test_a_crowd_on_one_thread_of_a_hostile_host_gets_all_its_answers(without: str) -> None:
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_crowd_on_one_thread_of_a_hostile_host_gets_all_its_answers(seed: int) -> None:
     """`make chaos` has eighty."""
-    assert crowd(1, 20, without) == []
+    assert crowd(seed, 20) == []
 
 
 def test_a_termination_that_is_held_back_is_waited_for() -> None:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECKED = (
     "infra",
     "azure.yaml",
+    "console",
     "host.json",
     "settings.py",
     "local.settings.example.json",

@@ -1,9 +1,10 @@
-"""docs/operations.md speaks of what the templates hold, and its arithmetic is right."""
+"""docs/operations.md speaks of what the templates hold, and its arithmetic is right; the runbook has every alert."""
 
 from __future__ import annotations
 
 import re
 
+import jmespath
 import pytest
 
 from infra.checks.facts import LOG_EVENTS, ROLES
@@ -13,6 +14,7 @@ from tests.infra.conftest import ROOT
 
 PROJECT = Project(ROOT)
 TEXT = (ROOT / "docs" / "operations.md").read_text()
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 MONTH = 30 * 24 * 3600
 
 
@@ -68,14 +70,31 @@ def test_every_alert_has_its_place_in_the_manual_and_the_runbook() -> None:
     assert isinstance(template, list)
     titles = [rule["title"] for rule in template if isinstance(rule, dict)]
     assert len(titles) == 8
+    titles += re.findall(r"displayName: '(.+)'", PROJECT.text("infra/modules/availability.bicep"))
+    assert len(titles) == 9
     assert [title for title in titles if f"\n| {title} |" not in TEXT] == []
-    runbook = (ROOT / "docs" / "runbook.md").read_text()
-    headings = {
-        "Foundry refuses the app (401 or 403)": "Foundry refuses the app",
-        "Orphaned Foundry runs found": "Orphans are found, or workers die",
-        "The workspace takes no more logs today": "The workspace takes no more logs",
-    }
-    assert [title for title in titles if f"\n## {headings.get(title, title)}\n" not in runbook] == []
+    # Who has been woken looks for the words of the mail, which names the page.
+    for module in ("alerts", "availability"):
+        assert " docs/runbook.md, under the name of this alert.'" in PROJECT.text(f"infra/modules/{module}.bicep")
+    assert [title for title in titles if not re.search(rf"^##+ {re.escape(title)}$", RUNBOOK, re.MULTILINE)] == []
+    index = "".join(line for line in RUNBOOK.splitlines() if line.startswith("| ") and "](#" in line)
+    assert [title for title in titles if title not in index] == []
+
+
+def test_what_the_runbook_asks_of_the_log_is_printed() -> None:
+    # `-o table` alone shows nothing of an answer in this shape (azure-cli-extensions #5626).
+    answer = {"tables": [{"columns": [{"name": "code"}, {"name": "runs"}], "rows": [["a", 1], ["b", 2]]}]}
+    query = re.search(r"az monitor app-insights query .* --query '(.+)' -o table; }$", RUNBOOK, re.MULTILINE)
+    assert query is not None
+    assert jmespath.search(query[1], answer) == [["code", "runs"], ["a", 1], ["b", 2]]
+    assert RUNBOOK.count("app-insights query") == 1
+
+
+def test_no_column_of_the_runbook_is_one_that_az_leaves_out() -> None:
+    tables = re.findall(r"--query '([^']*\{[^']*)' -o table", RUNBOOK)
+    assert len(tables) > 2
+    names = {name for query in tables for name in re.findall(r"[{,] ?(\w+):", query)}
+    assert names.isdisjoint({"id", "type", "etag", "revision"})
 
 
 def test_every_file_that_is_named_exists() -> None:

@@ -28,6 +28,15 @@ def test_a_program_that_is_no_browser_is_no_site():
     assert not refused({"content-type": "text/plain", "x-functions-key": "k"})
 
 
+@pytest.mark.parametrize("media_type", FORMS)
+def test_a_session_without_an_origin_is_that_of_an_old_browser(media_type):
+    headers = {"cookie": "a=b; AppServiceAuthSession=c"} | ({} if media_type is None else {"content-type": media_type})
+    assert refused(headers)
+    assert not refused(headers, method="GET")
+    assert not refused(headers | {"content-type": "application/json"})
+    assert not refused(headers | {"cookie": "a=b"})
+
+
 @pytest.mark.parametrize("site", [None, "cross-site", "same-site"])
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "https://app.example.evil.example", "http://app.example"]
