@@ -73,6 +73,24 @@ def test_a_run_is_cancelled_for_a_reason_and_run_again(visitor: Visitor) -> None
     expect(visitor.state).to_have_text("Cancelled")
 
 
+def test_a_long_run_shows_sums_and_how_often_a_step_was_tried(visitor: Visitor) -> None:
+    run = visitor.start("instant")
+    at = {"started": "2026-11-21T10:00:00.000Z", "ended": "2026-11-21T10:00:05.000Z", "duration_seconds": 5}
+    failed = {**at, "error": {"code": "service_unavailable", "message": ""}}
+    events = [
+        {**at, "id": "a", "kind": "step", "step": "create_run", "state": "done", "attempts": [failed], "tries": 7},
+        {**at, "id": "b", "kind": "earlier", "state": "done", "looks": 84, "runs": 0, "questions": 1},
+        {**at, "id": "c", "kind": "earlier", "state": "done", "looks": 15, "runs": 1, "questions": 0},
+    ]
+    told = {"status": "Running", "step": "get_run", "events": events, "next": ""}
+    visitor.page.route("**/events", lambda route: route.fulfill(json=told))
+    visitor.enter(f"#/runs/{run}")
+    expect(visitor.page.locator(".timeline .what")).to_have_text(
+        [re.compile("7 attempts"), "in sum: 1 question, 84 looks", "in sum: 15 looks"]
+    )
+    expect(visitor.page.locator(".timeline li").first).to_contain_text("service_unavailable")
+
+
 def test_a_reload_keeps_key_and_place_and_another_tab_has_neither(visitor: Visitor, browser: Browser) -> None:
     run = visitor.start("instant")
     visitor.enter(f"#/runs/{run}")
