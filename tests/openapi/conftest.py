@@ -15,12 +15,14 @@ AGENTS = [
     Agent(name="picky", script=Script(phases=(Phase(calls=(_WEATHER,), refuses=Refusal(message="too long")),))),
     Agent(name="clicks", script=Script(phases=(Phase(calls=(Call(type="computer_use_preview"),)),))),
 ]
-ALLOWED = ("instant", "silent", "fails", "rich", "tool", "forever", *(each.name for each in AGENTS))
+CLASSIC = ("instant", "silent", "fails", "rich", "tool", "forever", *(each.name for each in AGENTS))
+SECOND = ("fails", "history")
+"""Named, they are agents of the second generation."""
 
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    allowed = {"FOUNDRY_ALLOWED_AGENT_IDS": ",".join(map(agent, ALLOWED))}
+    allowed = {"FOUNDRY_ALLOWED_AGENT_IDS": ",".join([*map(agent, CLASSIC), *SECOND])}
     with World(env=allowed, args=["--auth"], emulator={"agents": AGENTS}) as made:
         yield made
 

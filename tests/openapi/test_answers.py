@@ -15,7 +15,9 @@ from http_api.file_headers import MOST_FILE_BYTES
 from http_api.links import FAILURE_IS_500
 from http_api.request_body import MAX_BODY_BYTES
 from local.foundry_emulator.scripts import File
-from tests.e2e.world import PATIENCE_SECONDS, World, agent
+from tests.e2e.generations import of_generation
+from tests.e2e.somebody import start_run
+from tests.e2e.world import PATIENCE_SECONDS, World, agent, until
 from tests.functions_host.harness import Answer
 from tests.openapi.description import Description, table, with_code
 
@@ -307,6 +309,20 @@ def provoke_events_and_conversations(call: Caller) -> None:
     assert call("thread_messages", thread_id=thread).status == 502
 
 
+def provoke_a_conversation_that_waits_for_somebody_else(call: Caller) -> None:
+    """A run has failed there, and then somebody else's agent has asked for the output of a tool."""
+    failed = str(call("run_agent", {"agent_id": "fails", "user_message": "hi"}).json["id"])
+    conversation = call.until(failed, ended)["thread_id"]
+    assert call("thread_messages", thread_id=conversation).json["messages"]
+    with of_generation("responses"):
+        start_run(call.world, "tool", conversation)
+    until(lambda: call.world.thread(conversation)["open_calls"])
+    on_it = {"user_message": "and now?", "thread_id": conversation}
+    assert call("run_agent", {"agent_id": "history", **on_it}).status == 409
+    assert call("start_agent_run", on_it, agent_id="history").status == 409
+    assert call("retry_agent_run", instance_id=failed).status == 409
+
+
 def provoke_the_other_routes(call: Caller) -> None:
     listed = call("list_agents").json
     assert {"id", "name", "model", "generation", "version", "kind", "enabled"} == set(listed["agents"][0])
@@ -384,6 +400,7 @@ def test_every_described_answer(world: World, description: Description, key: dic
     provoke_two_answers_to_one_question(call)
     provoke_steps_and_files(call)
     provoke_events_and_conversations(call)
+    provoke_a_conversation_that_waits_for_somebody_else(call)
     provoke_the_other_routes(call)
     provoke_lists(call)
     provoke_refusals_of_keys(call)
