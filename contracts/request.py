@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from contracts.formats import AGENT_ID_PATTERN, Id
+from contracts.formats import AGENT_ID_PATTERN
 from contracts.generations import Generation
 from contracts.ids import AgentReference, ThreadId
 from contracts.messages import (
@@ -25,8 +25,6 @@ LONGEST_TIMEOUT_SECONDS = 5 * 86_400
 """Durable timers of more than six days are split and cannot be cancelled (durable-protocol.md, rule 17)."""
 
 MAX_REASON_CHARACTERS = 500
-
-AgentId = Id
 
 PolicyAgent = Annotated[str, Meta(pattern=rf"\A{AGENT_ID_PATTERN}\Z")]
 

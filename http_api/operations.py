@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from contracts.codes import ErrorCode
 from contracts.conversation import MESSAGES_OF_A_PAGE, MOST_MESSAGES_OF_A_PAGE, ThreadMessages
-from contracts.formats import ID_PATTERN
+from contracts.formats import AGENT_ID_PATTERN, ID_PATTERN
 from contracts.ids import THREAD_ID_PATTERN
 from contracts.request import AgentRunRequest, CancelRequest, RetryRequest
 from contracts.runs import ToolAnswerRequest
@@ -161,7 +161,7 @@ _FILTERS = (
     QueryParameter(
         name="agent_id",
         description="As the status document shows it, so not before the run has begun to work.",
-        schema=_text(rf"\A{ID_PATTERN}\Z"),
+        schema=_text(rf"\A{AGENT_ID_PATTERN}\Z"),
     ),
     QueryParameter(name="thread_id", description="The thread in Foundry.", schema=_text(THREAD_ID_PATTERN)),
     QueryParameter(name="created_from", description="By `createdTime`, with a time zone.", schema=_MOMENT),

@@ -15,7 +15,7 @@ import msgspec
 
 from contracts.codes import ErrorCode
 from contracts.ids import ThreadId
-from contracts.request import AgentId
+from contracts.request import PolicyAgent
 from contracts.status import StatusDocument
 from contracts.wire import from_wire
 from http_api.query_parameters import parameter
@@ -152,7 +152,7 @@ def _truth(name: str, value: Any) -> tuple[bool, list[FieldError]]:
 
 _READERS: Mapping[str, Any] = {
     "status": _statuses,
-    "agent_id": _id(AgentId),
+    "agent_id": _id(PolicyAgent),
     "thread_id": _id(ThreadId),
     "created_from": _moment,
     "created_to": _moment,

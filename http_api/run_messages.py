@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from contracts.generations import Generation
-from contracts.ids import AgentReference, ThreadId
-from contracts.request import MAX_REASON_CHARACTERS
+from contracts.ids import ThreadId
+from contracts.request import MAX_REASON_CHARACTERS, PolicyAgent
 from contracts.runs import CallKind, RunState
 from contracts.status import Moment, RunError, RuntimeStatus, Status, WaitingFor
 from contracts.wire import Wire
@@ -103,7 +103,7 @@ class BulkCancelRequest(Wire, frozen=True, kw_only=True, omit_defaults=True, for
     status: Annotated[
         Literal["Running"] | list[Literal["Running"]] | None, Meta(description="No other can be cancelled.")
     ] = None
-    agent_id: AgentReference | None = None
+    agent_id: PolicyAgent | None = None
     thread_id: ThreadId | None = None
     created_from: Moment | None = None
     created_to: Moment | None = None
