@@ -5,10 +5,13 @@ tools know no `anyOf` either: null becomes `nullable`, objects of several kinds 
 and any other choice has no type. A component that may be null has a twin, since 3.0 takes nothing beside a `$ref`.
 
 The one exception is what a start takes beside its values, an empty text for none: it is left out.
+
+Patterns lose what looks ahead: importers whose regular expressions run in linear time refuse a document that has it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,6 +76,8 @@ class _Schemas:
             found["enum"] = [schema["const"]]
         if schema.get("examples"):
             found["example"] = schema["examples"][0]
+        if isinstance(pattern := found.get("pattern"), str):
+            found["pattern"] = without_looking_ahead(pattern)
         _limits(found)
         _content(schema, found)
         found = self._typed(found)
@@ -182,6 +187,22 @@ def _alone(found: Json) -> Json:
     if "$ref" not in found or len(found) == 1:
         return found
     return {"allOf": [{"$ref": found.pop("$ref")}], **found}
+
+
+_PART = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\(\?[=!]|\(|\)|.", re.DOTALL)
+"""A part of a regular expression: an escape, a set of characters, what opens and closes, or anything else."""
+
+
+def without_looking_ahead(pattern: str) -> str:
+    """Return the pattern without its lookaheads, whatever is in them: it fits what it has fitted, and more."""
+    kept, depth = [], 0
+    for part in _PART.findall(pattern):
+        looks_ahead = part in ("(?=", "(?!")
+        if depth or looks_ahead:
+            depth += part.startswith("(") - (part == ")")
+        else:
+            kept.append(part)
+    return "".join(kept)
 
 
 def _limits(found: Json) -> None:

@@ -19,6 +19,7 @@ from http_api.links import FAILURE_IS_500
 from http_api.openapi import server_url
 from http_api.openapi_document import openapi_document
 from http_api.operations import OPERATIONS
+from http_api.run_filters import read_filters
 from http_api.status_document import STATUS_BY_RUNTIME_STATUS
 from settings import Settings, load_settings
 from tests.contract.project import run_python
@@ -151,6 +152,17 @@ def test_settings_narrow_it() -> None:
     with_default = document(given=configured(FOUNDRY_DEFAULT_AGENT_ID="asst_a"))["components"]["schemas"]
     assert with_default["StartRequest"]["required"] == []
     assert with_default["StartRequest"]["properties"]["agent_id"]["default"] == "asst_a"
+
+
+@pytest.mark.parametrize("agent", ["asst_1", "helper", "helper:7", "helper:x", "helper:", "a b", "../x", "", "x" * 129])
+def test_an_agent_is_named_to_the_lists_as_they_read_it(agent: str) -> None:
+    described = Description(document())
+    _, _, listing = described.operations()["list_runs"]
+    [parameter] = [p["schema"] for p in listing["parameters"] if p["name"] == "agent_id"]
+    refused = bool(read_filters({"agent_id": agent})[1])
+    assert described.validator(parameter).is_valid(agent) is not refused
+    body = described.component("BulkCancelRequest")
+    assert body.is_valid({"reason": "why", "agent_id": agent}) is not refused
 
 
 ODD = st.one_of(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
-from http_api.openapi_3_0 import as_3_0
+from http_api.openapi_3_0 import as_3_0, without_looking_ahead
 from tests.openapi.description import Description
 from tests.openapi.test_document import CONFIGURATIONS, START, document, requests
 
@@ -77,6 +79,46 @@ def test_it_has_nothing_that_3_0_or_its_importers_do_not_know() -> None:
         assert not schema.get("nullable") or "type" in schema, schema
         assert not schema.get("nullable") or None in schema.get("enum", [None]), schema
         assert schema.get("type") != "array" or "items" in schema, schema
+
+
+def test_no_pattern_looks_ahead_and_each_says_what_it_said_but_for_that() -> None:
+    patterns = {s["pattern"] for s in schemas(DOCUMENT) if "pattern" in s}
+    assert len(patterns) > 5
+    assert [pattern for pattern in patterns if "(?" in pattern] == []
+    assert "^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$" in patterns
+    assert patterns == {without_looking_ahead(s["pattern"]) for s in whole_schemas() if "pattern" in s}
+
+
+def whole_schemas() -> Iterator[dict[str, Any]]:
+    """Every schema of the description in 3.1, with those that it lets one choose from."""
+    for schema in schemas(WHOLE):
+        yield schema
+        for kind in schema.get("anyOf", ()):
+            yield from parts(kind)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("^a(b|c)$", "^a(b|c)$"),
+        ("^(?!a|b)c$", "^c$"),
+        (r"^(?!(a(?=b)|\(c)$)(?=.)d$", "^d$"),
+        (r"^[(?!]\(?![)]$", r"^[(?!]\(?![)]$"),
+        (r"^(a(?!\)|[)]))?$", "^(a)?$"),
+    ],
+)
+def test_a_pattern_loses_what_looks_ahead(pattern: str, wanted: str) -> None:
+    assert without_looking_ahead(pattern) == wanted
+
+
+LOOKING_AHEAD = sorted({s["pattern"] for s in whole_schemas() if "(?!" in s.get("pattern", "")})
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_a_pattern_that_looks_ahead_no_more_fits_all_that_it_fitted(data: st.DataObject) -> None:
+    pattern = data.draw(st.sampled_from(LOOKING_AHEAD))
+    assert re.search(without_looking_ahead(pattern), data.draw(st.from_regex(pattern)))
 
 
 def test_importers_find_what_they_ask_for() -> None:
