@@ -1,12 +1,14 @@
-// The questions of runs: calls of tools that want an output, and approvals that want a yes or a no.
+// The questions of runs: calls of tools that want an output, approvals that want a yes or a no, and consents that are
+// given elsewhere, and then want a yes.
 
 import { Component } from "./preact.mjs";
 import { ask, sentence } from "./api.mjs";
 import { Live } from "./live.mjs";
 import { agentName, listed, runAddress, runPath } from "./runs.mjs";
-import { html, Alert, argumentsOf, Note, State, Time, visible, Words } from "./text.mjs";
+import { html, Address, Alert, argumentsOf, Note, State, Time, visible, Words } from "./text.mjs";
 
 const LOOK_MS = 5_000;
+const wantsYes = (call) => call.kind === "approval" || call.kind === "consent";
 
 export const Inbox = ({ agents }) => html`
 	<h1 tabindex="-1">Questions</h1>
@@ -52,13 +54,13 @@ export class Question extends Component {
 		const { run, onTaken } = this.props;
 		const given = new FormData(event.currentTarget, event.submitter);
 		const { calls } = run.required_action;
-		const of = (kind) => calls.filter((call) => call.kind === kind);
+		const outputs = calls.filter((call) => call.kind === "function");
 		this.setState({ sending: true, failure: null });
 		try {
 			await ask(`${runPath(run.instanceId)}/tool_outputs`, {
 				body: {
-					tool_outputs: of("function").map(({ id }) => ({ tool_call_id: id, output: given.get(id) })),
-					approvals: of("approval").map(({ id }) => ({ tool_call_id: id, approve: given.get(id) === "yes" })),
+					tool_outputs: outputs.map(({ id }) => ({ tool_call_id: id, output: given.get(id) })),
+					approvals: calls.filter(wantsYes).map(({ id }) => ({ tool_call_id: id, approve: given.get(id) === "yes" })),
 				},
 			});
 			this.setState({ sending: false });
@@ -70,7 +72,7 @@ export class Question extends Component {
 
 	render({ run }, { sending, failure }) {
 		const { calls, error, more } = run.required_action;
-		const alone = calls.length === 1 && calls[0].kind === "approval";
+		const alone = calls.length === 1 && wantsYes(calls[0]);
 		const answerable = !more && calls.every((call) => call.kind !== "unsupported");
 		return html`
 			<form onSubmit=${this.send} aria-busy=${sending}>
@@ -83,7 +85,8 @@ export class Question extends Component {
 						${alone
 							? html`
 									<button class="main" name=${calls[0].id} value="yes" disabled=${sending}>Approve</button>
-									<button class="danger" name=${calls[0].id} value="no" disabled=${sending}>Deny</button>
+									${calls[0].kind === "approval" &&
+									html`<button class="danger" name=${calls[0].id} value="no" disabled=${sending}>Deny</button>`}
 								`
 							: html`<button class="main" disabled=${sending}>${calls.length > 1 ? "Send all answers" : "Send the answer"}</button>`}
 						${sending && html`<span>Sending …</span>`}
@@ -103,17 +106,21 @@ function Call({ call, alone }) {
 					? html`May <code>${name}</code> of the server <code>${visible(call.server_label)}</code> be called?`
 					: call.kind === "function"
 						? html`What does <code>${name}</code> return?`
-						: html`<code>${name}</code> is something that this app cannot answer: the run ends soon.`}
+						: call.kind === "consent"
+							? html`May <code>${name}</code> act for you? Consent there, then approve here.`
+							: html`<code>${name}</code> is something that this app cannot answer: the run ends soon.`}
 			</legend>
-			${call.arguments === undefined
-				? html`<p class="soft">Its arguments cannot be shown now.</p>`
-				: html`<${Words} as="pre" text=${argumentsOf(call.arguments)} />`}
+			${call.link
+				? html`<p class="words"><${Address} of=${call.link} /></p>`
+				: call.arguments === undefined
+					? html`<p class="soft">Its arguments cannot be shown now.</p>`
+					: html`<${Words} as="pre" text=${argumentsOf(call.arguments)} />`}
 			${call.kind === "function" &&
 				html`<label>Output <textarea name=${call.id} rows="3" required aria-label=${`Output of ${name}`}></textarea></label>`}
-			${call.kind === "approval" && !alone &&
+			${wantsYes(call) && !alone &&
 				html`<p class="actions">
 					<label><input type="radio" name=${call.id} value="yes" required /> Approve</label>
-					<label><input type="radio" name=${call.id} value="no" /> Deny</label>
+					${call.kind === "approval" && html`<label><input type="radio" name=${call.id} value="no" /> Deny</label>`}
 				</p>`}
 		</fieldset>
 	`;

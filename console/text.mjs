@@ -46,6 +46,9 @@ function isWebAddress(text) {
 
 const Link = ({ to }) => html`<a href=${to} target="_blank" rel="noopener noreferrer">${to}</a>`;
 
+/** An address of others: a link where it may be one. */
+export const Address = ({ of }) => (isWebAddress(of) ? html`<${Link} to=${of} />` : html`<code>${visible(of)}</code>`);
+
 /** A text of any length: its beginning, until somebody wants all of it. */
 export class Words extends Component {
 	render({ text, as = "div", links = false }, { all }) {

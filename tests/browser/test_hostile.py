@@ -7,8 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.hostile import BIDI, HTML, LONG, SAFE_ADDRESS
+from tests.browser.hostile import BIDI, CONSENT_ADDRESS, HTML, LONG, MISLEADING_ADDRESS, SAFE_ADDRESS
 from tests.browser.visitor import Visitor
+from tests.e2e.generations import of_generation
 
 BIDI_SHOWN = "invoice⟨U+202E⟩gpj.exe⟨U+2066⟩⟨U+200B⟩"
 
@@ -76,6 +77,40 @@ def test_what_is_to_be_approved_is_shown_as_it_is(visitor: Visitor, name: str, f
     visitor.go(f"#/runs/{run}")
     expect(visitor.state).to_have_text("Success")
     nothing_came_alive(visitor)
+
+
+def test_a_consent_shows_where_it_is_given_and_is_approved(visitor: Visitor) -> None:
+    with of_generation("responses"):
+        run = visitor.start("consents")
+    visitor.enter("#/questions")
+    card = visitor.page.get_by_label(f"Question of run {run}")
+    expect(card.locator("legend")).to_contain_text(HTML[:60])
+    link = card.locator("fieldset a")
+    expect(link).to_have_text(CONSENT_ADDRESS)
+    expect(link).to_have_attribute("href", CONSENT_ADDRESS)
+    nothing_came_alive(visitor)
+    expect(card.get_by_role("button", name="Deny")).to_have_count(0)  # the service knows no such answer
+    card.get_by_role("button", name="Approve").click()
+    expect(card).to_have_count(0)
+    visitor.go(f"#/runs/{run}")
+    expect(visitor.state).to_have_text("Success")
+
+
+def test_a_consent_that_leads_astray_is_no_link_and_is_not_given_unseen(visitor: Visitor) -> None:
+    with of_generation("responses"):
+        run = visitor.start("misleads")
+    visitor.enter(f"#/runs/{run}")
+    form = visitor.page.locator("main form")
+    expect(form).to_contain_text(MISLEADING_ADDRESS)
+    expect(form.locator("a")).to_have_count(0)
+    nothing_came_alive(visitor)
+    form.get_by_label("Output of f").fill("18 degrees")
+    send = form.get_by_role("button", name="Send all answers")
+    send.click()
+    assert form.locator("input:invalid").count() == 1
+    form.get_by_label("Approve").check()
+    send.click()
+    expect(visitor.state).to_have_text("Success")
 
 
 def test_a_text_of_a_megabyte_shows_its_beginning_first(visitor: Visitor) -> None:
