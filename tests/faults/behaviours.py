@@ -75,13 +75,13 @@ def starts_once(caller: Caller, name: str) -> Iterator[str]:
     for instance_id in instances:
         document = caller.end(instance_id)
         yield from _answered(document, name)
-        yield from one_message_one_run(caller.world.emulator.ledger().threads, instance_id)
+        yield from one_message_one_run(caller.threads(), instance_id)
 
 
 def repeats_for_lack_of_quota(caller: Caller, name: str) -> Iterator[str]:
     document = caller.end(caller.start("rateLimitedOnce", name))
     yield from _answered(document, name)
-    threads = caller.world.emulator.ledger().threads
+    threads = caller.threads()
     yield from one_message_one_run(threads, document["instanceId"], runs=2)
     states = [run["status"] for run in runs_of(threads, document["instanceId"])]
     if states != ["failed", "completed"]:
@@ -98,14 +98,14 @@ def does_not_wait_for_a_busy_thread(caller: Caller, name: str) -> Iterator[str]:
     other = caller.end(caller.start("history", f"{name}-other", instance_id=f"{name}-other", **fields))
     if (other["status"], (other["error"] or {}).get("code")) != ("Failed", "thread_busy"):
         yield f"the thread was busy, but it ended so: {shown(other)}"
-    threads = caller.world.emulator.ledger().threads
+    threads = caller.threads()
     if messages_of(threads, other["instanceId"]) or runs_of(threads, other["instanceId"]):
         yield f"it was refused, but left something behind: {threads[occupied['thread_id']]}"
     run = next(r for r in threads[occupied["thread_id"]]["runs"] if r["id"] == occupied["run_id"])
     if run["status"] not in {"queued", "in_progress"} or run["cancel_requested"]:
         yield f"the run that occupies the thread was touched: {run}"
     yield from _ends_cancelled(caller, busy)
-    yield from one_message_one_run(caller.world.emulator.ledger().threads, busy)
+    yield from one_message_one_run(caller.threads(), busy)
 
 
 def replaces_the_owner(caller: Caller, name: str) -> Iterator[str]:
@@ -120,7 +120,7 @@ def replaces_the_owner(caller: Caller, name: str) -> Iterator[str]:
         yield f"it was replaced by {other}, but ended so: {shown(document)}"
     yield from _answered(caller.end(other), f"{name}-other")
     yield from _answered(caller.end(waiting), f"{name}-waiting")
-    order = served(caller.world.emulator.ledger().threads[thread_id])
+    order = served(caller.threads()[thread_id])
     if order != [owner, other, waiting]:
         yield f"{owner}, {other} and {waiting} were served as {order}"
 
@@ -142,7 +142,7 @@ def is_terminated_from_outside(caller: Caller, name: str) -> Iterator[str]:
         if (document["status"], document["output"]) != ("Cancelled", "outside"):
             yield f"it was terminated, but ended so: {shown(document)}"
     caller.until_true(lambda: not _active(caller, going_on) and not _active(caller, early))
-    states = {r["status"] for i in (going_on, early) for r in runs_of(caller.world.emulator.ledger().threads, i)}
+    states = {r["status"] for i in (going_on, early) for r in runs_of(caller.threads(), i)}
     if states != {"cancelled"}:
         yield f"what was terminated left runs that ended as {states}"
 
@@ -163,7 +163,7 @@ def keeps_a_key_for_one_request(caller: Caller, name: str) -> Iterator[str]:
         if (answer.status, answer.json.get("error", {}).get("code")) != (409, "idempotency_conflict"):
             yield f"the key was another request's, but the answer is {answer.status}: {answer.text}"
         yield from _answered(caller.end(instance_id), name)
-    yield from one_message_one_run(caller.world.emulator.ledger().threads, instance_id)
+    yield from one_message_one_run(caller.threads(), instance_id)
 
 
 def crowds_a_thread(caller: Caller, name: str, starts: int) -> Iterator[str]:
@@ -178,7 +178,7 @@ def crowds_a_thread(caller: Caller, name: str, starts: int) -> Iterator[str]:
         instances = list(pool.map(started, messages))
     for message, instance_id in zip(messages, instances, strict=True):
         yield from _answered(caller.end(instance_id), message)
-    threads = caller.world.emulator.ledger().threads
+    threads = caller.threads()
     for instance_id in instances:
         yield from one_message_one_run(threads, instance_id)
     if (posted := len(served(threads[thread_id]))) != starts:
@@ -217,7 +217,7 @@ def all_at_once(caller: Caller, mark: str) -> list[str]:
 
     with ThreadPoolExecutor(len(BEHAVIOURS)) as pool:
         found = [finding for findings in pool.map(one, BEHAVIOURS) for finding in findings]
-    threads = caller.world.emulator.ledger().threads
+    threads = caller.threads()
     return [*found, *doubled(threads), *still_active(threads)]
 
 
@@ -229,7 +229,7 @@ def _answered(document: dict[str, Any], message: str) -> Iterator[str]:
 
 
 def _active(caller: Caller, instance_id: str) -> bool:
-    runs = runs_of(caller.world.emulator.ledger().threads, instance_id)
+    runs = runs_of(caller.threads(), instance_id)
     return any(run["status"] not in TERMINAL for run in runs)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from local.foundry_emulator.second.ids import key_of
 from tests.e2e.generations import present
 from tests.e2e.world import World, agent
+from tests.faults.held import Held, held
 from tests.functions_host.harness import Answer
 
 PATIENCE_SECONDS = 60.0
@@ -29,6 +30,7 @@ class Caller:
         self._patience = patience
         self._look_seconds = look_seconds
         self._looks = threading.Semaphore(8)
+        self._instances: dict[str, str] = {}
 
     def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Send until there is an answer at all: the host may be starting again."""
@@ -64,6 +66,7 @@ class Caller:
             path = f"{self.world.host.webhook}/orchestrators/agent_run/{instance_id}"
             answer = self.post(path, request)
             assert answer.status in (202, 409), answer.text  # 409: an earlier try has got through
+            self._instances[message] = instance_id
             return instance_id
         started = self.start_unless_busy(name, message, **fields)
         assert started is not None, "its thread was busy"
@@ -76,7 +79,12 @@ class Caller:
         if answer.status == 409 and answer.json["error"]["code"] == "thread_busy":
             return None
         assert answer.status == 202, answer.text
+        self._instances[message] = str(answer.json["id"])
         return str(answer.json["id"])
+
+    def threads(self) -> Held:
+        """What the agent service holds now."""
+        return held(self.world.emulator.ledger(), self._instances)
 
     def document(self, instance_id: str) -> dict[str, Any]:
         with self._looks:

@@ -138,7 +138,7 @@ class Chaos:
         watcher.join()
         self.world.emulator.faults.clear()
         self._wait_for_the_orphans()
-        threads = self.world.emulator.ledger().threads
+        threads = self._caller.threads()
         found = [
             *self.findings,
             *all_findings(threads, self.starts),
@@ -175,7 +175,7 @@ class Chaos:
                 accepted = self._act(fate, instance_id)
             document = self._caller.answer_until_ended(instance_id)
         except AssertionError as error:
-            thread = self.world.emulator.ledger().threads.get(plan.thread or "")
+            thread = self._caller.threads().get(plan.thread or "")
             self.findings.append(f"{message} ({name}): {error}; its thread: {thread}")
             return
         self._count(-1)

@@ -1,4 +1,4 @@
-"""Every request of a run, and every fault that it may meet."""
+"""Every request of a run, of either generation, and every fault that it may meet."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.generations import Generation
 from local.foundry_emulator import Agent
 from local.foundry_emulator.faults import Fault as Rule
 from local.foundry_emulator.scripts import OnCancel, Phase, Script
-from tests.e2e.world import World
-from tests.faults.caller import ENDED, PATIENCE_SECONDS, Caller, new_thread, shown
-from tests.faults.checks import one_message_one_run
+from tests.e2e.generations import present
+from tests.e2e.world import World, agent
+from tests.faults.caller import ENDED, PATIENCE_SECONDS, Caller, mentioned_by, new_thread, shown
+from tests.faults.checks import Threads, one_message_one_run
+from tests.faults.lost_posts import wrong_with
 
 LINGERS = Agent(
     name="lingers",
@@ -112,7 +115,14 @@ def _answer(caller: Caller, instance_id: str, arm: Callable[[], None]) -> None:
     assert answer.status == 202, answer.text
 
 
-REQUESTS = (
+def _leave(caller: Caller, instance_id: str, arm: Callable[[], None]) -> None:
+    caller.until(instance_id, lambda d: d["required_action"])
+    arm()
+    answer = caller.cancel(instance_id)
+    assert answer.status == 202, answer.text
+
+
+_CLASSIC = (
     Request("message-lookup", "list_messages"),
     Request("message", "create_message"),
     Request("message-lookup-after-a-lost-message", "list_messages", skip=1, lost="create_message"),
@@ -126,14 +136,53 @@ REQUESTS = (
     Request("tool-outputs", "submit_tool_outputs", agent="tool", drive=_answer),
     Request("look-after-lost-tool-outputs", "get_run", agent="tool", lost="submit_tool_outputs", drive=_answer),
 )
-RESPONSE_TWICE = Request("response-and-the-question-for-it-alone", "list_messages", skip=1, attempts=2)
+_SECOND = (
+    Request("open-calls-at-the-start", "list_items"),
+    Request("items-before", "list_items", skip=1),
+    Request("responses-before", "list_responses"),
+    Request("message-lookup", "list_items", skip=2),
+    Request("message", "add_items"),
+    Request("items-before-after-a-lost-message", "list_items", skip=3, lost="add_items"),
+    Request("message-lookup-after-a-lost-message", "list_items", skip=4, lost="add_items"),
+    Request("run-lookup", "list_responses", skip=1),
+    Request("run-lookup-in-items", "list_items", skip=3),
+    Request("run", "create_response"),
+    Request("run-lookup-after-a-lost-run", "list_responses", skip=2, lost="create_response"),
+    Request("poll", "get_response"),
+    Request("items-before-the-response", "list_items", skip=4),
+    Request("cancel", "cancel_response", agent="forever", ends_as="Cancelled", drive=_cancel),
+    Request("items-behind-a-cancel", "list_items", agent="forever", ends_as="Cancelled", drive=_cancel),
+    Request("closed-call", "add_items", agent="tool", ends_as="Cancelled", drive=_leave),
+    Request("tool-outputs", "create_response", agent="tool", drive=_answer),
+    Request("look-before-tool-outputs", "list_responses", agent="tool", drive=_answer),
+    Request(
+        "look-after-lost-tool-outputs", "list_responses", agent="tool", skip=1, lost="create_response", drive=_answer
+    ),
+)
+REQUESTS: dict[Generation, tuple[Request, ...]] = {"classic": _CLASSIC, "responses": _SECOND}
+
+RESPONSE_TWICE: dict[Generation, Request] = {
+    "classic": Request("response-and-the-question-for-it-alone", "list_messages", skip=1, attempts=2),
+    "responses": Request("response-and-the-question-for-it-alone", "list_items", skip=4, attempts=2),
+}
 """The look that sees the end could not fetch the answer, nor can the activity that then asks for nothing else."""
 
-THREAD_REQUESTS = (
-    Request("thread", "create_thread", new_thread=True),
-    Request("thread-lookup-after-a-lost-thread", "list_threads", lost="create_thread", new_thread=True),
-)
+THREAD_REQUESTS: dict[Generation, tuple[Request, ...]] = {
+    "classic": (
+        Request("thread", "create_thread", new_thread=True),
+        Request("thread-lookup-after-a-lost-thread", "list_threads", lost="create_thread", new_thread=True),
+    ),
+    "responses": (
+        Request("thread", "create_conversation", new_thread=True),
+        Request("thread-lookup-after-a-lost-thread", "list_conversations", lost="create_conversation", new_thread=True),
+    ),
+}
 """Nothing tells whose request these are before the thread exists: so one instance at a time."""
+
+
+def every_request(generation: Generation) -> tuple[Request, ...]:
+    """Return the requests of runs of a generation, each once."""
+    return (*THREAD_REQUESTS[generation], *REQUESTS[generation])
 
 
 @dataclass
@@ -150,62 +199,91 @@ class Case:
     def __str__(self) -> str:
         return f"{self.request.name} meets {self.fault.name}"
 
-    def arm(self, world: World, path: str | None) -> None:
+    def arm(self, world: World, about: str | None) -> None:
         """Put the fault into force for one thread only."""
         request = self.request
         if request.lost is not None:
-            lost = world.emulator.faults.add("reset", operation=request.lost, path=path, effect="first")
+            lost = world.emulator.faults.add("reset", operation=request.lost, mentions=about, effect="first")
             self.rules.append(lost)
         times = request.attempts * self.fault.rule.get("times", 1)
-        rule = {"operation": request.operation, "path": path, "skip": request.skip, **self.fault.rule, "times": times}
+        rule = {
+            "operation": request.operation,
+            "mentions": about,
+            "skip": request.skip,
+            **self.fault.rule,
+            "times": times,
+        }
         self.rules.append(world.emulator.faults.add_rule(rule))
 
     def run(self, caller: Caller) -> None:
         """Run it to its end and note what is wrong then."""
         world, request = caller.world, self.request
         message, fields = f"{self} ", {}
-        path = None
+        about = None
         if not request.new_thread:
             fields["thread_id"] = new_thread(world)
-            path = f"/threads/{fields['thread_id']}(/.*)?"
+            about = mentioned_by(fields["thread_id"])
         if request.drive is None:
-            self.arm(world, path)
-        instance_id = world.start(request.agent, message, **fields)
+            self.arm(world, about)
+        # Whether there is an agent of that name cannot always be told: then the start says so, and is repeated.
+        asked = {"agent_id": agent(request.agent), "user_message": message, **fields}
+        answer = caller.insist("POST", "/api/run_agent", asked)
+        assert answer.status == 202, answer.text
+        instance_id = str(answer.json["id"])
         if request.new_thread:
             caller.until(instance_id, lambda d: d["thread_id"] or d["status"] in ENDED)
         self.on_its_own.set()
         if request.drive is not None:
-            request.drive(caller, instance_id, lambda: self.arm(world, path))
+            request.drive(caller, instance_id, lambda: self.arm(world, about))
         document = caller.end(instance_id)
         self.findings += self._judge(world, document, message)
         for rule in self.rules:
             world.emulator.faults.remove(rule.id)
 
     def _judge(self, world: World, document: dict[str, Any], message: str) -> Iterator[str]:
-        request, instance_id = self.request, str(document["instanceId"])
-        threads = world.emulator.ledger().threads
+        request = self.request
         for rule in self.rules:
             if rule.applied != (rule.rule.times or 1):
                 yield f"the fault {rule.rule.kind} was applied {rule.applied} times: the case tests nothing"
         if document["status"] != request.ends_as:
             yield f"it ended otherwise: {shown(document)}"
             return
+        if request.agent == "history" and f'You wrote: "{message}"' not in document["response"]:
+            yield f"another answer: {document['response']!r}"
+        answered = request.agent == "tool" and request.ends_as == "Success"
+        if answered and document["response"] != "The tools said: get_weather":
+            yield f"the tool's output did not arrive: {document['response']!r}"
+        ledger = world.emulator.ledger()
+        if present() == "classic":
+            yield from self._judge_thread(ledger.threads, document, message)
+        else:
+            yield from self._judge_conversation(ledger.conversations, document, message)
+
+    def _judge_thread(self, threads: Threads, document: dict[str, Any], message: str) -> Iterator[str]:
+        request, instance_id = self.request, str(document["instanceId"])
         yield from one_message_one_run(threads, instance_id)
         thread = threads[document["thread_id"]]
         if (thread["user_messages"], len(thread["runs"])) != (1, 1):
             yield f"its thread holds {thread['user_messages']} user messages and {len(thread['runs'])} runs"
-        if request.agent == "history" and f'You wrote: "{message}"' not in document["response"]:
-            yield f"another answer: {document['response']!r}"
-        if request.agent == "tool" and (
-            document["response"] != "The tools said: get_weather" or thread["runs"][0]["tool_rounds_answered"] != 1
-        ):
-            yield f"the tool's output did not arrive once: {document['response']!r}, {thread['runs'][0]}"
+        if request.agent == "tool" and thread["runs"][0]["tool_rounds_answered"] != 1:
+            yield f"the tool's output did not arrive once: {thread['runs'][0]}"
         if request.ends_as == "Cancelled" and thread["runs"][0]["status"] != "cancelled":
             yield f"the Foundry run is {thread['runs'][0]['status']}"
         if request.new_thread:
             ours = [t for t in threads.values() if t["metadata"].get("durable_instance_id") == instance_id]
             if len(ours) != 1:
                 yield f"{len(ours)} threads were created instead of one"
+
+    def _judge_conversation(self, conversations: Threads, document: dict[str, Any], message: str) -> Iterator[str]:
+        request, instance_id = self.request, str(document["instanceId"])
+        conversation = conversations[document["thread_id"]]
+        answered = request.agent == "tool" and request.ends_as == "Success"
+        yield from wrong_with(conversation, [message], {instance_id: 2 if answered else 1})
+        if request.agent == "forever" and conversation["responses"][0]["status"] != "cancelled":
+            yield f"the response is {conversation['responses'][0]['status']}"
+        ours = [c for c in conversations.values() if c["metadata"].get("durable_instance_id") == instance_id]
+        if len(ours) != request.new_thread:
+            yield f"{len(ours)} conversations were created instead of {int(request.new_thread)}"
 
 
 def _guarded(case: Case, caller: Caller) -> None:

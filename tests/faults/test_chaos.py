@@ -35,7 +35,7 @@ def test_a_real_ledger_passes_the_checks() -> None:
         for name in ("history", "rateLimitedOnce", "fails"):
             document = caller.end(caller.start(name, f"a-{name}-run"))
             starts.append(Started(document["instanceId"], name, f"a-{name}-run", document))
-        assert all_findings(world.emulator.ledger().threads, starts) == []
+        assert all_findings(caller.threads(), starts) == []
 
 
 # --- made by hand: what a right end looks like, and then one thing is wrong ---
