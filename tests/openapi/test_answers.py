@@ -365,13 +365,13 @@ def provoke_lists(call: Caller) -> None:
 
 def provoke_refusals_of_keys(call: Caller) -> None:
     stranger = Caller(call.world, call.description, {})
+    wrong = Caller(call.world, call.description, {"x-functions-key": "wrong"})
     for name, (method, _, operation) in call.description.operations().items():
         body = {"user_message": "hi"} if method == "POST" else None
         route = {"instance_id": "nobody", "file_id": "nothing", "thread_id": "nothing"}
-        answer = stranger(name, body, agent_id=agent("instant"), **route)
-        assert answer.status == (200 if operation.get("security") == [] else 401), name
-    wrong = Caller(call.world, call.description, {"x-functions-key": "wrong"})
-    assert wrong("list_agents").status == 401
+        for caller in (stranger, wrong):
+            answer = caller(name, body, agent_id=agent("instant"), **route)
+            assert answer.status == (200 if operation.get("security") == [] else 401), name
     in_query = f"?code={call.world.host.ready['function_key']}"
     assert stranger("list_agents", query=in_query).status == 200
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -35,11 +36,18 @@ NEVER = "0 0 0 1 1 *"
 
 def app_that_runs_no_orchestrator(folder: Path) -> Path:
     """The same app, on a host that has no place for an orchestrator: as if all were taken, for ever."""
+    return app_with(folder, maxConcurrentOrchestratorFunctions=0)
+
+
+def app_with(folder: Path, **durable_task: Any) -> Path:
+    """The same app with other settings of the Durable extension in its host.json, which `http_api` reads, too."""
     for path in REPOSITORY.iterdir():
-        if path.name not in ("host.json", "local.settings.json", "tests") and not path.name.startswith("."):
+        if path.name == "http_api":
+            shutil.copytree(path, folder / path.name)
+        elif path.name not in ("host.json", "local.settings.json", "tests") and not path.name.startswith("."):
             (folder / path.name).symlink_to(path)
     host = json.loads((REPOSITORY / "host.json").read_text(encoding="utf-8"))
-    host["extensions"]["durableTask"]["maxConcurrentOrchestratorFunctions"] = 0
+    host["extensions"]["durableTask"] |= durable_task
     (folder / "host.json").write_text(json.dumps(host), encoding="utf-8")
     return folder
 
@@ -194,6 +202,31 @@ def test_starts_for_which_neither_storage_nor_platform_tell_what_they_need(tmp_p
         assert call("cancel_runs", {"reason": "x", "all": True}).status == 503
         codes = (ErrorCode.STORE_UNAVAILABLE, ErrorCode.INSTANCE_NOT_SEEN)
         assert with_code(call.description.seen, *RARE) == with_code(table(), *codes)
+
+
+def test_what_the_durable_task_scheduler_does_not_take(tmp_path: Path) -> None:
+    """Texts that Azure Storage takes: beyond ASCII, a character has seven bytes as it is stored."""
+    text = "\u2600" * 150_000
+    with World() as world:
+        call = Caller(world, Description(world.get("/api/openapi.json").json), {})
+        assert call("run_agent", {**GOOD, "user_message": text}).status == 202
+        asking = call.start("tool")
+        calls = call.until(asking, lambda d: d["required_action"])["required_action"]["calls"]
+        world.host.stop()
+        world.host.app_root = app_with(tmp_path, storageProvider={"type": "azureManaged"})
+        world.host.start()
+        refused = [
+            call("run_agent", {**GOOD, "user_message": text}),
+            call("start_agent_run", {"user_message": text}, agent_id=agent("instant")),
+            call(
+                "submit_agent_run_tool_outputs",
+                {"tool_outputs": [{"tool_call_id": c["id"], "output": text} for c in calls]},
+                instance_id=asking,
+            ),
+        ]
+        assert [answer.status for answer in refused] == [413] * 3
+        assert all("Durable Task Scheduler" in answer.json["error"]["message"] for answer in refused)
+        assert call("run_agent", GOOD).status == 202
 
 
 def test_an_app_that_is_not_configured() -> None:

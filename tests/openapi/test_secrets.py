@@ -94,7 +94,11 @@ def test_nothing_tells_a_secret(watched: Watched) -> None:
     ends = runs_of_every_end(watched)
     assert {status for status, _ in ends} == {"Success", "Failed", "Cancelled"}
     assert {"not_found", "timeout", "unauthorized"} <= {code for _, code in ends}
-    assert watched.request("GET", "/api/health/ready").status == 200
+    for path in ("health/ready", "runs", "runs/counts", "agents", "openapi.json"):
+        assert watched.request("GET", f"/api/{path}").status == 200
+    for run in watched.request("GET", "/api/runs?limit=3").json["runs"]:
+        assert watched.request("GET", f"/api/runs/{run['instanceId']}/events").json["events"]
+        assert run["thread_id"] is None or watched.request("GET", f"/api/threads/{run['thread_id']}/messages").json
     if identity:
         assert len(identity.issued) > 2
         identity.fails = True
