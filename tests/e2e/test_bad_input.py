@@ -129,7 +129,7 @@ def test_options_that_the_generation_does_not_take_are_told_with_what_to_do(worl
     assert answer.status == 400
     details = answer.json["error"]["details"]
     assert {detail["target"] for detail in details} == {f"run_options.{name}" for name in OPTIONS[other]}
-    assert all("second-generation agents" in detail["message"] for detail in details)
+    assert all(re.search("is not taken by .* agents: ", detail["message"]) for detail in details), details
     asked = {entry.operation for entry in world.emulator.ledger().requests[before:]}
     assert asked <= {"get_named_agent", "get_agent"}
 

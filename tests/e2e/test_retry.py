@@ -127,7 +127,7 @@ def test_a_message_whose_answer_was_lost_is_not_posted_again(world: World) -> No
 def test_a_foundry_run_that_could_not_be_stopped_is_waited_for(world: World) -> None:
     faults = world.emulator.faults
     deaf = faults.add(kind="status", status=503, operation=operation("cancel_run"), times=None)
-    late = world.run("forever", timeout_seconds=2)
+    late = world.run("forever", timeout_seconds=40)
     assert faults.remove(deaf.id)
     [left] = world.thread(late["thread_id"])["runs"]
     assert left["status"] == "in_progress"

@@ -207,7 +207,7 @@ def test_a_run_that_completes_at_the_deadline_counts_as_completed(world: World) 
 def test_a_long_run_continues_as_new_and_keeps_its_state(world: World) -> None:
     document = world.run("slow", "patience", timeout_seconds=600)
     assert document["status"] == "Success"
-    long = world.start("forever", timeout_seconds=60)
+    long = world.start("forever", timeout_seconds=120)
     document = world.end(long)
     assert document["customStatus"]["polls"] > 10
     assert document["error"]["code"] == "timeout"
