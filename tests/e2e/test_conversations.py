@@ -139,6 +139,7 @@ def goes_on(world: World, thread_id: str, p7: str) -> None:
     assert len(conversation["responses"]) == (2 if p7 == "accepted" else 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p7", values_of("p7"))
 def test_a_run_that_fails_and_cannot_close_its_calls_has_them_closed_by_the_next_one(world: World, p7: str) -> None:
     world.emulator.set_unknowns(p5="broken", p7=p7)
@@ -152,6 +153,7 @@ def test_a_run_that_fails_and_cannot_close_its_calls_has_them_closed_by_the_next
     goes_on(world, document["thread_id"], p7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p7", values_of("p7"))
 def test_a_call_that_nobody_here_can_answer_is_closed_too(world: World, p7: str) -> None:
     world.emulator.set_unknowns(p7=p7)
@@ -371,6 +373,7 @@ def test_tools_of_an_agent_that_refuses_background_are_answered_and_closed(world
     assert world.run("instant", thread_id=ended["thread_id"])["status"] == "Success"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p15", values_of("p15"))
 def test_what_the_gateway_cuts_after_two_minutes_is_found_where_it_goes_on(p15: str) -> None:
     """Where neither a list nor a lock shows that it goes on."""
