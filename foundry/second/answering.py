@@ -15,6 +15,7 @@ from foundry import errors
 from foundry.second.calls import answered_in, answers_of, open_calls
 from foundry.second.conversation import newest_items
 from foundry.second.finding import find_response
+from foundry.second.grace import in_doubt
 from foundry.second.hygiene import unusable, waits_for
 from foundry.second.responses import snapshot
 from foundry.second.starts import Starter
@@ -61,6 +62,7 @@ class Answerer:
     ) -> RunSnapshot:
         """Start the response. The service was seen to miss outputs that were all sent: then it is asked once more."""
 
+        @in_doubt()
         def start() -> RunSnapshot:
             started = self._starter.start(asked.thread_id, agent, metadata, input=sent or None)
             return snapshot(started, asked.thread_id)

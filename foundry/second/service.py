@@ -38,6 +38,7 @@ from foundry.second.background import ForegroundAgents
 from foundry.second.calls import Call, answered_in, calls_in, closed_in, open_calls
 from foundry.second.conversation import newest, newest_items, newest_responses, response_if_there
 from foundry.second.finding import find_response
+from foundry.second.grace import in_doubt
 from foundry.second.history import message_page
 from foundry.second.hygiene import Closer, unusable, waits_for
 from foundry.second.items import author_of, authors_in, is_message, is_of_agent, is_of_user
@@ -243,6 +244,7 @@ class ResponsesAgentService:
         """Add the user's message to the conversation and return its id."""
         items = {"items": [msgspec.to_builtins(item_of(message))]}
 
+        @in_doubt()
         def post() -> str:
             stored = items_of(self._transport.post(items_path(thread_id), items))
             if len(stored) != 1:
@@ -307,6 +309,7 @@ class ResponsesAgentService:
     ) -> RunSnapshot:
         """Start a response of the agent to what stands in the conversation, in the background where it takes that."""
 
+        @in_doubt()
         def start() -> RunSnapshot:
             return snapshot(
                 self._starter.start(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from foundry.errors import BackgroundRefusedError, FoundryError
+from foundry.errors import BackgroundRefusedError
+from foundry.second import grace
 from foundry.second.background import ForegroundAgents
 from foundry.second.paths import RESPONSES
 from foundry.transport import Transport
 
 SYNCHRONOUS_SECONDS = 125.0
 """The gateway cuts what takes longer than 120 s, and says so."""
-
-GRACE_SECONDS = 130.0
-"""What was cut, or whose answer was lost, works on for as long, and is stored at its end."""
 
 
 class Starter:
@@ -40,8 +38,5 @@ class Starter:
                 return self._transport.post(RESPONSES, {**body, "background": True})
             except BackgroundRefusedError:
                 self._foreground.add(name)
-        try:
+        with grace.in_doubt(grace.SYNCHRONOUS_SECONDS):
             return self._transport.patient(SYNCHRONOUS_SECONDS).post(RESPONSES, body)
-        except FoundryError as error:
-            error.grace_seconds = GRACE_SECONDS
-            raise
