@@ -17,6 +17,8 @@ from tests.e2e.generations import present
 from tests.e2e.somebody import asked, new_thread, runs_path, say, written_on
 from tests.e2e.world import World, agent
 
+pytestmark = pytest.mark.e2e
+
 CALLS, ARGUMENT_BYTES = 60, 48_000
 GREEDY = Agent(
     name="greedy",
