@@ -165,9 +165,9 @@ class AgentCalls:
 
     def _seen(self, run: RunSnapshot, wanted: Looking) -> RunSnapshot:
         """Return what a look has shown, as it travels. The answer that some services show with the run is asked for by
-        itself where it may be one to another message.
+        itself where it may be one to another message, or where earlier runs have written a part of it.
         """
-        if run.answer is not None and wanted.message is not None:
+        if run.answer is not None and (wanted.message is not None or wanted.earlier_runs):
             run = msgspec.structs.replace(run, answer=None)
         return self._left(bounded_run(run), wanted)
 
@@ -206,12 +206,13 @@ class AgentCalls:
 
     def get_response(self, ref: RunRef) -> Answer:
         """Fetch what the run's agent answered."""
-        return bounded_answer(self.service.get_answer(ref.thread_id, ref.run_id, ref.message), ref.thread_id)
+        answer = self.service.get_answer(ref.thread_id, ref.run_id, ref.message, ref.earlier_runs or ())
+        return bounded_answer(answer, ref.thread_id)
 
     def cancel_run(self, wanted: CancelRun) -> CancelledRun:
         """Stop the run, if there is one; else take back its message, which would wait for an answer for ever."""
         run_id = wanted.run_id
-        if run_id is None or wanted.answered:
+        if wanted.started is not False and (run_id is None or wanted.answered):
             known = self.service.find_run(wanted.thread_id, wanted.effect)
             run_id = known.run_id if known is not None else run_id
             if known is None:
@@ -219,9 +220,19 @@ class AgentCalls:
         if run_id is not None:
             run = self.service.cancel_run(wanted.thread_id, run_id)
             return CancelledRun(run=self._left(bounded_run(run), wanted))
-        if wanted.message_id is not None:
-            self.service.take_back_message(wanted.thread_id, wanted.message_id)
-        return CancelledRun(run=None)
+        message_id = self._message_of(wanted)
+        if message_id is not None:
+            self.service.take_back_message(wanted.thread_id, message_id)
+        return CancelledRun(run=None, message_stays=message_id is None and bool(wanted.message))
+
+    def _message_of(self, wanted: CancelRun) -> str | None:
+        """Return the id of the message that no run will answer, if it shows."""
+        if wanted.message_id is not None or not wanted.message:
+            return wanted.message_id
+        found = self.service.find_message(wanted.thread_id, wanted.message, wanted.effect.stamp)
+        if found is None:
+            self._beyond_doubt(wanted.effect.doubt_until)
+        return found
 
     def submit_tool_outputs(self, wanted: SubmitToolOutputs) -> RunSnapshot:
         """Pass on the answer to the run's tool calls."""

@@ -179,6 +179,7 @@ async def _watch(wanted: Looker, run: RunSnapshot, age: Callable[[Looker], float
         thread_id=run.thread_id,
         run_id=run.run_id,
         message=wanted.message,
+        earlier_runs=wanted.earlier_runs,
         until=wanted.until,
     )
     left = math.inf if wanted.until is None else (wanted.until - host_clock.now()).total_seconds()

@@ -148,6 +148,10 @@ class Looking(OnThread, frozen=True, kw_only=True):
 
     message: PostedMessage | None = None
     """The message to be answered, on a thread to which others may have added theirs."""
+    earlier_runs: tuple[str, ...] | UnsetType = UNSET
+    """Runs that this one goes on behind, since their calls were answered, oldest first: what they wrote belongs to the
+    answer. Left out where unset: there is none.
+    """
 
     @property
     def watches(self) -> bool:
@@ -212,12 +216,20 @@ class CancelRun(OnThread, frozen=True, kw_only=True):
     """It may be the answer to the calls of `run_id` that has started it."""
     message_id: str | None = None
     """The message that is taken back where there is no run."""
+    message: NewMessage | UnsetType = UNSET
+    """The same, where its id is not known, or where it is not known whether it was posted: it is found by its text."""
+    started: bool | UnsetType = UNSET
+    """False: there is no run, and the thread may not even have been taken over. Left out where unset, as the message:
+    there may be one.
+    """
 
 
 class CancelledRun(Wire, frozen=True, kw_only=True):
     """The run as it is after the request to cancel it, which may have ended otherwise; null where there is no run."""
 
     run: RunSnapshot | None
+    message_stays: bool = False
+    """There is no run, and the message was not found."""
 
 
 class DeleteThread(Timed, frozen=True, kw_only=True):

@@ -246,6 +246,7 @@ class Stamp(Wire, frozen=True, kw_only=True):
 
     instance_id: str
     operation_id: str
+    """What stands before its last colon is the same for all operations of one execution of the instance."""
 
     def as_metadata(self) -> dict[str, str]:
         """Return the stamp as the metadata pairs that Foundry stores."""

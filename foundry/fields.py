@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 from contracts.formats import ID_PATTERN, utc_text
-from contracts.runs import METADATA_INSTANCE, Stamp
+from contracts.runs import METADATA_INSTANCE, METADATA_OPERATION, Stamp
 from foundry import errors
 from foundry.harmless import unix_seconds
 
@@ -79,6 +79,19 @@ def obj(value: Any) -> dict[str, Any]:
 def carries(item: dict[str, Any], stamp: Stamp) -> bool:
     """Say whether the item has this stamp."""
     return stamp.as_metadata().items() <= obj(item.get("metadata")).items()
+
+
+def is_of_one_start(item: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Say whether the stamps of both are of the same instance and execution, whatever they were created for."""
+    start = _start_of(item)
+    return start is not None and start == _start_of(other)
+
+
+def _start_of(item: dict[str, Any]) -> tuple[str, str] | None:
+    instance_id, operation = instance_of(item), obj(item.get("metadata")).get(METADATA_OPERATION)
+    if instance_id is None or not isinstance(operation, str):
+        return None
+    return instance_id, operation.rpartition(":")[0]
 
 
 def instance_of(item: dict[str, Any]) -> str | None:

@@ -6,7 +6,7 @@ Every method raises `foundry.errors.FoundryError`, and nothing else, for what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from contracts.activities import NewMessage, ThreadRef
@@ -143,8 +143,10 @@ class AgentService(Protocol):
         """
         ...
 
-    def get_answer(self, thread_id: str, run_id: str, message: PostedMessage | None = None) -> Answer:
-        """Return what the run's agent wrote."""
+    def get_answer(
+        self, thread_id: str, run_id: str, message: PostedMessage | None = None, earlier_runs: Sequence[str] = ()
+    ) -> Answer:
+        """Return what the run's agent wrote, in the runs too that it goes on behind (`earlier_runs`, oldest first)."""
         ...
 
     def thread_messages(self, thread_id: str, limit: int, before: str | None) -> MessagePage:

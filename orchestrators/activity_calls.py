@@ -179,6 +179,7 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
             effect=progress.effect(),
             metadata=progress.metadata,
             message=progress.posted_message(),
+            earlier_runs=_behind(progress, run),
         )
 
     try:
@@ -193,6 +194,11 @@ def submit_tool_outputs(steps: Steps, progress: Progress, run: RunSnapshot) -> S
         question.taken()
     progress.saw(after, steps.now)
     return after
+
+
+def _behind(progress: Progress, run: RunSnapshot) -> tuple[str, ...] | msgspec.UnsetType:
+    """Return the runs that the one goes on behind which an answer to this run's calls starts."""
+    return (*(progress.earlier_runs or ()), run.run_id) if progress.can.answer_is_new_run else msgspec.UNSET
 
 
 def get_response(steps: Steps, progress: Progress) -> Step[Answer]:
@@ -211,13 +217,21 @@ def cancel_run(steps: Steps, progress: Progress) -> Step[RunSnapshot | None]:
         effect=progress.effect(),
         answered=progress.answer_starts_run,
         message_id=progress.message_id if progress.can.takes_back_messages else None,
+        message=_message_to_be_found(progress),
+        started=msgspec.UNSET if progress.run_requested or progress.message_posted else False,
     )
-    run = (yield from steps.call("cancel_run", lambda: wanted, CancelledRun, progress)).run
-    if run is not None:
-        progress.saw(run, steps.now)
-    elif wanted.message_id is not None:
+    cancelled = yield from steps.call("cancel_run", lambda: wanted, CancelledRun, progress)
+    if cancelled.run is not None:
+        progress.saw(cancelled.run, steps.now)
+    elif progress.may_take_back and not cancelled.message_stays:
         progress.message_posted, progress.message_id = False, None
-    return run
+    return cancelled.run
+
+
+def _message_to_be_found(progress: Progress) -> NewMessage | msgspec.UnsetType:
+    if progress.message_id is not None or not progress.may_take_back:
+        return msgspec.UNSET
+    return _new_message(progress) or msgspec.UNSET
 
 
 def meet_interrupted(steps: Steps, progress: Progress) -> Step[bool]:
@@ -291,6 +305,7 @@ def _run_ref(steps: Steps, progress: Progress) -> RunRef:
         thread_id=_thread_id(progress),
         run_id=progress.run_id,
         message=progress.posted_message(),
+        earlier_runs=progress.earlier_runs,
     )
 
 

@@ -272,8 +272,7 @@ def _stop_run(steps: Steps, progress: Progress) -> Step[tuple[RunSnapshot | None
         # Whoever comes next on the thread is to meet no message of this run, and none is to be taken from a run that is
         # just being created.
         yield from activity_calls.meet_interrupted(steps, progress)
-    to_be_taken_back = progress.can.takes_back_messages and progress.message_posted
-    if progress.thread_id is None or not (progress.run_requested or to_be_taken_back):
+    if progress.thread_id is None or not (progress.run_requested or progress.may_take_back):
         return None, None
     asked_at = steps.now
     run: RunSnapshot | None = None

@@ -6,7 +6,7 @@ stamp in its metadata, and can be found by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -271,7 +271,13 @@ class ClassicAgentService:
         items = items_of(self._transport.get(path, limit=1, order="desc"))
         return items[0] if items else None
 
-    def get_answer(self, thread_id: str, run_id: str, message: PostedMessage | None = None) -> Answer:
+    def get_answer(
+        self,
+        thread_id: str,
+        run_id: str,
+        message: PostedMessage | None = None,
+        earlier_runs: Sequence[str] = (),  # noqa: ARG002 - an answer to calls starts no other run here
+    ) -> Answer:
         """Return what the run's agent wrote.
 
         With the stamp of the message that it was to answer, see whether another one came between that and the run.

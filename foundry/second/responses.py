@@ -73,7 +73,7 @@ def snapshot(response: dict[str, Any], thread_id: str, run_id: str | None = None
         tokens=_tokens(response.get("usage")),
         created_at=unix_seconds(response.get("created_at")),
         completed_at=unix_seconds(response.get("completed_at")),
-        answer=Answer(messages=messages_in(response)) if state is RunState.COMPLETED else None,
+        answer=Answer(messages=messages_in(output_of(response))) if state is RunState.COMPLETED else None,
         shows_items=state in _WITH_ITEMS and bool(output_of(response)),
     )
 
@@ -83,11 +83,9 @@ def output_of(response: dict[str, Any]) -> list[dict[str, Any]]:
     return objects(response.get("output"))
 
 
-def messages_in(response: dict[str, Any]) -> list[AnswerMessage]:
+def messages_in(output: list[dict[str, Any]]) -> list[AnswerMessage]:
     """Return what the agent wrote, oldest first. A message of nothing is none: a response is shown when it is whole."""
-    written = [
-        message_of(item) for item in output_of(response) if is_message(item) and item.get("role") in (None, "assistant")
-    ]
+    written = [message_of(item) for item in output if is_message(item) and item.get("role") in (None, "assistant")]
     return [message for message in written if not message.may_grow or message.incomplete]
 
 

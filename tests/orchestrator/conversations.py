@@ -19,11 +19,13 @@ class Conversations(ScriptedFoundry):
         self.taken_back: list[str] = []
         self.on_thread: list[str] = []
         """Ids of the runs that were on the thread before."""
+        self.names_first_message = True
+        """A new thread tells the id of the message that it took along."""
 
     def create_thread(self, payload: Any, seconds: float) -> Any:
         self.threads += 1
         self.messages.append(payload["message"])
-        return ok({"thread_id": f"conv_{self.threads}", "message_id": "msg_1"})
+        return ok({"thread_id": f"conv_{self.threads}", "message_id": "msg_1" if self.names_first_message else None})
 
     def create_message(self, payload: Any, seconds: float) -> Any:
         message = payload["message"]

@@ -11,12 +11,10 @@ from typing import Any
 import pytest
 
 from tests.orchestrator.conversations import Conversations
-from tests.orchestrator.scripted_foundry import DEAD_WORKER, ActivityCrashError, call, failure
+from tests.orchestrator.scripted_foundry import DEAD_WORKER, ActivityCrashError, call, failure, ok
 from tests.orchestrator.simulation import START, Takes
 
-LOST = failure("connection_failed", retryable=True, grace_seconds=30.0)
-NOT_SEEN = failure("service_unavailable", retryable=True)
-"""A look that has failed: nothing was sent that makes anything."""
+LOST = failure("connection_failed", retryable=True)
 NOT_YET = failure("may_have_happened", retryable=True, retry_after_seconds=2.5)
 OUTPUTS = {"tool_outputs": [{"tool_call_id": "c1", "output": "42"}], "approvals": []}
 
@@ -71,6 +69,9 @@ def test_every_answer_starts_a_run_that_goes_on_in_place_of_the_one_before() -> 
     effects = [p["effect"] for p in foundry.called("submit_tool_outputs")]
     assert [e["stamp"]["operation_id"].rsplit(":", 1)[1] for e in effects] == ["answer-0-run_1", "answer-0-run_2"]
     assert [e["known_runs"] for e in effects] == [["run_1"], ["run_1", "run_2"]]
+    assert [p["earlier_runs"] for p in foundry.called("submit_tool_outputs")] == [["run_1"], ["run_1", "run_2"]]
+    looks = {p["run_id"]: p.get("earlier_runs") for p in foundry.called("get_run")}
+    assert looks == {"run_1": None, "run_2": ["run_1"], "run_3": ["run_1", "run_2"]}
     assert ended.output["usage"] == {"input_tokens": 21, "output_tokens": 10, "total_tokens": 30, "cached_tokens": 1}
 
 
@@ -97,17 +98,6 @@ def test_what_is_created_is_told_until_when_it_may_show_itself(activity: str, lo
         )
 
 
-@pytest.mark.parametrize("activity", ["create_message", "create_run", "submit_tool_outputs"])
-def test_looks_that_fail_leave_no_doubt_and_prolong_none(activity: str) -> None:
-    foundry = Conversations({0: asks("c1")}, {0: "completed"}, **{activity: [NOT_SEEN, LOST, NOT_SEEN, NOT_YET]})
-    ended = foundry.go({"thread_id": "conv_x"}, events=[(40, "tool_outputs_1", outputs("c1"))])
-    assert ended.status == "Completed"
-    calls = foundry.called(activity)
-    until = [c["doubt_until"] if activity == "create_message" else c["effect"]["doubt_until"] for c in calls]
-    assert until[:2] == [None, None]
-    assert len(set(until[2:])) == 1, "or a service of which every other look fails would never be asked"
-
-
 def test_while_it_is_not_known_whether_something_was_created_it_is_looked_for_soon_and_until_the_deadline() -> None:
     foundry = Conversations(create_run=[LOST] + [NOT_YET] * 60)
     ended = foundry.go(timeout=100)
@@ -124,6 +114,33 @@ def test_a_message_that_no_run_will_answer_is_taken_back() -> None:
     assert ended.status == "Failed"
     assert foundry.taken_back == ["msg_1"]
     assert ended.custom_status["message_posted"] is False, "or a repetition would find no message"
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_the_first_message_of_a_conversation_is_taken_back_by_its_text(shows: bool) -> None:
+    foundry = Conversations(create_run=[failure("forbidden")])
+    foundry.names_first_message = False
+    if not shows:
+        foundry.overrides["cancel_run"] = [ok({"run": None, "message_stays": True})]
+    ended = foundry.go()
+    assert ended.status == "Failed"
+    [wanted] = foundry.called("cancel_run")
+    assert (wanted["message_id"], wanted["message"]["content"]) == (None, "hello")
+    assert ended.custom_status["message_posted"] is not shows, "a repetition posts it where it is not there"
+
+
+def test_a_message_that_may_have_been_posted_is_looked_for_before_the_end() -> None:
+    foundry = Conversations(create_message=[LOST] * 9)
+    foundry.go({"thread_id": "conv_x"}, events=[(2, "cancel")])
+    [wanted] = foundry.called("cancel_run")
+    assert (wanted["run_id"], wanted["message"]["content"], wanted["started"]) == (None, "hello", False)
+    assert wanted["effect"]["doubt_until"] is not None
+
+
+def test_a_message_that_was_surely_not_posted_is_not_looked_for() -> None:
+    foundry = Conversations(create_message=[failure("thread_busy", retryable=True)] * 9)
+    assert foundry.go({"thread_id": "conv_x"}, events=[(2, "cancel")]).status == "Terminated"
+    assert not foundry.called("cancel_run")
 
 
 def test_a_message_that_has_a_run_stays() -> None:
@@ -193,6 +210,7 @@ def test_an_answer_whose_run_lacks_quota_is_given_once_more(generations: bool) -
     assert stamps == ["answer-0-run_1", "answer-1-run_1"]
     assert given[1]["effect"]["known_runs"] == ["run_1", "run_2"], "the one that has failed is none to be found"
     assert len(foundry.called("create_run")) == 1, "or the agent would go on without the answer"
+    assert foundry.called("get_run")[-1]["earlier_runs"] == ["run_1"], "the one that has failed has written nothing"
     assert ended.output["usage"] == {"input_tokens": 11, "output_tokens": 5, "total_tokens": 15, "cached_tokens": 1}
 
 

@@ -91,8 +91,9 @@ def service_at(emulator, clock):
 
 
 @pytest.fixture
-def world():
+def world(request):
+    """A module's `AGENTS` are there beside the built-in ones."""
     clock = ManualClock()
-    with FoundryEmulator(clock=clock) as emulator:
+    with FoundryEmulator(clock=clock, agents=getattr(request.module, "AGENTS", ())) as emulator:
         yield World(emulator, clock, service_at(emulator, clock))
         assert not emulator.errors

@@ -5,7 +5,19 @@ import pytest
 from contracts.activities import NewMessage
 from contracts.runs import Attachment, PostedMessage
 from foundry import errors
+from local.foundry_emulator.scripts import Agent, Answer, Call, Phase, Script
 from tests.second.conftest import HI, LONG, outputs
+
+CALL = Call(name="get_weather", arguments={"city": "Oslo"})
+AGENTS = [
+    Agent(
+        name="speaks",
+        script=Script(
+            phases=(Phase(says="I look.", calls=(CALL,)), Phase(says="And once more.", calls=(CALL,))),
+            answer=Answer(kind="tools"),
+        ),
+    )
+]
 
 
 def asked_for(world, message_id):
@@ -128,3 +140,68 @@ def test_a_running_response_has_no_steps_yet(world):
     thread_id = world.thread()
     run = world.run(thread_id)
     assert world.service.list_steps(thread_id, run.run_id).steps == []
+
+
+def two_rounds(world, thread_id):
+    """Let an agent speak and call twice; return its three responses."""
+    runs = [world.ended(thread_id, "speaks")]
+    for number in range(2):
+        answered = world.answer(thread_id, runs[-1], outputs(runs[-1]), f"e-1:answer-{number}", agent="speaks")
+        world.clock.advance(LONG)
+        runs.append(world.service.get_run(thread_id, answered.run_id))
+    return runs
+
+
+def kinds_of(steps):
+    return [[call.name for call in step.tool_calls] or step.type for step in steps.steps]
+
+
+def test_the_steps_of_a_run_are_those_of_all_its_responses(world):
+    thread_id = world.thread()
+    world.ended(thread_id, "searches", operation="e-0:run-0")  # another execution's
+    asked = world.ended(thread_id, "tool", operation="e-1:run-0")
+    other = world.answer(thread_id, asked, outputs(asked), "close:x")  # what closes calls is none of the run's
+    world.clock.advance(LONG)
+    first = world.ended(thread_id, "tool", operation="e-1:run-1")
+    last = world.answer(thread_id, first, outputs(first), "e-1:answer-1")
+    world.clock.advance(LONG)
+    found = world.service.list_steps(thread_id, last.run_id)
+    assert found.run_id == last.run_id
+    assert kinds_of(found) == [["get_weather"], ["get_weather"], "message"]
+    assert other.run_id not in str(found)
+
+
+def test_where_no_stamps_show_the_steps_are_those_of_the_last_response(world):
+    world.emulator.set_unknowns(response_metadata_get="empty", response_metadata_list="empty")
+    thread_id = world.thread()
+    run = world.ended(thread_id, "tool", operation="e-1:run-0")
+    last = world.answer(thread_id, run, outputs(run), "e-1:answer-0")
+    world.clock.advance(LONG)
+    assert kinds_of(world.service.list_steps(thread_id, last.run_id)) == ["message"]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_what_was_written_before_a_call_belongs_to_the_answer(world, listed):
+    world.emulator.set_unknowns(list_lag=0.0 if listed else 1000.0)
+    thread_id = world.thread()
+    asked, again, last = two_rounds(world, thread_id)
+    earlier = (asked.run_id, again.run_id)
+    answer = world.service.get_answer(thread_id, last.run_id, None, earlier)
+    assert [message.text for message in answer.messages] == ["I look.", "And once more.", "The tools said: 42; 42"]
+    assert answer.text == last.answer.text
+
+
+def test_what_was_deleted_meanwhile_is_left_out_of_the_answer(world):
+    thread_id = world.thread()
+    asked, again, last = two_rounds(world, thread_id)
+    world.service._transport.delete(f"/openai/v1/responses/{asked.run_id}")
+    answer = world.service.get_answer(thread_id, last.run_id, None, (asked.run_id, again.run_id))
+    assert [message.text for message in answer.messages] == ["And once more.", "The tools said: 42; 42"]
+
+
+def test_files_of_earlier_responses_are_the_runs(world):
+    thread_id = world.thread()
+    drawn = world.ended(thread_id, "chart", operation="e-1:run-0")
+    last = world.ended(thread_id, operation="e-1:run-1")
+    [file, *_] = [a.id for message in drawn.answer.messages for a in message.attachments]
+    assert world.service.has_produced(thread_id, last.run_id, file)

@@ -134,7 +134,8 @@ class FakeService:
         self._call("get_run", thread_id, run_id)
         return self.run
 
-    def get_answer(self, thread_id, run_id, message=None):
+    def get_answer(self, thread_id, run_id, message=None, earlier_runs=()):
+        self.earlier_runs = earlier_runs
         self._call("get_answer", thread_id, run_id)
         return ANSWER
 
@@ -427,6 +428,41 @@ def test_a_run_of_which_only_the_stamp_is_known_is_found_and_cancelled(service):
     assert run("cancel_run", wanted, CancelledRun).value == CancelledRun(run=None)
     service.created["run", STAMP] = "run_7"
     assert run("cancel_run", wanted, CancelledRun).value.run.run_id == "run_7"
+
+
+def test_a_message_that_no_run_answers_is_found_by_its_text_and_taken_back(service):
+    effect = Effect(stamp=STAMP)
+    wanted = CancelRun(
+        runs_as=ME, thread_id="thread_1", run_id=None, effect=effect, message=NewMessage(content="hello"), started=False
+    )
+    assert run("cancel_run", wanted, CancelledRun).value == CancelledRun(run=None, message_stays=True)
+    service.created["message", STAMP] = "msg_7"
+    assert run("cancel_run", wanted, CancelledRun).value == CancelledRun(run=None)
+    assert service.calls[-1] == ("take_back_message", "thread_1", "msg_7")
+    assert "find_run" not in [c[0] for c in service.calls], "the runs of a thread that was not taken over are anybody's"
+
+
+def test_a_message_that_may_still_show_itself_is_waited_for_before_it_counts_as_not_there(service):
+    until = datetime.now(UTC) + timedelta(seconds=20)
+    wanted = CancelRun(
+        runs_as=ME,
+        thread_id="thread_1",
+        run_id=None,
+        effect=Effect(stamp=STAMP, doubt_until=until),
+        message=NewMessage(content="hello"),
+        started=False,
+    )
+    assert run("cancel_run", wanted, CancelledRun).failure.code == "may_have_happened"
+    service.created["message", STAMP] = "msg_7"
+    assert run("cancel_run", wanted, CancelledRun).value == CancelledRun(run=None)
+
+
+def test_an_answer_of_which_earlier_runs_have_written_a_part_is_asked_for_by_itself(service):
+    service.run = msgspec.structs.replace(COMPLETED, answer=Answer(messages=[]))
+    ref = msgspec.structs.replace(REF, earlier_runs=("run_0",))
+    assert run("get_run", ref, RunSnapshot).value.answer == ANSWER
+    assert service.earlier_runs == ("run_0",)
+    assert run("get_run", REF, RunSnapshot).value.answer == Answer(messages=[])
 
 
 def test_tool_outputs_are_passed_on(service):
