@@ -83,6 +83,8 @@ class Progress(msgspec.Struct, kw_only=True):
     """One of those, where it is the present one again."""
     asked_by: Id | None = None
     """The run whose calls were answered to start the present one."""
+    earlier_runs: tuple[Id, ...] | UnsetType = UNSET
+    """That one, and those whose calls were answered before, oldest first; unset: there is none."""
     doubt_until: Utc | None = None
     """Until when a request whose answer was lost may still show that it has created what is asked for now."""
     polls: int = 0
@@ -131,6 +133,12 @@ class Progress(msgspec.Struct, kw_only=True):
             return True
         return self.can.takes_back_messages and (self.run_id is None or self.answer_starts_run)
 
+    @property
+    def may_take_back(self) -> bool:
+        """Whether there is a message on the thread, or may be, that no run answers, and that can be deleted again."""
+        posted = self.message_posted or (self.message is not None and self.doubt_until is not None)
+        return self.can.takes_back_messages and self.thread_id is not None and posted
+
     def answer_stamp(self) -> Stamp:
         """Return the stamp of the run that the answer to the present question starts."""
         # By the run that has asked, so that an answer to the same calls that is asked for again finds what an earlier
@@ -170,6 +178,9 @@ class Progress(msgspec.Struct, kw_only=True):
         if run.run_id == self.run_id:
             return
         self.asked_by = self.run_id
+        earlier = self.earlier_runs or ()
+        if self.can.answer_is_new_run and self.run_id is not None and self.run_id not in earlier:
+            self.earlier_runs = (*earlier, self.run_id)
         if self.run_id is not None and self.tokens is not None:
             self.tokens_before, self.tokens = self.used, None
         if not self.can.stamps_messages:
@@ -194,6 +205,7 @@ class Progress(msgspec.Struct, kw_only=True):
             self.doubt_until = now  # of the answer, where it stands on the thread all the same: its run has ended
             return
         self.run_requested, self.run_id, self.run_requested_at = False, None, None
+        self.earlier_runs = UNSET
 
     def run_age(self, now: datetime) -> float:
         """Return how many seconds ago the run was asked for."""

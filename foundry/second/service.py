@@ -8,7 +8,7 @@ is known by its text.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from contracts.generations import CAPABILITIES, Capabilities
 from contracts.runs import (
     AgentSummary,
     Answer,
+    AnswerMessage,
     Effect,
     FormerRun,
     PostedMessage,
@@ -31,7 +32,8 @@ from contracts.runs import (
 )
 from contracts.steps import RunFile, RunSteps
 from foundry import errors
-from foundry.fields import carries, id_of, instance_of, is_id, items_of
+from foundry.fields import carries, id_of, instance_of, is_id, is_of_one_start, items_of
+from foundry.harmless import unix_seconds
 from foundry.second.agents import name_and_version, reference_to, summary_of, summary_of_version
 from foundry.second.answering import Answerer
 from foundry.second.background import ForegroundAgents
@@ -143,8 +145,8 @@ class ResponsesAgentService:
     # --- conversations ---
 
     def create_thread(self, stamp: Stamp, message: NewMessage | None = None) -> ThreadRef:
-        """Create a conversation, with its first message. The answer does not say the message's id, which nobody needs:
-        no one else knows of the conversation, and without a run it is of no use.
+        """Create a conversation, with its first message. The answer does not say the message's id: where it is to be
+        taken back, it is found by its text.
         """
         items = {"items": [item_of(message)]} if message else {}
         made = self._transport.post(CONVERSATIONS, {"metadata": stamp.as_metadata(), **msgspec.to_builtins(items)})
@@ -422,8 +424,10 @@ class ResponsesAgentService:
 
     # --- what runs have made ---
 
-    def get_answer(self, thread_id: str, run_id: str, message: PostedMessage | None = None) -> Answer:
-        """Return what the response's agent wrote.
+    def get_answer(
+        self, thread_id: str, run_id: str, message: PostedMessage | None = None, earlier_runs: Sequence[str] = ()
+    ) -> Answer:
+        """Return what the response's agent wrote, behind what it wrote in the earlier ones, unless they were deleted.
 
         With the id of the message that it was to answer, see whether another one came between that and the response.
         """
@@ -431,9 +435,16 @@ class ResponsesAgentService:
         snapshot(response, thread_id, run_id)
         message_id = message.message_id if message else None
         return Answer(
-            messages=messages_in(response),
+            messages=[*self._written_before(thread_id, earlier_runs), *messages_in(output_of(response))],
             of_another_message=message_id is not None and self._is_between(thread_id, message_id, run_id),
         )
+
+    def _written_before(self, thread_id: str, run_ids: Sequence[str]) -> list[AnswerMessage]:
+        if not run_ids:
+            return []
+        listed = {id_of(response, "id"): response for response in newest_responses(self._transport, thread_id)}
+        found = [listed.get(run_id) or response_if_there(self._transport, run_id) for run_id in run_ids]
+        return [message for response in found if response for message in messages_in(output_of(response))]
 
     def _is_between(self, thread_id: str, message_id: str, run_id: str) -> bool:
         """Say whether a user's message stands between this one and the first item of the response."""
@@ -454,18 +465,15 @@ class ResponsesAgentService:
         return message_page(self._transport, thread_id, limit, before)
 
     def list_steps(self, thread_id: str, run_id: str) -> RunSteps:
-        """Return what the response did, oldest first."""
-        response = self._response(run_id)
-        snapshot(response, thread_id, run_id)
-        return run_steps(output_of(response), run_id)
+        """Return what the response did, and those before it whose calls were answered, oldest first."""
+        return run_steps(self._output_of_run(thread_id, run_id), run_id)
 
     def has_produced(self, thread_id: str, run_id: str, file_id: str) -> bool:
         """Say whether the response's messages or its code hand over this file."""
-        response = self._response(run_id)
-        snapshot(response, thread_id, run_id)
-        if any(a.id == file_id for m in messages_in(response) for a in m.attachments):
+        output = self._output_of_run(thread_id, run_id)
+        if any(a.id == file_id for m in messages_in(output) for a in m.attachments):
             return True
-        return any(file_id in files_of(item) for item in output_of(response))
+        return any(file_id in files_of(item) for item in output)
 
     def get_file(self, file_id: str, most_bytes: int) -> RunFile:  # noqa: ARG002 - the protocol's
         """Refuse it: the files of this generation lie in containers, from which nothing is known to hand them over."""
@@ -475,6 +483,19 @@ class ResponsesAgentService:
         )
 
     # --- responses ---
+
+    def _output_of_run(self, thread_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return what the response has made, behind what those of its start have made before it, as far as stamps tell
+        which these are.
+        """
+        response = self._response(run_id)
+        snapshot(response, thread_id, run_id)
+        if instance_of(response) is None:
+            return output_of(response)
+        listed = newest_responses(self._transport, thread_id)
+        older = [r for r in listed[::-1] if id_of(r, "id") != run_id and is_of_one_start(r, response)]
+        older.sort(key=lambda r: unix_seconds(r.get("created_at")) or 0)
+        return [item for r in (*older, response) for item in output_of(r)]
 
     def _runs(self, thread_id: str) -> list[RunSnapshot]:
         return [snapshot(response, thread_id) for response in newest_responses(self._transport, thread_id)]
