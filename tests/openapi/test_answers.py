@@ -347,6 +347,10 @@ def provoke_lists(call: Caller) -> None:
     page = call("list_runs", query="?limit=2&status=Success,Failed&status=Cancelled")
     assert len(page.json["runs"]) == 2
     assert call("list_runs", query=f"?limit=1&cursor={page.json['next_cursor']}").status == 400
+    of_version = call("run_agent", {"agent_id": "history:1", "user_message": "hi"}).json["id"]
+    call.until(of_version, ended)
+    listed = call("list_runs", query="?agent_id=history:1").json["runs"]
+    assert [(run["instanceId"], run["agent_version"]) for run in listed] == [(of_version, "1")]
     asking = call.start("tool")
     call.until(asking, lambda d: d["required_action"])
     assert asking in [run["instanceId"] for run in call("list_runs", query="?needs_answer=true").json["runs"]]
