@@ -3,7 +3,7 @@
 const BASE = new URL("./", location.href);
 const KEY = "functions-key";
 const PATIENCE_MS = 60_000;
-const listeners = new Set();
+let tell = () => {};
 
 const PLACE = "place";
 
@@ -27,13 +27,12 @@ export const hasKey = () => key !== "";
 export const isKey = (text) => /^[\x21-\x7e]{1,1000}$/.test(text);
 
 export function listen(listener) {
-	listeners.add(listener);
-	return () => listeners.delete(listener);
+	tell = listener;
 }
 
 function know(news) {
 	Object.assign(app, news);
-	listeners.forEach((listener) => listener());
+	tell();
 }
 
 export function useKey(text) {

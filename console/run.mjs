@@ -4,7 +4,7 @@ import { Component } from "./preact.mjs";
 import { ask, sentence } from "./api.mjs";
 import { Live } from "./live.mjs";
 import { Question } from "./questions.mjs";
-import { agentName, Pages, runAddress, runPath, stepName } from "./runs.mjs";
+import { agentName, doing, Pages, runAddress, runPath } from "./runs.mjs";
 import { Timeline } from "./timeline.mjs";
 import { html, Alert, Note, pretty, State, Time, visible, Words } from "./text.mjs";
 
@@ -36,7 +36,7 @@ const Known = ({ run, look, agents }) => html`
 		<${Actions} run=${run} look=${look} />
 	</header>
 	<dl class="facts">
-		<${Fact} name="Step">${!isEnded(run) && (visible(stepName(run.step)) || "waits for its turn")}<//>
+		<${Fact} name="Step">${!isEnded(run) && (doing(run) || "waits to begin")}<//>
 		<${Fact} name="Created"><${Time} at=${run.createdTime} /><//>
 		<${Fact} name="Last change"><${Time} at=${run.lastUpdatedTime} /><//>
 		<${Fact} name="Thread">${run.thread_id && html`<a class="id" href=${`#/runs?thread_id=${encodeURIComponent(run.thread_id)}`}>${visible(run.thread_id)}</a>`}<//>
@@ -44,7 +44,7 @@ const Known = ({ run, look, agents }) => html`
 		<${Fact} name="Tokens">${run.output?.usage?.total_tokens}<//>
 	</dl>
 	${run.step === "recovering" && html`<${Note} kind="warns">Its worker process has died. It is brought back within minutes.<//>`}
-	${run.customStatus?.retrying && !isEnded(run) && html`<${Note} kind="warns">It tries again after <code>${visible(run.customStatus.retrying)}</code>.<//>`}
+	${run.customStatus?.retrying && !isEnded(run) && !run.waiting_for && html`<${Note} kind="warns">It tries again after <code>${visible(run.customStatus.retrying)}</code>.<//>`}
 	${run.waiting_for && html`<${Note}>
 		It waits for <a class="id" href=${runAddress(run.waiting_for.instance)}>${visible(run.waiting_for.instance)}</a>,
 		which uses the thread. Before it: ${run.waiting_for.position}.

@@ -131,7 +131,7 @@ function Table({ runs, agents, filtered }) {
 							<td><${State} status=${run.status} asks=${run.needs_answer} /></td>
 							<td><a class="id" href=${runAddress(run.instanceId)}>${visible(run.instanceId)}</a></td>
 							<td>${agentName(agents, run.agent_id)}</td>
-							<td>${run.error ? html`<code>${visible(run.error.code)}</code>` : visible(stepName(run.step))}</td>
+							<td>${run.error ? html`<code>${visible(run.error.code)}</code>` : doing(run)}</td>
 							<td><${Time} at=${run.createdTime} /></td>
 							<td><${Time} at=${run.lastUpdatedTime} /></td>
 						</tr>
@@ -144,5 +144,6 @@ function Table({ runs, agents, filtered }) {
 
 export const runPath = (id) => `runs/${encodeURIComponent(id)}`;
 export const runAddress = (id) => `#/${runPath(id)}`;
+export const doing = (run) => (run.waiting_for ? "waits for its turn" : visible(stepName(run.step)));
 export const stepName = (step) => (step ?? "").replaceAll("_", " ");
 export const agentName = (agents, id) => visible(agents.find((agent) => agent.id === id)?.name || id || "not known yet");

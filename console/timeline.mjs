@@ -1,10 +1,12 @@
 // What happened in a run, drawn as bars over its time; what goes on ends where it was last seen.
 
+import { Component } from "./preact.mjs";
 import { Live } from "./live.mjs";
 import { runPath, stepName } from "./runs.mjs";
 import { html, clock, duration, Note, TONES, visible } from "./text.mjs";
 
 const LEAST_PERCENT = 0.6;
+const MOST_SHOWN = 50;
 
 export const Timeline = ({ run }) => {
 	return html`
@@ -32,23 +34,35 @@ export function placed(events, at) {
 	});
 }
 
-function Bars({ events, at }) {
-	if (!events.length) return html`<${Note}>Nothing has happened yet.<//>`;
-	return html`
-		<ol class="timeline">
-			${placed(events, at).map(({ event, left, width, seconds }) => html`
-				<li key=${event.id} class=${`${event.kind} ${tone(event)} ${event.state}`}>
-					<span class="what">${label(event)}</span>
-					<span class="track" aria-hidden="true"><span class="bar" style=${{ left: `${left}%`, width: `${width}%` }}></span></span>
-					<span class="took soft" title=${clock(new Date(event.started))}>${took(event, seconds)}</span>
-					${failures(event).map((error) => html`<p class="soft"><code>${visible(error.code)}</code> ${visible(error.message)}</p>`)}
-				</li>
-			`)}
-		</ol>
-	`;
+class Bars extends Component {
+	render({ events, at }, { all }) {
+		if (!events.length) return html`<${Note}>Nothing has happened yet.<//>`;
+		const hidden = all ? 0 : Math.max(events.length - MOST_SHOWN, 0);
+		return html`
+			${hidden > 0 && html`<p>The last ${MOST_SHOWN} of ${events.length}. <button onClick=${() => this.setState({ all: true })}>Show all</button></p>`}
+			<ol class="timeline">${placed(events, at).slice(hidden).map((bar) => html`<${Bar} key=${bar.event.id} ...${bar} />`)}</ol>
+		`;
+	}
 }
 
-const failures = (event) => (event.attempts ?? []).map((attempt) => attempt.error).filter(Boolean);
+const Bar = ({ event, left, width, seconds }) => html`
+	<li class=${`${event.kind} ${tone(event)} ${event.state}`}>
+		<span class="what">${label(event)}</span>
+		<span class="track" aria-hidden="true"><span class="bar" style=${{ left: `${left}%`, width: `${width}%` }}></span></span>
+		<span class="took soft" title=${clock(new Date(event.started))}>${took(event, seconds)}</span>
+		${failures(event).map(([words, times]) => html`<p class="soft">${words}${times > 1 && ` (${times} times)`}</p>`)}
+	</li>
+`;
+
+/** What the attempts failed of, and how often. */
+function failures({ attempts = [] }) {
+	const times = new Map();
+	for (const { error } of attempts) {
+		const words = error && visible(`${error.code} ${error.message ?? ""}`);
+		if (words) times.set(words, (times.get(words) ?? 0) + 1);
+	}
+	return [...times];
+}
 
 const tone = (event) => TONES[event.status] ?? "";
 

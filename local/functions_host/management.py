@@ -29,7 +29,7 @@ from local.functions_host.operations import (
     WrongStateError,
 )
 from local.functions_host.protocol import ClientBinding
-from local.functions_host.status import status_document
+from local.functions_host.status import listed, status_document
 from local.functions_host.store import ENDED, Instance
 from local.functions_host.tracing import trace_of
 
@@ -115,9 +115,9 @@ class Management:
             limit=top + 1,
         )
         show_input = _flag(query, "showinput", default=True)
-        page = [status_document(row, show_input=show_input) for row in rows[:top]]
+        page = listed(rows[:top], show_input=show_input)
         more = len(rows) > top
-        return _json(page, 200, {_TOKEN: _encode_token(rows[top - 1].instance_id)} if more else {})
+        return _json_text(page, 200, {_TOKEN: _encode_token(rows[top - 1].instance_id)} if more else {})
 
     # --- changing ---
 
@@ -284,13 +284,11 @@ def _accepted(binding: ClientBinding, instance_id: str) -> web.Response:
 
 
 def _json(value: Any, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        text=protocol.dumps(value),
-        status=status,
-        headers=headers,
-        content_type="application/json",
-        charset="utf-8",
-    )
+    return _json_text(protocol.dumps(value), status, headers)
+
+
+def _json_text(text: str, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(text=text, status=status, headers=headers, content_type="application/json", charset="utf-8")
 
 
 def _failure(status: int, message: str, error: Exception, kind: str) -> web.Response:

@@ -54,10 +54,11 @@ def test_a_run_is_cancelled_for_a_reason_and_run_again(visitor: Visitor) -> None
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+    expect(page.locator("dialog")).to_have_count(0)  # not only closed: who presses within that moment opens nothing
     expect(page.get_by_role("button", name="Cancel the run")).to_be_focused()
     page.keyboard.press("Enter")
     dialog.get_by_role("button", name="Let it run").click()
+    expect(page.locator("dialog")).to_have_count(0)
     expect(page.get_by_role("button", name="Cancel the run")).to_be_focused()
     page.keyboard.press("Enter")
     dialog.get_by_label("Reason").fill("Nobody waits for it.")
@@ -221,3 +222,60 @@ def test_a_start_whose_answer_was_lost_starts_nothing_twice(visitor: Visitor, wo
     page.get_by_role("button", name="Start").click()
     expect(visitor.state).to_have_text("Success")
     assert len(world.emulator.ledger().threads) == before + 1
+
+
+def test_a_long_timeline_shows_its_end_until_all_of_it_is_asked_for(visitor: Visitor) -> None:
+    run = visitor.start("forever")
+    visitor.enter("#/questions")
+    page = visitor.page
+
+    def lengthen(route):
+        timeline = route.fetch().json()
+        events = [{**timeline["events"][0], "id": f"e{number}"} for number in range(70)]
+        route.fulfill(json={**timeline, "events": [*events[:-1], {**events[-1], "kind": "step", "step": "the_last"}]})
+
+    page.route("**/events", lengthen)
+    visitor.go(f"#/runs/{run}")
+    rows = page.locator(".timeline li")
+    expect(rows).to_have_count(50)
+    expect(rows.last).to_contain_text("the last")
+    visitor.sees("The last 50 of 70.")
+    page.get_by_role("button", name="Show all").click()
+    expect(rows).to_have_count(70)
+    visitor.world.post(f"/api/runs/{run}/cancel", {}, visitor.header)
+    expect(visitor.state).to_have_text("Cancelled")
+    expect(rows).to_have_count(70)
+
+
+def test_a_run_that_waits_for_its_turn_says_for_which(visitor: Visitor) -> None:
+    owner = visitor.start("forever")
+    visitor.enter(f"#/runs/{owner}")
+    visitor.sees(re.compile("thread_"), ".facts")
+    thread = visitor.document(owner)["thread_id"]
+    body = {"agent_id": agent("instant"), "user_message": "next", "thread_id": thread}
+    run = visitor.world.post("/api/run_agent", body, visitor.header).json["id"]
+    visitor.go(f"#/runs/{run}")
+    visitor.sees(re.compile(f"It waits for {owner}"))
+    visitor.sees("waits for its turn", ".facts")
+    expect(visitor.page.locator("main")).not_to_contain_text("It tries again after")
+    visitor.sees(re.compile(r"thread_busy .*\(\d+ times\)"), ".timeline")
+    visitor.go("#/runs")
+    expect(visitor.page.locator("tr").filter(has_text=run)).to_contain_text("waits for its turn")
+    for one in (run, owner):
+        visitor.world.post(f"/api/runs/{one}/cancel", {}, visitor.header)
+
+
+def test_nothing_is_wider_than_a_telephone(visitor: Visitor) -> None:
+    run = visitor.start("tool")
+    visitor.page.set_viewport_size({"width": 375, "height": 700})
+    visitor.enter("#/runs")
+    for place, shown in (
+        ("#/runs", "tbody tr"),
+        ("#/questions", "textarea"),
+        ("#/start", "form"),
+        (f"#/runs/{run}", "textarea"),
+    ):
+        visitor.go(place)
+        expect(visitor.page.locator(shown).first).to_be_visible()
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") == 375, place
+    assert visitor.page.locator(".top").bounding_box()["height"] < 100
