@@ -246,6 +246,32 @@ def test_a_run_that_is_refused_leaves_no_message(world: World, says: str) -> Non
     assert 'holds 2 user messages. The one before this was: "before"' in following["response"]
 
 
+def test_a_first_message_that_no_run_will_answer_is_taken_back_and_posted_by_a_repetition(world: World) -> None:
+    world.emulator.faults.add("status", operation="create_response", says="bad_request")
+    refused = world.run("instant", "first")
+    assert (refused["status"], refused["customStatus"]["message_posted"]) == ("Failed", False)
+    assert texts_of_user(world, refused["thread_id"]) == []
+    following = world.run("instant", "another", thread_id=refused["thread_id"])
+    assert 'You wrote: "another".' in following["response"]
+    assert "holds 1 user message" in following["response"]
+    repetition = world.post(f"/api/runs/{refused['instanceId']}/retry", None)
+    assert world.end(repetition.json["id"])["status"] == "Success"
+    assert texts_of_user(world, refused["thread_id"]) == ["another", "first"]
+
+
+def test_a_message_whose_post_got_no_answer_is_taken_back(world: World) -> None:
+    thread_id = world.run("instant", "before")["thread_id"]
+    world.emulator.faults.add("reset", operation="add_items", effect="first")
+    down = world.emulator.faults.add("status", status=503, operation="list_responses", times=None, skip=1)
+    instance = world.start("instant", "lost", thread_id=thread_id)
+    world.until(instance, lambda d: (d["customStatus"] or {}).get("retrying") == "service_unavailable")
+    assert texts_of_user(world, thread_id) == ["before", "lost"]
+    assert world.post(f"/api/runs/{instance}/cancel", None).status == 202
+    assert world.end(instance)["status"] == "Cancelled"
+    assert world.emulator.faults.remove(down.id)
+    assert texts_of_user(world, thread_id) == ["before"]
+
+
 # --- questions ---
 
 

@@ -60,6 +60,16 @@ AGENTS = (
         script=Script(phases=WORKS, end=End(status="failed", code="server_error", message="sorry"), files=FILES),
     ),
     Agent(name="draws on", script=Script(phases=(*WORKS, Phase(seconds=None)), files=FILES)),
+    Agent(
+        name="speaks and asks",
+        script=Script(
+            phases=(
+                Phase(says="I look.", calls=(Call(name="look"),)),
+                Phase(says="And once more.", calls=(Call(name="look_again"),)),
+            ),
+            answer=Answer(kind="tools"),
+        ),
+    ),
     Agent(name="asks", script=Script(phases=(Phase(calls=(Call(name="f", arguments={"secret": 1}),)),))),
 )
 
@@ -203,6 +213,23 @@ def test_a_run_that_waits_has_its_steps_so_far_without_arguments(world: World) -
     assert (step["status"], step["completed_at"]) == ("in_progress" if present() == "classic" else "completed", None)
     assert [(c["type"], c["name"]) for c in step["tool_calls"]] == [("function", "f")]
     assert "secret" not in answer.text
+
+
+def test_a_run_with_rounds_of_calls_shows_all_that_it_did_and_wrote(world: World) -> None:
+    instance = start(world, "speaks and asks")
+    for number in (1, 2):
+        event = f"tool_outputs_{number}"
+        asked = world.until(instance, lambda d, e=event: d["required_action"] and d["required_action"]["event"] == e)
+        given = [{"tool_call_id": call["id"], "output": str(number)} for call in asked["required_action"]["calls"]]
+        assert world.post(f"/api/runs/{instance}/tool_outputs", {"tool_outputs": given}).status == 202
+    document = world.end(instance)
+    written = [message["text"] for message in document["output"]["messages"]]
+    assert written == ["I look.", "And once more.", "The tools said: 1; 2"]
+    assert document["response"] == written[-1]
+    steps = world.get(f"/api/runs/{instance}/steps").json["steps"]
+    assert [c["name"] for s in steps for c in s["tool_calls"]] == ["look", "look_again"]
+    wrote = [s["message_id"] for s in steps if s["message_id"]]
+    assert set(wrote) == {message["id"] for message in document["output"]["messages"]}
 
 
 def test_steps_of_a_run_that_is_not_there(world: World) -> None:
