@@ -248,18 +248,19 @@ class Progress(msgspec.Struct, kw_only=True):
         """Note that the request may have taken effect all the same, or that it has succeeded."""
         if failure is None:
             self.doubt_until = None
-        elif self._leaves_doubt(failure):
+        elif self._leaves_doubt(failure, now):
             grace = max(failure.grace_seconds or 0.0, self.can.grace_seconds)
             self.doubt_until = max(self.doubt_until or now, now + timedelta(seconds=grace))
 
-    def _leaves_doubt(self, failure: Failure) -> bool:
+    def _leaves_doubt(self, failure: Failure, now: datetime) -> bool:
         """Say whether it is about a request that may have made something: not where a look has failed, which may fail
-        again and again. What a worker did that has died nobody knows.
+        again and again. What a worker did that has died nobody knows, but in doubt it only looks.
         """
         if failure.code == ErrorCode.MAY_HAVE_HAPPENED:
             return self.doubt_until is None
-        lost = failure.code in LEAVES_DOUBT and failure.grace_seconds is not None
-        return lost or failure.code == ErrorCode.WORKER_DIED
+        if failure.code == ErrorCode.WORKER_DIED:
+            return self.doubt_until is None or now >= self.doubt_until
+        return failure.code in LEAVES_DOUBT and failure.grace_seconds is not None
 
     def _waiting_for(self) -> WaitingFor | None:
         last = self.attempts.last

@@ -15,6 +15,7 @@ from tests.orchestrator.scripted_foundry import DEAD_WORKER, ActivityCrashError,
 from tests.orchestrator.simulation import START, Takes
 
 LOST = failure("connection_failed", retryable=True, grace_seconds=30.0)
+DEAD = ActivityCrashError(DEAD_WORKER)
 NOT_SEEN = failure("service_unavailable", retryable=True)
 """A look that has failed: nothing was sent that makes anything."""
 NOT_YET = failure("may_have_happened", retryable=True, retry_after_seconds=2.5)
@@ -102,13 +103,13 @@ def test_what_is_created_is_told_until_when_it_may_show_itself(activity: str, lo
 
 @pytest.mark.parametrize("activity", ["create_message", "create_run", "submit_tool_outputs"])
 def test_looks_that_fail_leave_no_doubt_and_prolong_none(activity: str) -> None:
-    foundry = Conversations({0: asks("c1")}, {0: "completed"}, **{activity: [NOT_SEEN, LOST, NOT_SEEN, NOT_YET]})
+    foundry = Conversations({0: asks("c1")}, {0: "completed"}, **{activity: [NOT_SEEN, LOST, NOT_SEEN, DEAD, NOT_YET]})
     ended = foundry.go({"thread_id": "conv_x"}, events=[(40, "tool_outputs_1", outputs("c1"))])
     assert ended.status == "Completed"
     calls = foundry.called(activity)
     until = [c["doubt_until"] if activity == "create_message" else c["effect"]["doubt_until"] for c in calls]
     assert until[:2] == [None, None]
-    assert len(set(until[2:])) == 1, "or a service of which every other look fails would never be asked"
+    assert len(set(until[2:])) == 1, "or what fails or kills its worker again and again would never be sent"
 
 
 def test_while_it_is_not_known_whether_something_was_created_it_is_looked_for_soon_and_until_the_deadline() -> None:
