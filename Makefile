@@ -132,10 +132,13 @@ load: $(READY) ## five hundred runs at once on the local host
 races: $(READY) .azurite/.ready ## a thousand starts on two hundred threads, from two processes, with a storage that loses answers
 	@$(BIN)/python -m tests.ownership.race
 
-chaos: $(READY) ## hundreds of runs with random faults, kills and cancels; then fifty seeds of the hostile host, and eighty starts on one thread of it
-	@$(BIN)/python -m tests.faults.chaos
-	@$(BIN)/python -m tests.faults.chaos --hostile-seeds 50
-	@$(BIN)/python -m tests.faults.chaos --crowd 80
+chaos: $(READY) ## hundreds of runs with random faults, kills and cancels; then fifty seeds of the hostile host, and eighty starts on one thread of it; for each generation
+	@$(BIN)/python -m tests.faults.lost_posts
+	@for generation in classic responses; do \
+	  $(BIN)/python -m tests.faults.chaos --generation $$generation || exit 1; \
+	  $(BIN)/python -m tests.faults.chaos --generation $$generation --hostile-seeds 50 || exit 1; \
+	  $(BIN)/python -m tests.faults.chaos --generation $$generation --crowd 80 || exit 1; \
+	done
 
 bench: $(BENCH_READY) ## all benchmarks side by side with the SDK's loop, a quarter of an hour
 	@$(BIN)/python -m benchmarks

@@ -78,6 +78,7 @@ OPERATIONS = {
     "list_runs": "list_responses",
     "cancel_run": "cancel_response",
     "list_steps": "get_response",
+    "list_threads": "list_conversations",
     "submit_tool_outputs": "create_response",
 }
 """What the emulator calls the requests of the second generation, by those of classic that they stand for."""

@@ -1,5 +1,5 @@
-"""Chaos: `python -m tests.faults.chaos [--seed N] [--runs 600]`, `--hostile-seeds N`, or `--crowd N`. Exits 1 with what
-it found.
+"""Chaos: `python -m tests.faults.chaos [--generation responses] [--seed N] [--runs 600]`, `--hostile-seeds N`, or
+`--crowd N`. Exits 1 with what it found.
 
 Hundreds of concurrent runs, most of them on threads that they share, many started by several callers at once with one
 key, meet random faults of Foundry and of the storage, kills of the host, cancels, terminations from outside and tool
@@ -21,11 +21,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from contracts.generations import CAPABILITIES
 from local.blob_storage.endpoint import BlobEndpoint
+from tests.e2e.generations import of_generation, operation, present
 from tests.e2e.world import World
 from tests.faults.behaviours import SCAN, SPEED, all_at_once, crowds_a_thread
 from tests.faults.caller import Caller, new_thread
 from tests.faults.checks import Started, all_findings, out_of_order
+from tests.faults.held import poisoned
 from tests.store.troubled import Away, Trouble, TroubledStorage
 
 CROWD_SPEED = 20.0
@@ -121,9 +124,9 @@ class Chaos:
         """Run the storm; return what was wrong in the end."""
         chance = random.Random(self.seed)
         shared = [new_thread(self.world) for _ in range(max(1, self.runs // 20))]
-        for index, (operation, rule) in enumerate((o, r) for o in FAULTY for r in FAULTS):
+        for index, (name, rule) in enumerate((n, r) for n in FAULTY for r in FAULTS):
             self.world.emulator.faults.add(
-                operation=operation, times=None, probability=0.02, seed=index + self.seed, **rule
+                operation=operation(name), times=None, probability=0.02, seed=index + self.seed, **rule
             )
         plans = [self._plan(n, chance, shared) for n in range(self.runs)]
         self._replaced = {plan.thread for plan in plans if plan.turn == "replace"}
@@ -142,6 +145,7 @@ class Chaos:
         found = [
             *self.findings,
             *all_findings(threads, self.starts),
+            *poisoned(threads),
             *out_of_order(threads, self.starts, self.storage.written),
         ]
         return [finding + self._log_about(finding) for finding in found]
@@ -245,7 +249,9 @@ class Chaos:
         active = {"queued", "in_progress", "requires_action", "cancelling"}
         give_up_at = time.monotonic() + 30
         while time.monotonic() < give_up_at:
-            if not any(r["status"] in active for r in self.world.emulator.ledger().runs):
+            threads = self._caller.threads()
+            runs = (run for thread in threads.values() for run in thread["runs"])
+            if not any(run["status"] in active for run in runs) and not [*poisoned(threads)]:
                 return
             time.sleep(0.3)
 
@@ -290,6 +296,7 @@ def crowd(seed: int, starts: int) -> list[str]:
 def main() -> int:
     """Read the command line; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--generation", choices=list(CAPABILITIES), default=present())
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--runs", type=int, default=600)
     parser.add_argument("--kills", type=int, default=10)
@@ -298,13 +305,14 @@ def main() -> int:
     )
     parser.add_argument("--crowd", type=int, metavar="N", help="N starts on one thread of a hostile host instead")
     given = parser.parse_args()
-    print(f"seed {given.seed}", flush=True)
-    if given.crowd:
-        found = crowd(given.seed, given.crowd)
-    elif given.hostile_seeds:
-        found = hostile(range(given.seed, given.seed + given.hostile_seeds))
-    else:
-        found = storm(given.seed, given.runs, given.kills)
+    print(f"seed {given.seed}, {given.generation}", flush=True)
+    with of_generation(given.generation):
+        if given.crowd:
+            found = crowd(given.seed, given.crowd)
+        elif given.hostile_seeds:
+            found = hostile(range(given.seed, given.seed + given.hostile_seeds))
+        else:
+            found = storm(given.seed, given.runs, given.kills)
     for finding in found:
         print(f"FOUND {finding}")
     return bool(found)

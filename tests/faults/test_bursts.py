@@ -11,7 +11,6 @@ import pytest
 from tests.e2e.test_maintenance import BY_HAND, run_function
 from tests.e2e.world import World
 
-RUNS_ONCE = "follows the second generation later"
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 AT_ONCE = 32
@@ -22,8 +21,8 @@ def scan(world: World) -> dict[str, Any]:
 
 
 def run_statuses(world: World) -> Counter[str]:
-    threads = world.emulator.ledger().threads.values()
-    return Counter(run["status"] for thread in threads for run in thread["runs"])
+    ledger = world.emulator.ledger()
+    return Counter(run["status"] for run in (*ledger.runs, *ledger.responses))
 
 
 @pytest.mark.parametrize("count", [400])

@@ -16,7 +16,6 @@ from tests.faults.chaos import storm
 from tests.faults.checks import Started, all_findings, out_of_order
 from tests.store.troubled import Written
 
-RUNS_ONCE = "follows the second generation later"
 Ledger = dict[str, dict[str, Any]]
 
 

@@ -12,7 +12,6 @@ from tests.faults.behaviours import SCAN, SPEED, all_at_once
 from tests.faults.caller import Caller
 from tests.faults.chaos import crowd
 
-RUNS_ONCE = "follows the second generation later"
 pytestmark = pytest.mark.e2e
 
 
