@@ -11,7 +11,9 @@ ENDED = frozenset({"Success", "Failed", "Cancelled"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """One thing that a run waits for: a `function` wants an output, an `approval` a yes or no."""
+    """One thing that a run waits for: a `function` wants an output, an `approval` a yes or no, a `consent` a yes once
+    the user has consented on the page behind its link.
+    """
 
     id: str
     kind: str
@@ -19,6 +21,13 @@ class Call:
     server_label: str = ""
     arguments: str | None = None
     """JSON text as the agent wrote it; None where it is left out."""
+    link: str | None = None
+    """Of a consent."""
+
+    @property
+    def wants_yes(self) -> bool:
+        """Whether an approval answers it."""
+        return self.kind in {"approval", "consent"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +147,7 @@ def _call(shown: Any) -> Call | None:
         name=_text(shown, "name") or "",
         server_label=_text(shown, "server_label") or "",
         arguments=_text(shown, "arguments"),
+        link=_text(shown, "link"),
     )
 
 

@@ -33,9 +33,9 @@ def answers_to(question: Question, given: Given) -> Answers:
     """Return the answers, each with its call's id. What the app checks (that all calls are answered, and no others) is
     left to it. Raises `UsageError` where it is not clear which call is meant, or one is answered twice.
     """
-    outputs = [(_call(question, "function", call), text) for call, text in given.outputs]
-    decided = [(_call(question, "approval", call), True) for call in given.approved]
-    decided += [(_call(question, "approval", call), False) for call in given.denied]
+    outputs = [(_call(question, call, wants_yes=False), text) for call, text in given.outputs]
+    decided = [(_call(question, call, wants_yes=True), True) for call in given.approved]
+    decided += [(_call(question, call, wants_yes=True), False) for call in given.denied]
     if not outputs and not decided:
         raise UsageError("say what to answer: a text, --output, --approve or --deny")
     for calls in ([call for call, _ in outputs], [call for call, _ in decided]):
@@ -44,12 +44,12 @@ def answers_to(question: Question, given: Given) -> Answers:
     return Answers(dict(outputs), dict(decided))
 
 
-def _call(question: Question, kind: str, call: str) -> str:
+def _call(question: Question, call: str, *, wants_yes: bool) -> str:
     if call != THE_ONLY_ONE:
         return call
-    waiting = [each.id for each in question.calls if each.kind == kind]
+    waiting = [c.id for c in question.calls if (c.wants_yes if wants_yes else c.kind == "function")]
     if len(waiting) != 1 or question.more:
-        what = "tool calls wait for an output" if kind == "function" else "approvals are asked for"
+        what = "approvals are asked for" if wants_yes else "tool calls wait for an output"
         count = "more" if question.more else len(waiting)
         raise UsageError(f"{count} {what}: name each by its id")
     return waiting[0]

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from ..documents import Call, Question, Run
 from ..harmless_text import harmless, one_line
 
+_LONGEST_LINK = 8000
+"""What the app hands on."""
+
 COLUMNS = ("ID", "STATUS", "AGENT", "CREATED", "")
 
 
@@ -43,6 +46,8 @@ def question_lines(question: Question) -> Iterator[str]:
 
 
 def _asked(call: Call) -> str:
+    if call.kind == "consent":
+        return f"consent  {one_line(call.name)}  open {one_line(call.link or '(no link)', _LONGEST_LINK)}, then approve"
     server = f" of the server {one_line(call.server_label)}" if call.server_label else ""
     arguments = "(arguments are left out)" if call.arguments is None else harmless(call.arguments).replace("\n", "\\n")
     return f"{one_line(call.kind)}  {one_line(call.name)}{server}  {arguments}"
@@ -51,11 +56,17 @@ def _asked(call: Call) -> str:
 def how_to_answer(program: str, run: Run, question: Question) -> str:
     """Return the command that answers, to be filled in."""
     parts = [
-        f"--approve|--deny {one_line(call.id)}" if call.kind == "approval" else f"--output {one_line(call.id)} TEXT"
+        f"{_option(call)} {one_line(call.id)}{'' if call.wants_yes else ' TEXT'}"
         for call in question.calls
         if call.kind != "unsupported"
     ]
     return f"to answer: {program} answer {run.id} {' '.join(parts)}"
+
+
+def _option(call: Call) -> str:
+    if not call.wants_yes:
+        return "--output"
+    return "--approve" if call.kind == "consent" else "--approve|--deny"
 
 
 def how_to_go_on(program: str, run_id: str) -> str:

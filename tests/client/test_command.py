@@ -360,6 +360,16 @@ OTHER = {"id": "call_g", "kind": "function", "name": "g", "arguments": "{}"}
 APPROVAL = {"id": "call_a", "kind": "approval", "name": "a", "server_label": "s", "arguments": "{}"}
 
 
+CONSENT = {"id": "ocr_1", "kind": "consent", "name": "s", "arguments": "", "link": "https://example.com/consent?x=1"}
+
+
+def test_a_consent_is_shown_with_its_link_and_how_to_approve_it(capsys):
+    assert run(App(asking(CONSENT)), "watch", RUN_ID) == ExitCode.NEEDS_ANSWER
+    said = capsys.readouterr().err
+    assert "ocr_1  consent  s  open https://example.com/consent?x=1, then approve" in said
+    assert f"answer {RUN_ID} --approve ocr_1\n" in said
+
+
 @pytest.mark.parametrize(
     ("calls", "arguments", "outputs", "approvals"),
     [
@@ -367,6 +377,7 @@ APPROVAL = {"id": "call_a", "kind": "approval", "name": "a", "server_label": "s"
         ([FUNCTION], [""], {"call_f": ""}, {}),
         ([APPROVAL], ["--approve"], {}, {"call_a": True}),
         ([APPROVAL], ["--deny"], {}, {"call_a": False}),
+        ([CONSENT], ["--approve"], {}, {"ocr_1": True}),
         ([FUNCTION, APPROVAL], ["18", "--deny", "call_a"], {"call_f": "18"}, {"call_a": False}),
         (
             [FUNCTION, OTHER],
