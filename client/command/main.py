@@ -200,7 +200,8 @@ def _explain(error: AgentRunsError, screen: Screen) -> None:
     code = f"{error.code}: " if isinstance(error, RefusedError) and error.code else ""
     screen.say(one_line(f"{code}{error}", 4000))
     for line in error.details if isinstance(error, RefusedError) else ():
-        screen.say(f"  {one_line(line, 2000)}")
+        if line.replace(": ", " ", 1) != str(error):  # of one thing that is wrong the error itself tells
+            screen.say(f"  {one_line(line, 2000)}")
 
 
 _COMMANDS: dict[str, Callable[[AgentRuns, argparse.Namespace, Screen], int]] = {

@@ -18,7 +18,7 @@ def state(run: Run) -> str:
     """Return how the run is, in a line."""
     if run.ended:
         return f"{run.status}  {error(run)}" if run.error_code else run.status
-    if run.question:
+    if run.question or run.document.get("needs_answer") is True:  # lists do not show what is asked
         return f"{run.status}  waits for an answer"
     return f"{one_line(run.status)}  {one_line(_doing(run))}".rstrip()
 

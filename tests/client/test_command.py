@@ -115,6 +115,12 @@ def test_a_refusal_lists_every_field(capsys):
     assert "timeout_seconds: must be a number" in capsys.readouterr().err
 
 
+def test_a_refusal_of_one_field_is_told_once(capsys):
+    details = [{"code": "invalid", "message": "must be a number", "target": "limit"}]
+    assert run(App(error(400, "invalid_request", "limit must be a number", details=details)), "ls") == 2
+    assert capsys.readouterr().err == "agent-runs: invalid_request: limit must be a number\n"
+
+
 def test_no_option_takes_a_key_and_no_output_shows_one(monkeypatch, capsys):
     assert "key" not in {a.dest for a in parser("agent-runs")._actions}
     monkeypatch.setenv("AGENT_RUNS_URL", "http://127.0.0.1:9")
@@ -299,6 +305,12 @@ def test_a_list_goes_on_over_pages_until_there_are_enough(capsys):
     assert "limit=3" in app.requests[0].url
     assert "limit=2" in app.requests[2].url
     assert all("needs_answer=true" in r.url and "agent_id=x" in r.url for r in app.requests)
+
+
+def test_a_list_says_which_run_waits_for_an_answer_whatever_foundry_calls_that(capsys):
+    asks = listed("a", status="Running", run_status="completed", needs_answer=True, required_action={"calls": 1})
+    assert run(App(asks), "ls") == 0
+    assert capsys.readouterr().out.rstrip().endswith("\twaits for an answer")
 
 
 def test_a_filter_that_leaves_nothing_ends(capsys):
