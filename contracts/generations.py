@@ -19,6 +19,8 @@ class Capabilities:
     """A message carries its stamp; else it is known by its text, and what was on the thread before."""
     lists_all_runs: bool
     """Every run is in the list of its thread, with its stamp; else one that works may be hidden."""
+    shows_answers_late: bool
+    """What a run wrote may be listed a little after its end; else the run shows it, all of it or nothing."""
     answer_is_new_run: bool
     """The answer to tool calls starts another run, which may be lost as any other, and goes on in its place."""
     takes_back_messages: bool
@@ -34,6 +36,7 @@ CAPABILITIES: dict[Generation, Capabilities] = {
         opens_with_message=False,
         stamps_messages=True,
         lists_all_runs=True,
+        shows_answers_late=True,
         answer_is_new_run=False,
         takes_back_messages=False,
         open_calls_outlive_runs=False,
@@ -43,6 +46,7 @@ CAPABILITIES: dict[Generation, Capabilities] = {
         opens_with_message=True,
         stamps_messages=False,
         lists_all_runs=False,
+        shows_answers_late=False,
         answer_is_new_run=True,
         takes_back_messages=True,
         open_calls_outlive_runs=True,

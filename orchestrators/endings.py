@@ -256,7 +256,8 @@ def _delete_thread(steps: Steps, progress: Progress) -> Step[bool]:
 def _answer_of(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Answer]:
     """Return what the run's agent wrote, if anything."""
     answer = run.answer or Answer()
-    for look in range(0 if run.answer is None else 1, LOOKS_FOR_THE_ANSWER):
+    looks = LOOKS_FOR_THE_ANSWER if progress.can.shows_answers_late else 1
+    for look in range(0 if run.answer is None else 1, looks):
         if answer.found:
             break
         show(steps, progress, "get_response")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.orchestrator.conversations import Conversations
-from tests.orchestrator.scripted_foundry import DEAD_WORKER, ActivityCrashError, call, failure, ok
+from tests.orchestrator.scripted_foundry import DEAD_WORKER, NO_ANSWER, ActivityCrashError, call, failure, ok
 from tests.orchestrator.simulation import START, Takes
 
 LOST = failure("connection_failed", retryable=True, grace_seconds=30.0)
@@ -76,6 +76,15 @@ def test_every_answer_starts_a_run_that_goes_on_in_place_of_the_one_before() -> 
     looks = {p["run_id"]: p.get("earlier_runs") for p in foundry.called("get_run")}
     assert looks == {"run_1": None, "run_2": ["run_1"], "run_3": ["run_1", "run_2"]}
     assert ended.output["usage"] == {"input_tokens": 21, "output_tokens": 10, "total_tokens": 30, "cached_tokens": 1}
+
+
+@pytest.mark.parametrize("fetched", [False, True])
+def test_a_run_that_wrote_nothing_is_asked_for_its_answer_once_at_most(fetched: bool) -> None:
+    foundry = Conversations(get_response=[ok(NO_ANSWER)] * 9 if fetched else [])
+    foundry.list_lags = True
+    ended = foundry.go()
+    assert (ended.status, ended.output["response"]) == ("Completed", "")
+    assert len(foundry.called("get_response")) == fetched
 
 
 def outputs(*ids: str) -> dict[str, Any]:
