@@ -13,8 +13,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from benchmarks.meter import Meter
+from contracts.generations import Generation
+from tests.orchestrator.conversations import POLICY as SECOND
+from tests.orchestrator.conversations import Conversations
 from tests.orchestrator.scripted_foundry import ScriptedFoundry
 from tests.orchestrator.simulation import Ended
+
+CLASSIC = {"agent_id": "asst_1"}
 
 QUEUE_SECONDS = 0.1
 """What a timer takes through a queue of Azure Storage, measured (durable-protocol.md, rule 2): 1.5 s fire after 1.1."""
@@ -46,14 +51,20 @@ class Looks:
 
 
 def app_run(
-    duration: float, *, exact_timers: bool, activity_seconds: float, watches: bool = True
+    duration: float,
+    *,
+    exact_timers: bool,
+    activity_seconds: float,
+    watches: bool = True,
+    generation: Generation = "classic",
 ) -> tuple[ScriptedFoundry, Ended]:
     """Run the real orchestrator in virtual time on a run of this duration; without `watches` every look is one look."""
-    foundry = ScriptedFoundry({0: "active", duration: "completed"})
+    kind, agent = (ScriptedFoundry, CLASSIC) if generation == "classic" else (Conversations, SECOND)
+    foundry = kind({0: "active", duration: "completed"})
     foundry.watches = watches
     simulation = foundry.simulate(exact_timers=exact_timers, activity_seconds=activity_seconds)
     simulation.handle = Meter(simulation.handle)
-    request, policy = {"user_message": "hello"}, {"agent_id": "asst_1", "timeout_seconds": 86_400}
+    request, policy = {"user_message": "hello"}, {**agent, "timeout_seconds": 86_400}
     ended = simulation.run({"request": request, "policy": policy})
     if ended.status != "Completed":
         raise RuntimeError(f"the orchestration ended as {ended.status}: {ended.output}")

@@ -22,6 +22,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from benchmarks.machine import cpu_seconds, memory_mb, python
+from contracts.generations import Generation
 from local.blob_storage.endpoint import BlobEndpoint
 from local.services import APP_ROOT, Service
 from tests.functions_host.harness import HostProcess
@@ -41,6 +42,11 @@ class BenchmarkError(RuntimeError):
 def agent_lasting(seconds: float) -> str:
     """Return the id of the emulator's agent whose runs take so long."""
     return f"asst_lasts{round(seconds * 1000):019d}"
+
+
+def name_of_agent_lasting(seconds: float) -> str:
+    """Return the name of the second generation's agent whose responses take so long."""
+    return f"lasts-{round(seconds * 1000)}-ms"
 
 
 class Emulator:
@@ -106,8 +112,12 @@ class Emulator:
     def run_starts(self) -> dict[str, float]:
         """Return when each run was created, by its id, on this machine's monotonic clock."""
         offset = self._offset()
-        starts = [*self.requests("create_run"), *self.requests("create_thread_and_run")]
-        return {entry["run_id"]: entry["at"] + offset for entry in starts if entry["run_id"]}
+        starts = [
+            *self.requests("create_run"),
+            *self.requests("create_thread_and_run"),
+            *self.requests("create_response"),
+        ]
+        return {run_id: entry["at"] + offset for entry in starts if (run_id := entry["run_id"] or entry["response_id"])}
 
     def looks(self) -> dict[str, int]:
         """Return how often each run was looked at, by its id."""
@@ -150,7 +160,7 @@ class Emulator:
 def _agent(seconds: float) -> dict[str, Any]:
     phases = [{"seconds": seconds}] if seconds > 0 else []
     script = {"phases": phases, "expires_after_seconds": max(600.0, seconds * 2)}
-    return {"name": f"lasts {seconds:g} s", "id": agent_lasting(seconds), "script": script}
+    return {"name": name_of_agent_lasting(seconds), "id": agent_lasting(seconds), "script": script}
 
 
 def deployed_threads() -> str:
@@ -211,9 +221,10 @@ class AppHost:
             raise BenchmarkError(f"the host answered {answer.status} to {method} {path}: {text[:300]!r}")
         return json.loads(text) if text else None, {name.lower(): value for name, value in answer.headers.items()}
 
-    def start(self, seconds: float) -> str:
+    def start(self, seconds: float, generation: Generation = "classic") -> str:
         """Start a run that takes so long; return the instance id."""
-        body = {"agent_id": agent_lasting(seconds), "user_message": "How long does this take?"}
+        agent = agent_lasting(seconds) if generation == "classic" else name_of_agent_lasting(seconds)
+        body = {"agent_id": agent, "user_message": "How long does this take?"}
         return str(self.request("POST", "/api/run_agent", body)["id"])
 
     def completed(self) -> int:
@@ -252,7 +263,8 @@ class AppHost:
                 raise BenchmarkError(f"{instance_id}: {status['runtimeStatus']}: {status['output']}")
             at = datetime.fromisoformat(last["Timestamp"]).timestamp() + offset
             polls = (status["customStatus"] or {}).get("polls", 0)
-            found[instance_id] = Ended(status["output"]["run_id"], at, int(polls))
+            output = status["output"]
+            found[instance_id] = Ended(output["run_id"], output["thread_id"], at, int(polls))
         return found
 
     def cpu(self) -> float:
@@ -269,6 +281,7 @@ class Ended:
     """A run that has completed. `at` is when its outcome was there, on this machine's monotonic clock."""
 
     run_id: str
+    thread_id: str
     at: float
     polls: int
 

@@ -12,6 +12,7 @@ NAMES = (
     "poll_cpu",
     "lag_measured",
     "watches",
+    "generations",
     "burst",
     "memory",
     "run_list",

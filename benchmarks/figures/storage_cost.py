@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.cost_model import (
     OF_A_RUN,
     Counted,
+    Documents,
     Prices,
     idle_transactions,
     scheduler_actions,
@@ -18,6 +19,7 @@ from benchmarks.cost_model import (
 from benchmarks.options import Options
 from benchmarks.report import Cell, Chart, Check, Figure, Line, Table
 from benchmarks.schedules import app_run, naive_looks
+from contracts.generations import Generation
 from local.services import APP_ROOT
 
 ACTIVITY_SECONDS = 0.1
@@ -92,13 +94,21 @@ def measure(options: Options) -> Figure:
     )  # fmt: skip
 
 
-def counted_app(duration: float, *, exact_timers: bool, watches: bool = True) -> Counted:
+def counted_app(
+    duration: float,
+    *,
+    exact_timers: bool,
+    watches: bool = True,
+    generation: Generation = "classic",
+    documents: Documents = OF_A_RUN,
+) -> Counted:
     """Count what the real orchestrator does for a run of this duration."""
     foundry, ended = app_run(
         duration,
         exact_timers=exact_timers,
         activity_seconds=ACTIVITY_SECONDS,
         watches=watches,
+        generation=generation,
     )
     return Counted(
         episodes=ended.episodes,
@@ -106,7 +116,7 @@ def counted_app(duration: float, *, exact_timers: bool, watches: bool = True) ->
         timers=len(ended.timers),
         cancelled_timers=ended.cancelled_timers if watches else 0,  # whoever does not watch needs no race
         generations=ended.generations,
-        documents=OF_A_RUN,
+        documents=documents,
     )
 
 

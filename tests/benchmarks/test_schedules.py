@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.figures.lag_virtual import share_of
+from benchmarks.figures.storage_cost import counted_app
 from benchmarks.schedules import Looks, app_looks, app_run, naive_looks, sdk_looks
 
 
@@ -27,6 +28,13 @@ def test_the_looks_of_a_long_run_tell_those_of_a_shorter_one(duration, exact):
     assert len(foundry.looked_at) == ended.custom_status["polls"] == looks.count(duration)
     with_the_request = ended.seconds + 0.05  # for the answer: the simulation counts whole activities only
     assert with_the_request - created - duration == pytest.approx(looks.lag(duration), abs=1e-3)
+
+
+def test_runs_of_both_generations_are_counted():
+    classic, second = (
+        counted_app(0.3, exact_timers=False, generation=generation) for generation in ("classic", "responses")
+    )
+    assert classic.activities == second.activities + 1, "a new conversation takes its message along"
 
 
 def test_the_loops_beside_it():
