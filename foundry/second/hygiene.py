@@ -26,12 +26,17 @@ _MOST_ITEMS = 20
 _MOST_ROUNDS = 3
 """An agent that is told that nobody answers may call again."""
 
+_MOST_FAILED = 3
+"""Responses behind a call that have failed, each of which was paid for: another one would, too."""
+
 _MOST_NAMED = 5
 """Open calls that an error names."""
 
 _BETWEEN_LOOKS_SECONDS = 1.0
 
 _REFUSALS = (errors.InvalidInputError, errors.UnreadableRefusalError)
+
+_FAILED = frozenset({RunState.FAILED, RunState.CANCELLED, RunState.EXPIRED})
 
 
 class Closer:
@@ -65,7 +70,7 @@ class Closer:
         made: list[str] = []
         for number in range(_MOST_ROUNDS):
             stamp = Stamp(instance_id=instance_id, operation_id=f"close:{calls[0].author or number}")
-            response = self._running(thread_id, stamp) or self._start(thread_id, calls, stamp)
+            response = self._earlier(thread_id, stamp, calls[0].author) or self._start(thread_id, calls, stamp)
             if response is None:
                 return made
             made.append(id_of(response, "id"))
@@ -78,10 +83,29 @@ class Closer:
             "nobody answers: start a new conversation, without thread_id"
         )
 
-    def _running(self, thread_id: str, stamp: Stamp) -> dict[str, Any] | None:
-        """Return the response that an earlier attempt has started for this, if it goes on."""
-        listed = (r for r in newest_responses(self._transport, thread_id) if carries(r, stamp))
-        return next((r for r in listed if not snapshot(r, thread_id).state.is_ended), None)
+    def _earlier(self, thread_id: str, stamp: Stamp, author: str | None) -> dict[str, Any] | None:
+        """Return the response that an earlier attempt has started for this, if it goes on. Raise
+        `ConversationUnusableError` where too many have failed behind the response that asks: of the instance, or of
+        anybody, where no stamp tells whose they are.
+        """
+        listed = newest_responses(self._transport, thread_id)
+        runs = [(response, snapshot(response, thread_id)) for response in listed]
+        if running := next((r for r, run in runs if carries(r, stamp) and not run.state.is_ended), None):
+            return running
+        ids = [run.run_id for _, run in runs]
+        behind = runs[: ids.index(author)] if author in ids else []
+        failed = [
+            run.run_id
+            for _, run in behind
+            if run.state in _FAILED and not run.rate_limited and run.instance_id in (None, stamp.instance_id)
+        ]
+        if len(failed) >= _MOST_FAILED:
+            raise errors.ConversationUnusableError(
+                f"the conversation {thread_id} waits for tool calls that cannot be closed: the responses that were to "
+                f"do it fail ({', '.join(failed)}). Start again later, or start a new conversation, without thread_id",
+                summary="the responses that were to close open tool calls fail again and again",
+            )
+        return None
 
     def _start(self, thread_id: str, calls: list[Call], stamp: Stamp) -> dict[str, Any] | None:
         """Start the response; return None where the calls are answered by now."""
@@ -106,7 +130,7 @@ class Closer:
             response = self._transport.get(response_path(run_id))
         if run.error_advice == NEW_CONVERSATION:
             raise errors.ConversationUnusableError(NEW_CONVERSATION)
-        if run.state not in {RunState.COMPLETED, RunState.REQUIRES_ACTION, RunState.INCOMPLETE}:
+        if run.state in _FAILED:
             raise errors.UnavailableError(
                 f"the response {run_id}, which was to close open tool calls, ended as {run.raw_status}",
                 retry_after_seconds=run.retry_after_seconds,

@@ -2,11 +2,11 @@
 
 import pytest
 
-from contracts.runs import RunState
+from contracts.runs import FormerRun, RunState
 from foundry import errors
 from foundry.second.calls import NOBODY_ANSWERED
 from local.foundry_emulator import FoundryEmulator, ManualClock
-from local.foundry_emulator.scripts import Agent, Answer, Call, Phase, Script
+from local.foundry_emulator.scripts import Agent, Answer, Call, End, Phase, Script
 from tests.second.conftest import HI, LONG, World, outputs, service_at
 
 ASKING = ("tool", "twoToolRounds", "mcpApproval", "manyCalls", "computer")
@@ -107,6 +107,31 @@ def test_an_agent_that_calls_for_ever_makes_the_conversation_unusable():
         with pytest.raises(errors.ConversationUnusableError, match="again and again"):
             world.service.take_over(thread_id, "i-2")
         assert len(world.responses(thread_id)) == 4
+
+
+@pytest.mark.parametrize("echo", ["echoed", "empty"])
+def test_an_agent_that_fails_again_and_again_is_not_asked_for_ever(echo):
+    """Each of these responses is paid for."""
+    clock = ManualClock()
+    fails = Script(phases=(Phase(calls=(Call(name="f"),)),), end=End(status="failed", code="server_error", message="x"))
+    unknowns = {"p7": "refused", "response_metadata_get": echo, "response_metadata_list": echo}
+    with FoundryEmulator(clock=clock, agents=[Agent(name="fails-then", script=fails)], unknowns=unknowns) as emulator:
+        world = World(emulator, clock, service_at(emulator, clock))
+        thread_id = world.thread()
+        left = world.ended(thread_id, "fails-then")
+        former = FormerRun(run_ids=(left.run_id,), left_at=world.service._now(), shows_items=True)
+        clock.advance(4 * LONG)  # what answers to an open call would show by then
+
+        def take_over(instance):
+            with pytest.raises(errors.FoundryError) as refused:
+                world.service.take_over(thread_id, instance, former)
+            return refused.type
+
+        seen = [take_over("i-2") for _ in range(5)]
+        assert seen == [errors.UnavailableError] * 3 + [errors.ConversationUnusableError] * 2
+        assert len(world.responses(thread_id)) == 1 + 3
+        later = take_over("i-3")
+        assert later is (errors.UnavailableError if echo == "echoed" else errors.ConversationUnusableError)
 
 
 def test_what_cannot_be_closed_makes_the_conversation_unusable(world):
