@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ async def console(req: func.HttpRequest) -> func.HttpResponse:
     _refuse_where_switched_off()
     if path_of(req.url).endswith("/"):  # its files are named from here
         return func.HttpResponse(status_code=308, headers={**HEADERS, "Location": "../console"})
-    return _answer(req, files()[PAGE])
+    return _answer(req, files()[PAGE], {"Link": _modules()})
 
 
 @blueprint.route(route="console/{file}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -85,8 +86,14 @@ def _refuse_where_switched_off() -> None:
         raise ApiError(404, ErrorCode.NOT_FOUND, "there is no console here: CONSOLE_ENABLED is not true")
 
 
-def _answer(req: func.HttpRequest, file: File) -> func.HttpResponse:
-    headers = {**HEADERS, "ETag": file.tag}
+@functools.cache
+def _modules() -> str:
+    """Name all modules, so that browsers load them at once and not as one imports the other."""
+    return ", ".join(f"<console/{name}>; rel=modulepreload" for name in files() if name.endswith(".mjs"))
+
+
+def _answer(req: func.HttpRequest, file: File, more: Mapping[str, str] | None = None) -> func.HttpResponse:
+    headers = {**HEADERS, "ETag": file.tag, **(more or {})}
     if is_known(file.tag, req.headers.get("if-none-match")):
         return func.HttpResponse(status_code=304, headers=headers)
     return func.HttpResponse(file.content, headers={**headers, "Content-Type": file.media_type})

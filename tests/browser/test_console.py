@@ -279,3 +279,18 @@ def test_nothing_is_wider_than_a_telephone(visitor: Visitor) -> None:
         expect(visitor.page.locator(shown).first).to_be_visible()
         assert visitor.page.evaluate("document.documentElement.scrollWidth") == 375, place
     assert visitor.page.locator(".top").bounding_box()["height"] < 100
+
+
+def test_all_modules_are_loaded_before_the_first_one_says_which_it_needs(visitor: Visitor) -> None:
+    held, page = [], visitor.page
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/console/app.mjs", hold)
+    with page.expect_request("**/console/timeline.mjs"):
+        page.goto(f"{visitor.url}/api/console", wait_until="commit")
+    visitor.allowed.append("status of 401")
+    page.wait_for_function("document.querySelector('#app') !== null")
+    held[0].continue_()
+    expect(page.get_by_label("Key")).to_be_visible()

@@ -1,6 +1,7 @@
 """The console's two routes: what they hand over, under which headers, and to whom not."""
 
 import asyncio
+import re
 
 import azure.functions as func
 import pytest
@@ -47,6 +48,12 @@ def test_a_file_is_named_by_its_content_and_not_sent_again():
     again = get("console/console.css", {"if-none-match": answer.headers["ETag"]})
     assert (again.status_code, again.get_body(), again.headers["ETag"]) == (304, b"", answer.headers["ETag"])
     assert len({file.tag for file in files().values()}) == len(files())
+
+
+def test_the_page_names_every_module_to_load_at_once_and_only_these():
+    named = re.findall(r"<console/([^>]+)>; rel=modulepreload(?:, |$)", get().headers["Link"])
+    assert named == [name for name in files() if name.endswith(".mjs")]
+    assert "Link" not in get("console/app.mjs").headers
 
 
 @pytest.mark.parametrize(
