@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app_log import log_event
+from ownership.alone import saw_alone, take_version
 from ownership.line import Place, joined, left, place_of, to_look_at
 from store.documents import DocumentName, DocumentStore, Listed, StoreError
 
@@ -64,7 +65,10 @@ def take_place(
             wanted = joined(line, instance, ended=ended, next_in_turn=next_in_turn, waits=waits)
         if len(wanted) > MOST_IN_LINE:
             raise LineIsFullError(f"{MOST_IN_LINE:,} runs wait for thread {thread_id} already", retryable=False)
-        if wanted == line or store.write(name, _value_of(wanted), etag) is not None:
+        version = etag if wanted == line else store.write(name, _value_of(wanted), etag)
+        if version is not None:
+            if wanted == [instance]:
+                saw_alone(store, thread_id, instance, version)
             return place_of(wanted, instance)
     raise StoreError(f"{MOST_TRIES} others were faster at thread {thread_id}")
 
@@ -73,6 +77,9 @@ def leave(store: DocumentStore, thread_id: str, instance: str) -> None:
     """Take the instance out of the line. Where that does not succeed now, the next one finds that it has ended."""
     name = document_of(thread_id)
     try:
+        known = take_version(store, thread_id, instance)
+        if known is not None and store.delete(name, known):
+            return
         for _ in range(MOST_TRIES):
             line, etag = _read(store, thread_id)
             if etag is None or instance not in line:
