@@ -47,7 +47,7 @@ class Documents:
 
 
 OF_A_RUN = Documents(reads=2, writes=1, deletes=1)
-"""With nobody in its way, on a new thread or on another one; the benchmark `requests_per_run` holds its count to them."""
+"""At most, with nobody in its way, on a new thread or on another one; the benchmark `requests_per_run` counts them."""
 
 OF_A_KEY = Documents(reads=1, writes=2)
 """Beside those, for a start with an idempotency key."""
