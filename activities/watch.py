@@ -4,7 +4,7 @@ A watch waits on the worker's loop, and holds no thread while it waits. It holds
 have at once, so only a share of them watch: new runs are never kept waiting by old ones.
 
 The worker learns of no stop before it is killed (docs/functions-host.md, "Stops"): what ends a watch in time is that
-four seconds are less than the ten that the host leaves to activities.
+`WATCH_SECONDS` are less than the ten that the host leaves to activities.
 """
 
 from __future__ import annotations

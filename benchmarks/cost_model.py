@@ -15,8 +15,9 @@ A timer that is cancelled stays in its queue until it is due, and is thrown away
 generation has long ended (an assumption, not measured).
 
 Documents on blobs. Who owns a thread stands in a document (`store`, `ownership`): a run with nobody in its way reads it
-twice, writes it once and deletes it, whatever its duration; a start with a key writes that one's document twice and
-reads it once. That is the same on both backends.
+twice, writes it once and deletes it, whatever its duration (once where the worker that sees its end has seen its place:
+that is not counted on here); a start with a key writes that one's document twice and reads it once. That is the same on
+both backends.
 
 Not in it: reading messages from queues (shared by up to 32 messages, and by all instances of a partition, when busy;
 `idle_transactions` when not), leases of partitions, the status requests of callers (one row read each), payloads beyond
@@ -46,7 +47,7 @@ class Documents:
 
 
 OF_A_RUN = Documents(reads=2, writes=1, deletes=1)
-"""With nobody in its way, on a new thread or on another one; the benchmark `requests_per_run` counts them."""
+"""At most, with nobody in its way, on a new thread or on another one; the benchmark `requests_per_run` counts them."""
 
 OF_A_KEY = Documents(reads=1, writes=2)
 """Beside those, for a start with an idempotency key."""

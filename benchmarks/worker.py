@@ -87,8 +87,10 @@ class Worker:
         return act
 
     def _result_of(self, function: Callable[..., Any], payload: Any) -> Any:
-        """Return what the activity returns. Nobody else is on the thread, so the Durable client is never asked."""
-        given = {"client": None} if hasattr(function, "client_function") else {}
+        """Return what the activity returns. It is called in no trace, and nobody else is on the thread, so the Durable
+        client is never asked.
+        """
+        given = {"context": None} | ({"client": None} if hasattr(function, "client_function") else {})
         result = getattr(function, "client_function", function)(payload=payload, **given)
         return self._loop.run_until_complete(result) if inspect.iscoroutine(result) else result
 

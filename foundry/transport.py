@@ -28,7 +28,7 @@ from foundry.bodies import MOST_BYTES, PIECE_BYTES, BodyTooLargeError, GarbledBo
 from foundry.certificates import shown_certificates
 from foundry.credential import TokenSource
 from foundry.no_answer import Kind, why_no_answer
-from timed_http import TimedAdapter, deadline
+from timed_http import OneHostSession, TimedAdapter, deadline
 from trace_context import current_trace
 
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -237,10 +237,7 @@ class Transport:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
             # Proxies of the environment are for the network, never for what we send to this machine in plain text.
-            session.trust_env = self._endpoint.startswith("https://")
-            session.mount("https://", self._adapter)
-            session.mount("http://", self._adapter)
+            session = OneHostSession(self._adapter, trust_env=self._endpoint.startswith("https://"))
             self._local.session = session
         return session

@@ -16,6 +16,7 @@ import msgspec
 from app_log import log_event
 from contracts.runs import FormerRun
 from contracts.wire import from_wire, to_wire
+from ownership.alone import saw_alone, take_version
 from ownership.line import Place, joined, left, place_of, to_look_at
 from store.documents import DocumentName, DocumentStore, Listed, StoreError
 
@@ -72,7 +73,10 @@ def take_place(
             raise LineIsFullError(f"{MOST_IN_LINE:,} runs wait for thread {thread_id} already", retryable=False)
         if passed := [other for other in line if other not in wanted]:
             former = run_of(passed[-1]) or former
-        if wanted == line or store.write(name, _value_of(wanted, former), etag) is not None:
+        version = etag if wanted == line else store.write(name, _value_of(wanted, former), etag)
+        if version is not None:
+            if wanted == [instance] and former is None:
+                saw_alone(store, thread_id, instance, version)
             return replace(place_of(wanted, instance), former=former)
     raise StoreError(f"{MOST_TRIES} others were faster at thread {thread_id}")
 
@@ -83,6 +87,9 @@ def leave(store: DocumentStore, thread_id: str, instance: str, run: FormerRun | 
     """
     name = document_of(thread_id)
     try:
+        known = take_version(store, thread_id, instance)
+        if run is None and known is not None and store.delete(name, known):
+            return
         for _ in range(MOST_TRIES):
             line, former, etag = _read(store, thread_id)
             if etag is None or instance not in line:

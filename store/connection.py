@@ -14,11 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import requests
-
 from app_identity import app_credential
 from store.documents import DocumentStore, StoreError
-from timed_http import TimedAdapter
+from timed_http import OneHostSession, TimedAdapter
 
 if TYPE_CHECKING:
     from store.blobs import BlobDocuments
@@ -89,10 +87,7 @@ def open_store(account: StorageAccount, seconds: float | None = None) -> BlobDoc
     from store.blobs import REQUEST_SECONDS, BlobDocuments  # noqa: PLC0415
 
     logging.getLogger("azure.core").setLevel(logging.WARNING)  # at INFO it logs every request with its URL
-    session = requests.Session()
-    adapter = TimedAdapter(pool_connections=1, pool_maxsize=_MOST_CONNECTIONS, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
+    session = OneHostSession(TimedAdapter(pool_connections=1, pool_maxsize=_MOST_CONNECTIONS, max_retries=0))
     options: dict[str, Any] = {
         "transport": RequestsTransport(session=session, session_owner=False),
         "retry_total": 0,

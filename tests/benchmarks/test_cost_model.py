@@ -73,7 +73,7 @@ def test_money_follows_the_prices():
 
 
 def test_the_orchestrator_is_counted_as_it_runs():
-    counted = counted_app(5, exact_timers=True)
+    counted = counted_app(8, exact_timers=True)
     # Each timer leads to one look, each look and step to one more episode, each generation to one.
     assert counted.episodes == counted.generations + counted.activities + counted.timers
     assert counted.timers > 0

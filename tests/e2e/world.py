@@ -24,7 +24,7 @@ SPEED = 20.0
 ENDED = frozenset({"completed", "failed", "cancelled", "expired", "incomplete", "cut"})
 """States in which a run, or a response, does nothing any more."""
 FASTEST_WITH_WATCHES = 10.0
-"""A watch stays for four real seconds, whatever the clocks show: where they run faster, a look is one look."""
+"""A watch stays for real seconds, whatever the clocks show: where they run faster, a look is one look."""
 
 PATIENCE_SECONDS = 60.0
 PATIENCE_WITH_A_GIVEN_HOST_SECONDS = 300.0

@@ -1,6 +1,6 @@
 """Trouble while an activity stays with its run: the looks of a watch fail, the host dies, somebody cancels.
 
-On a clock that runs as fast as ours: a watch lasts four real seconds.
+On a clock that runs as fast as ours: a watch lasts `WATCH_SECONDS` of ours.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from look_schedule import WATCH_SECONDS
 from orchestrators.activity_calls import STAYS_FROM
 from tests.orchestrator.scripted_foundry import (
     DEAD_WORKER,
@@ -41,14 +42,14 @@ def test_a_short_run_is_seen_to_its_end_by_the_activity_that_started_it() -> Non
 
 
 def test_timers_lie_between_the_watches_of_a_longer_run() -> None:
-    foundry = watched({0: "active", 12: "completed"})
+    foundry = watched({0: "active", 14: "completed"})
     ended = foundry.run()
     assert ended.status == "Completed"
     assert len(foundry.called("get_run")) == len(ended.timers) == 2
     assert ended.custom_status["polls"] == len(foundry.looked_at) > 10
     assert [p["watch_from"] for p in foundry.called("get_run")] == [
-        pytest.approx(5.2, abs=0.3),
-        pytest.approx(10, abs=1),
+        pytest.approx(6.4, abs=0.3),
+        pytest.approx(12.6, abs=0.3),
     ]
 
 
@@ -68,8 +69,8 @@ def test_a_run_that_asks_something_is_looked_at_once_and_its_answer_is_not_kept_
     assert ended.status == "Completed"
     assert {p["watch_from"] for p in foundry.called("get_run")} == {None}
     assert calls_of(foundry, "submit_tool_outputs") == [pytest.approx(9, abs=0.2)]
-    assert len(foundry.called("submit_tool_outputs")) == 1  # which saw the run's end, two seconds later
-    assert ended.seconds < 12
+    assert len(foundry.called("submit_tool_outputs")) == 1  # which saw the run's end, at its third look
+    assert ended.seconds == pytest.approx(12.1, abs=0.2)
 
 
 @both_backends
@@ -95,7 +96,7 @@ def test_a_run_that_is_created_after_its_cancel_is_stopped_too() -> None:
     """The activity was still on its way when the cancel looked for the run."""
     foundry = watched({0: "active"}, cancel_run=[ok({"run": None})])
     ended = foundry.run(events=[(2, "cancel")])
-    assert calls_of(foundry, "cancel_run") == [2.0, pytest.approx(4, abs=0.3)]
+    assert calls_of(foundry, "cancel_run") == [2.0, pytest.approx(WATCH_SECONDS, abs=0.3)]
     assert ended.output == "cancelled on request; the Foundry run run_1 was cancelled"
 
 
@@ -121,7 +122,7 @@ def test_the_end_waits_for_a_watch_that_a_cancel_has_interrupted() -> None:
     foundry = watched({0: "active"}, cancel_run=[ok({"run": done})])
     ended = foundry.run(events=[(1, "cancel")])
     assert (ended.status, ended.output["run_id"]) == ("Completed", "run_1")
-    assert ended.seconds == pytest.approx(4, abs=0.3)
+    assert ended.seconds == pytest.approx(WATCH_SECONDS, abs=0.3)
 
 
 def test_the_deadline_is_told_to_every_watch() -> None:

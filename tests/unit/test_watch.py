@@ -46,28 +46,28 @@ class Service:
         return asyncio.run(self.watch(**of).news_of(run, self.look, age=age, seconds_left=left))
 
 
-def test_it_looks_at_once_seldom_and_for_about_four_seconds() -> None:
+def test_it_looks_at_the_ages_of_the_schedule_and_no_longer() -> None:
     service = Service(RUN)
     seen = service.news()
-    assert service.looks == [0.4, 1.27, 2.14, 3.01, 3.88]
-    assert (seen.state, seen.looks) == (RunState.ACTIVE, 5)
-    assert service.now <= 104
+    assert service.looks == [0.4, 1.2, 3.0, 3.5, 4.3, 5.25]
+    assert (seen.state, seen.looks) == (RunState.ACTIVE, 6)
+    assert service.now <= 105.5
 
 
-def test_the_older_the_run_the_fewer_the_looks() -> None:
+def test_the_older_the_run_the_fewer_the_looks_but_for_the_first_seconds() -> None:
     counts = []
     for age in (0, 10, 30, 59):
         service = Service(RUN)
         service.news(age=age)
         counts.append(len(service.looks))
-    assert counts == [5, 4, 1, 1]
+    assert counts == [6, 7, 2, 1]
 
 
 @pytest.mark.parametrize("news", [DONE, ASKS], ids=["ended", "asks"])
 def test_news_end_it(news: RunSnapshot) -> None:
     service = Service(RUN, news)
     seen = service.news()
-    assert service.looks == [0.4, 1.27]
+    assert service.looks == [0.4, 1.2]
     assert (seen.state, seen.pending_calls, seen.looks) == (news.state, news.pending_calls, 2)
 
 
@@ -85,14 +85,14 @@ def test_a_run_that_is_being_cancelled_is_watched() -> None:
 def test_a_look_that_fails_ends_it_with_what_was_last_seen() -> None:
     service = Service(STOPPING, None)
     seen = service.news()
-    assert service.looks == [0.4, 1.27]
+    assert service.looks == [0.4, 1.2]
     assert (seen.state, seen.looks) == (RunState.CANCELLING, 2)
 
 
 def test_no_look_begins_after_the_deadline() -> None:
     service = Service(RUN)
     service.news(left=1.3)
-    assert service.looks == [0.4, 1.27]
+    assert service.looks == [0.4, 1.2]
     late = Service(RUN)
     late.news(left=-5)
     assert late.looks == []
@@ -154,7 +154,7 @@ def test_a_watch_that_is_cancelled_gives_its_slot_back() -> None:
 def test_the_rate_holds_looks_up_and_ends_a_watch_that_would_wait_too_long() -> None:
     service = Service(RUN)
     service.news(rate=1)
-    assert service.looks == [0.4, 1.4, 2.4, 3.4]
+    assert service.looks == [0.4, 1.4, 3.0, 4.0, 5.25]
     rare = Service(RUN)
     rare.news(rate=0.1)
     assert rare.looks == []
