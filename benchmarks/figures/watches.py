@@ -73,7 +73,7 @@ def measure(options: Options) -> Figure:
         [
             f"Durations are up to {OFF:.0%} off, all sides get the same, at the same time, on one emulator.",
             "Without watches: `FOUNDRY_MAX_LOOKS_PER_SECOND` is 0. A lag is counted as in `lag_measured`.",
-            "Half of the time between two looks is the lag: 1.3 looks a second are 0.38 s.",
+            "Half of the time between two looks is the lag: 1.3 looks a second are 0.385 s.",
         ],
     )  # fmt: skip
 
