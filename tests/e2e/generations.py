@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -45,7 +46,10 @@ def _generations_of(module: ModuleType) -> tuple[Generation, ...]:
     """Return for which generations the module's tests are run."""
     if only := getattr(module, "ONLY", None):
         return (only,)
-    return ("classic",) if getattr(module, "RUNS_ONCE", None) else tuple(CAPABILITIES)
+    if getattr(module, "RUNS_ONCE", None):
+        return ("classic",)
+    wanted = os.environ.get("TEST_GENERATION")
+    return tuple(name for name in CAPABILITIES if wanted in {None, "", name})
 
 
 def thread_prefix() -> str:
