@@ -34,7 +34,13 @@ class RunStep(Wire, frozen=True, kw_only=True):
     """One step of a run."""
 
     id: str
-    type: Annotated[str, Meta(description="Foundry's word: `message_creation`, `tool_calls`.")]
+    type: Annotated[
+        str,
+        Meta(
+            description="Foundry's word: `message_creation`, `tool_calls`; of second-generation agents the type of an "
+            "item, such as `message`, `function_call`."
+        ),
+    ]
     status: Annotated[str, Meta(description="Foundry's word, such as `in_progress`, `completed`, `failed`.")]
     created_at: Moment | None
     completed_at: Annotated[Moment | None, Meta(description="When it ended, however it ended.")]

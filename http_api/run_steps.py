@@ -23,7 +23,9 @@ _threads = ThreadPoolExecutor(4, thread_name_prefix="steps")
 @blueprint.durable_client_input(client_name="client")
 @answering
 async def agent_run_steps(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-    """List the steps of the run, those so far while it goes on; of several Foundry runs those of the last one."""
+    """List the steps of the run, those so far while it goes on; of several Foundry runs those of the last one, with
+    those that it goes on behind.
+    """
     settings = load_settings()
     document = await read_document(client, req.route_params["instance_id"])
     thread_id, run_id = document.thread_id, document.run_id

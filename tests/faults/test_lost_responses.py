@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 GRACE = CAPABILITIES["responses"].grace_seconds
 LONGER = Agent(name="longer", description="Works longer than the grace.", script=Script(phases=(Phase(seconds=50),)))
-WAITED_FOR = msgspec.structs.replace(LONGER, name="waitedFor")
+WAITED_FOR = msgspec.structs.replace(LONGER, name="waitedFor", id="")
 """Of its own, since the app remembers who refuses to work in the background."""
 
 SCARCE = Agent(
