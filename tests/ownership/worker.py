@@ -30,7 +30,7 @@ from contracts.activities import (
     RunRef,
     Turn,
 )
-from contracts.runs import Answer, Effect, PostedMessage, RunSnapshot, RunState, Stamp
+from contracts.runs import Answer, Effect, FormerRun, PostedMessage, RunSnapshot, RunState, Stamp
 from contracts.status import CustomStatus
 from contracts.wire import from_wire, to_wire
 from ownership.line import Place
@@ -97,9 +97,9 @@ def watched(platform: Platform) -> None:
             platform.owns(thread, instance)
         return place
 
-    def go(store: DocumentStore, thread: str, instance: str) -> None:
+    def go(store: DocumentStore, thread: str, instance: str, run: FormerRun | None = None) -> None:
         platform.owns_no_more(thread, instance)
-        leave(store, thread, instance)
+        leave(store, thread, instance, run)
 
     ownership.threads.take_place, ownership.threads.leave = take, go
 
