@@ -121,7 +121,8 @@ class AgentCalls:
         ended is passed over.
         """
         if is_done(run):
-            leave_by(self.store, run.thread_id, wanted.runs_as, former_run(self.service, run, self.now))
+            earlier = (wanted.earlier_runs or ()) if isinstance(wanted, Looking) else ()
+            leave_by(self.store, run.thread_id, wanted.runs_as, former_run(self.service, run, self.now, earlier))
         return run
 
     def create_run(self, wanted: CreateRun) -> RunSnapshot:

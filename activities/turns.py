@@ -6,7 +6,7 @@ that: else a thread would stand idle between two looks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
@@ -32,11 +32,13 @@ def is_done(run: RunSnapshot) -> bool:
     return run.state.is_ended and not run.rate_limited
 
 
-def former_run(service: AgentService, run: RunSnapshot, now: datetime) -> FormerRun | None:
-    """Return what the next owner of the run's thread has to know of it; None where lists and stamps tell it all."""
+def former_run(service: AgentService, run: RunSnapshot, now: datetime, earlier: Sequence[str] = ()) -> FormerRun | None:
+    """Return what the next owner of the run's thread has to know of it, and of the runs that it went on behind; None
+    where lists and stamps tell it all.
+    """
     if service.capabilities.lists_all_runs:
         return None
-    return FormerRun(run_ids=(run.run_id, *run.closed_by), left_at=now, shows_items=run.shows_items)
+    return FormerRun(run_ids=(*earlier, run.run_id, *run.closed_by), left_at=now, shows_items=run.shows_items)
 
 
 class OtherInstances(Protocol):

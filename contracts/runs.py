@@ -274,7 +274,7 @@ class FormerRun(Wire, frozen=True, kw_only=True):
     """What the last owner of a thread has left there, for the next one, where lists may not show it yet."""
 
     run_ids: tuple[str, ...]
-    """The run, and what closed its calls."""
+    """The runs that it went on behind, the run, and what closed its calls."""
     left_at: Utc
     shows_items: bool
     """The thread will show what the last of them has made."""

@@ -161,5 +161,6 @@ def test_an_answer_whose_response_lacks_quota_reaches_the_agent(world: World, p1
     document = caller.answer_until_ended(caller.start("scarce", f"quota-{p11}", timeout_seconds=1000))
     assert (document["status"], document["response"]) == ("Success", "The tools said: get_weather"), shown(document)
     conversation = world.emulator.ledger().conversations[document["thread_id"]]
-    assert [one["status"] for one in conversation["responses"]] == ["completed", "failed", "completed"]
+    # The first one may have lacked quota, too: the agent's other run has it.
+    assert [one["status"] for one in conversation["responses"]][-3:] == ["completed", "failed", "completed"]
     assert conversation["open_calls"] == []
