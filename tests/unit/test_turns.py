@@ -188,6 +188,15 @@ def test_what_the_owner_has_left_is_noted_where_lists_do_not_tell_it(service, st
     )
 
 
+def test_the_runs_that_a_run_went_on_behind_are_noted_too(service, store):
+    """Their calls may look open for as long as the answers to them do not show."""
+    service.capabilities = CAPABILITIES["responses"]
+    owned_by(store, ME)
+    service.run = msgspec.structs.replace(RUN, run_id="run_y", state=RunState.COMPLETED)
+    run("get_run", msgspec.structs.replace(REF, earlier_runs=("run_w", "run_x")), RunSnapshot)
+    assert former_of(store, "thread_1").run_ids == ("run_w", "run_x", "run_y")
+
+
 def test_an_owner_that_has_ended_is_known_by_the_run_that_it_shows(service, store, others):
     service.capabilities = CAPABILITIES["responses"]
     owned_by(store, "first")
