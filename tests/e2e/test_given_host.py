@@ -92,6 +92,7 @@ def test_the_real_host_is_started_given_and_stopped(
     func.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("E2E_HOST")
+    monkeypatch.delenv("TEST_GENERATION", raising=False)
     test = "tests/e2e/test_runs.py::test_two_runs_share_a_thread"
     assert real_host.main(["-q", "-p", "no:cacheprovider", test]) == 0
     assert "2 passed" in capfd.readouterr().out
