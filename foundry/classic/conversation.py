@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from contracts.conversation import MessagePage, ThreadMessage
-from contracts.formats import utc_text
 from foundry.answers import message_of
 from foundry.classic.paths import thread_path
-from foundry.fields import id_of, is_id, items_of, optional, word
-from foundry.harmless import unix_seconds
+from foundry.fields import id_of, is_id, items_of, moment_of, optional, word
 from foundry.pages import Params, page_that_fits
 from foundry.transport import Transport, path_id
 
@@ -28,12 +25,11 @@ def message_page(transport: Transport, thread_id: str, limit: int, before: str |
 
 def _message(item: dict[str, Any]) -> ThreadMessage:
     said = message_of(item)
-    seconds = unix_seconds(item.get("created_at"))
     run_id = optional(item, "run_id")
     return ThreadMessage(
         id=said.id,
         role=word(item.get("role")) or "unknown",
-        created_at=None if seconds is None else utc_text(datetime.fromtimestamp(seconds, UTC)),
+        created_at=moment_of(item.get("created_at")),
         run_id=run_id if is_id(run_id) else None,
         agent_id=(optional(item, "assistant_id") or "")[:256] or None,
         text=said.text,

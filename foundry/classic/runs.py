@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.runs import RunSnapshot, RunState, Tokens
+from contracts.runs import RunSnapshot, RunState
 from foundry import errors
 from foundry.classic.pending import pending_calls
 from foundry.failures import failure_of
-from foundry.fields import id_of, instance_of, obj, optional, text_of
+from foundry.fields import id_of, instance_of, optional, text_of
 from foundry.harmless import numbers, unix_seconds
+from foundry.usage import tokens_of
 
 _STATES = {
     "queued": RunState.ACTIVE,
@@ -25,6 +26,8 @@ _STATES = {
 """A status that is not listed is one that Foundry invented later: the run counts as active, until the deadline, unless
 it asks something.
 """
+
+_DETAILS = ("prompt_token_details", "prompt_tokens_details")
 
 
 def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> RunSnapshot:
@@ -50,20 +53,9 @@ def snapshot(run: dict[str, Any], thread_id: str, run_id: str | None = None) -> 
         pending_calls=tuple(pending_calls(action)) if state is RunState.REQUIRES_ACTION else (),
         model=(optional(run, "model") or "")[:256] or None,
         usage=numbers(run.get("usage")),
-        tokens=_tokens(run.get("usage")),
+        tokens=tokens_of(run.get("usage"), "prompt_tokens", "completion_tokens", _DETAILS),
         created_at=unix_seconds(run.get("created_at")),
         started_at=unix_seconds(run.get("started_at")),
         completed_at=unix_seconds(run.get("completed_at")),
         expires_at=unix_seconds(run.get("expires_at")),
     )
-
-
-def _tokens(usage: Any) -> Tokens | None:
-    found = numbers(usage)
-    if not found:
-        return None
-    details = numbers(obj(usage).get("prompt_token_details")) or numbers(obj(usage).get("prompt_tokens_details")) or {}
-    given = (found.get("prompt_tokens"), found.get("completion_tokens"), found.get("total_tokens"))
-    values = (value if isinstance(value, int) else None for value in (*given, details.get("cached_tokens")))
-    prompt, completion, total, cached = values
-    return Tokens(input=prompt, output=completion, total=total, cached=cached)

@@ -12,14 +12,15 @@ from typing import Any
 import msgspec
 
 from contracts.codes import ErrorCode
-from contracts.runs import Answer, AnswerMessage, RunSnapshot, RunState, Tokens
+from contracts.runs import Answer, AnswerMessage, RunSnapshot, RunState
 from foundry import errors
 from foundry.answers import message_of
 from foundry.failures import RunFailure, failure_of
-from foundry.fields import id_of, instance_of, obj, objects, optional, text_of
+from foundry.fields import id_of, instance_of, objects, optional, text_of
 from foundry.harmless import numbers, unix_seconds
 from foundry.second.calls import pending_calls
 from foundry.second.items import is_message
+from foundry.usage import tokens_of
 
 _STATES = {
     "queued": RunState.ACTIVE,
@@ -40,6 +41,8 @@ NEW_CONVERSATION = (
     "Foundry does nothing on this conversation any more, since it misses the output of a tool call: start a new one, "
     "without thread_id"
 )
+
+_DETAILS = ("input_tokens_details", "input_token_details")
 
 
 def snapshot(response: dict[str, Any], thread_id: str, run_id: str | None = None) -> RunSnapshot:
@@ -70,7 +73,7 @@ def snapshot(response: dict[str, Any], thread_id: str, run_id: str | None = None
         pending_calls=pending,
         model=(optional(response, "model") or "")[:256] or None,
         usage=numbers(response.get("usage")),
-        tokens=_tokens(response.get("usage")),
+        tokens=tokens_of(response.get("usage"), "input_tokens", "output_tokens", _DETAILS),
         created_at=unix_seconds(response.get("created_at")),
         completed_at=unix_seconds(response.get("completed_at")),
         answer=Answer(messages=messages_in(output_of(response))) if state is RunState.COMPLETED else None,
@@ -107,18 +110,6 @@ def _failure(state: RunState, response: dict[str, Any]) -> RunFailure:
             retry_after_seconds=None,
         )
     return failure
-
-
-def _tokens(usage: Any) -> Tokens | None:
-    """Return the tokens; details come under two names, and the one that is not meant may be null."""
-    found = numbers(usage)
-    if not found:
-        return None
-    details = numbers(obj(usage).get("input_tokens_details")) or numbers(obj(usage).get("input_token_details")) or {}
-    given = (found.get("input_tokens"), found.get("output_tokens"), found.get("total_tokens"))
-    values = (value if isinstance(value, int) else None for value in (*given, details.get("cached_tokens")))
-    told, written, total, cached = values
-    return Tokens(input=told, output=written, total=total, cached=cached)
 
 
 def closed(run: RunSnapshot, by: Iterable[str] = ()) -> RunSnapshot:
