@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.codes import ErrorCode
-from contracts.durable import ORCHESTRATOR_VERSION
+from contracts.durable import OLDER_VERSION, ORCHESTRATOR_VERSION
 from contracts.status import FINAL_STATUSES, read_custom_status
 
 REWOUND_WITHIN = timedelta(minutes=12)
@@ -38,15 +38,15 @@ _NOT_DETERMINISTIC = "Non-Deterministic workflow detected"
 def died_with_its_worker(payload: Mapping[str, Any]) -> bool:
     """Say whether the instance of this Durable status payload ended because its worker died in an episode.
 
-    A text that the orchestrator raised itself begins with a code. An instance of another version than this code's may
-    well be not deterministic.
+    A text that the orchestrator raised itself begins with a code. An instance of a version that this code does not know
+    may well be not deterministic.
     """
     custom, output = read_custom_status(payload.get("customStatus")), payload.get("output")
     if payload.get("runtimeStatus") != "Failed" or not isinstance(output, str):
         return False
     if custom is not None and custom.status in FINAL_STATUSES:
         return False  # the orchestrator itself has said how it ends
-    ours = payload.get("version") in (None, "", ORCHESTRATOR_VERSION)
+    ours = payload.get("version") in (None, "", OLDER_VERSION, ORCHESTRATOR_VERSION)
     return bool(_WORKER_DIED.match(output)) or (output.startswith(_NOT_DETERMINISTIC) and ours)
 
 

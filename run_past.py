@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -103,11 +103,26 @@ class Happened:
     rewinds: Sequence[datetime]
 
 
-def completed(activity: str, started: datetime, ended: datetime, result: Any) -> Call:
-    """Return an activity that has returned an `ActivityResult`. Its failure is told in the app's own words: those of
-    Foundry, which `message` may hold, may quote a prompt.
+def completed(activity: str, started: datetime, ended: datetime, result: Any) -> Iterator[Call]:
+    """Yield an activity that has returned an `ActivityResult`: two where it has posted the message and gone on with
+    its run.
     """
     result = as_object(result)
+    value = as_object(result.get("value"))
+    run = as_object(value.get("run"))
+    went_on_at = moment_in(value.get("run_requested_at"))
+    if activity != "create_message" or not run or went_on_at is None:
+        yield _returned(activity, started, ended, result)
+        return
+    went_on_at = min(max(went_on_at, started), ended)  # another machine's clock
+    yield _returned(activity, started, went_on_at, result)
+    yield _returned("create_run", went_on_at, ended, run)
+
+
+def _returned(activity: str, started: datetime, ended: datetime, result: Mapping[str, Any]) -> Call:
+    """Return the activity. Its failure is told in the app's own words: those of Foundry, which `message` may hold, may
+    quote a prompt.
+    """
     failure = as_object(result.get("failure"))
     summary = failure.get("summary")
     text = str(failure.get("message") if summary is None else summary)
@@ -151,6 +166,17 @@ def as_object(value: Any) -> Mapping[str, Any]:
     """Return the JSON object that is there, as text or not; an empty one for anything else."""
     found = decoded(value)
     return found if isinstance(found, Mapping) else {}
+
+
+def moment_in(value: Any) -> datetime | None:
+    """Return the moment that ISO text names, UTC where it says no zone; None where it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def micros(moment: datetime) -> int:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import azure.durable_functions as df
 import azure.functions as func
+from msgspec import UNSET
+from msgspec.structs import replace
 
 import host_clock
 from activities.agent_calls import AgentCalls, log_foundry_error, log_store_error
@@ -32,6 +34,7 @@ from contracts.activities import (
     DeleteThread,
     Failure,
     Looking,
+    MessageRef,
     PlanRun,
     RunRef,
     SubmitToolOutputs,
@@ -56,11 +59,14 @@ Input = TypeVar("Input")
 Asked = TypeVar("Asked", bound=Timed)
 Looker = TypeVar("Looker", bound=Looking)
 Output = TypeVar("Output", bound=Wire)
+Asker = TypeVar("Asker")
 
 PLANNING_SECONDS = 20.0
 LONGEST_SECONDS = 120.0
 SHORTEST_SECONDS = 10.0
 """Of an activity's requests together."""
+LONGEST_WATCHED_SECONDS = 9.0
+"""Of an activity that watches, with all that it did before: a host that stops leaves it ten."""
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -92,15 +98,31 @@ def create_thread(payload: dict, context: func.Context) -> dict[str, Any]:
 @blueprint.activity_trigger(input_name="payload")
 @blueprint.durable_client_input(client_name="client")
 async def create_message(payload: dict, client: df.DurableOrchestrationClient, context: func.Context) -> dict[str, Any]:
-    """Post the user's message, once it is the instance's turn (`CreateMessage` to `MessageRef`)."""
+    """Post the user's message, once it is the instance's turn, and go on with its run where that is asked for
+    (`CreateMessage` to `MessageRef`).
+    """
     with in_trace(trace_of_invocation(context)):
+        wanted = from_wire(CreateMessage, payload)
         seen = TurnSeen()
-        act = seen.noting(_at_foundry(AgentCalls.create_message, others_by(client)))
-        return await stays_of_worker.until_its_turn(
-            lambda: in_a_thread(lambda: perform("create_message", CreateMessage, payload, act)),
+        act = _bound(seen.noting(_at_foundry(AgentCalls.create_message, others_by(client))), wanted)
+        began = host_clock.seconds()
+        result = await stays_of_worker.until_its_turn(
+            lambda: in_a_thread(lambda: attempt("create_message", act)),
             seen,
             lambda: in_a_thread(lambda: seen.has_moved(document_store)),
         )
+        if result.value is not None and wanted.run is not UNSET:
+            result = ActivityResult(value=await _with_its_run(result.value, wanted.run, began))
+        return to_wire(result)
+
+
+async def _with_its_run(posted: MessageRef, wanted: CreateRun, began: float) -> MessageRef:
+    """Return the message with what came of its run, which is started as by `create_run`."""
+    if wanted.message is not None:
+        wanted = replace(wanted, message=replace(wanted.message, message_id=posted.message_id))
+    requested_at = host_clock.now()
+    run = await watched("create_run", wanted, _at_foundry(AgentCalls.create_run), age=0.0, began=began)
+    return replace(posted, run=run, run_requested_at=requested_at)
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -109,15 +131,15 @@ async def create_run(payload: dict, client: df.DurableOrchestrationClient, conte
     """Start the run, and watch it (`CreateRun` to `RunSnapshot`)."""
     with in_trace(trace_of_invocation(context)):
         act = _at_foundry(AgentCalls.create_run, others_by(client))
-        return await watched("create_run", CreateRun, payload, act, age=lambda _: 0.0)
+        return to_wire(await watched("create_run", from_wire(CreateRun, payload), act, age=0.0))
 
 
 @blueprint.activity_trigger(input_name="payload")
 async def get_run(payload: dict, context: func.Context) -> dict[str, Any]:
     """Look at the run, and watch it if that is asked for (`RunRef` to `RunSnapshot`)."""
     with in_trace(trace_of_invocation(context)):
-        act = _at_foundry(AgentCalls.get_run)
-        return await watched("get_run", RunRef, payload, act, age=lambda wanted: wanted.watch_from)
+        ref = from_wire(RunRef, payload)
+        return to_wire(await watched("get_run", ref, _at_foundry(AgentCalls.get_run), age=ref.watch_from))
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -138,8 +160,9 @@ def cancel_run(payload: dict, context: func.Context) -> dict[str, Any]:
 async def submit_tool_outputs(payload: dict, context: func.Context) -> dict[str, Any]:
     """Pass on the answer to the run's tool calls, and watch the run (`SubmitToolOutputs` to `RunSnapshot`)."""
     with in_trace(trace_of_invocation(context)):
+        wanted = from_wire(SubmitToolOutputs, payload)
         act = _at_foundry(AgentCalls.submit_tool_outputs)
-        return await watched("submit_tool_outputs", SubmitToolOutputs, payload, act, age=lambda _: 0.0)
+        return to_wire(await watched("submit_tool_outputs", wanted, act, age=0.0))
 
 
 @blueprint.activity_trigger(input_name="payload")
@@ -151,27 +174,27 @@ def delete_thread(payload: dict, context: func.Context) -> dict[str, Any]:
 
 async def watched(
     activity: str,
-    kind: type[Looker],
-    payload: dict,
+    wanted: Looker,
     action: Callable[[Settings, Looker], RunSnapshot],
     *,
-    age: Callable[[Looker], float | None],
-) -> dict[str, Any]:
+    age: float | None,
+    began: float | None = None,
+) -> ActivityResult[RunSnapshot]:
     """Run the action in a thread, then watch the run that it returns, which has worked for `age` seconds, unless that
-    is None; return it as `perform` does.
+    is None. `began`: when the activity did, on the host's clock, if that is not now.
     """
-    result = await in_a_thread(lambda: attempt(activity, kind, payload, action))
-    if isinstance(run := result.value, RunSnapshot):
-        result = ActivityResult(value=await _watch(from_wire(kind, payload), run, age))
-    return to_wire(result)
+    began = host_clock.seconds() if began is None else began
+    result = await in_a_thread(lambda: attempt(activity, _bound(action, wanted)))
+    if result.value is None:
+        return result
+    return ActivityResult(value=await _watch(wanted, result.value, age, began))
 
 
-async def _watch(wanted: Looker, run: RunSnapshot, age: Callable[[Looker], float | None]) -> RunSnapshot:
+async def _watch(wanted: Looking, run: RunSnapshot, age: float | None, began: float) -> RunSnapshot:
     settings = load_settings()
     watch = watch_of_worker(settings.most_looks_per_second)
     watch.rate.count(run.looks, watch.clock())
-    worked = age(wanted)
-    if worked is None:
+    if age is None:
         return run
     ref = RunRef(
         runs_as=wanted.runs_as,
@@ -183,9 +206,8 @@ async def _watch(wanted: Looker, run: RunSnapshot, age: Callable[[Looker], float
         until=wanted.until,
     )
     left = math.inf if wanted.until is None else (wanted.until - host_clock.now()).total_seconds()
-    return await watch.news_of(
-        run, lambda: in_a_thread(lambda: look_again(settings, ref)), age=worked, seconds_left=left
-    )
+    left = min(left, began + LONGEST_WATCHED_SECONDS - watch.clock())
+    return await watch.news_of(run, lambda: in_a_thread(lambda: look_again(settings, ref)), age=age, seconds_left=left)
 
 
 def look_again(settings: Settings, ref: RunRef) -> RunSnapshot | None:
@@ -235,19 +257,19 @@ def perform(
 
     Anything else that is raised is a bug, and reaches the orchestrator as a failed activity.
     """
-    return to_wire(attempt(activity, kind, payload, action, settings))
+    return to_wire(attempt(activity, _bound(action, from_wire(kind, payload)), settings))
+
+
+def _bound(action: Callable[[Settings, Asker], Output], wanted: Asker) -> Callable[[Settings], Output]:
+    return lambda settings: action(settings, wanted)
 
 
 def attempt(
-    activity: str,
-    kind: type[Input],
-    payload: dict,
-    action: Callable[[Settings, Input], Output],
-    settings: Callable[[], Settings] = load_settings,
+    activity: str, action: Callable[[Settings], Output], settings: Callable[[], Settings] = load_settings
 ) -> ActivityResult[Output]:
     """Run the action as `perform` does; return the result before it is JSON."""
     try:
-        return ActivityResult(value=action(settings(), from_wire(kind, payload)))
+        return ActivityResult(value=action(settings()))
     except FoundryError as error:
         log_foundry_error(activity, error)
         return ActivityResult(failure=_failure_of(error))

@@ -17,7 +17,7 @@ import host_clock
 from activities.slots import Slots
 from activities.threads import MOST_AT_ONCE
 from activities.turns import NotItsTurnError
-from contracts.activities import OnThread
+from contracts.activities import CreateMessage
 from ownership.threads import front_of
 from settings import Settings
 from store.documents import DocumentStore, StoreError
@@ -43,7 +43,7 @@ SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 2.0
 """Between two attempts, which ask the platform and Foundry about the owner: most owners leave by themselves."""
 
 R = TypeVar("R")
-Asked = TypeVar("Asked", bound=OnThread)
+Asked = TypeVar("Asked", bound=CreateMessage)
 Taken = TypeVar("Taken")
 
 
@@ -64,7 +64,7 @@ class TurnSeen:
             except NotItsTurnError as turn:
                 self.turn = turn
                 left = STAY_SECONDS if wanted.until is None else (wanted.until - host_clock.now()).total_seconds()
-                may_stay = wanted.watches and settings.most_looks_per_second
+                may_stay = wanted.turn.stays is True and settings.most_looks_per_second
                 self.seconds_left = min(left, STAY_SECONDS) if may_stay else 0.0
                 raise
 

@@ -128,11 +128,13 @@ class CreateMessage(OnThread, frozen=True, kw_only=True):
     turn: Turn = Turn()
     doubt_until: Utc | None = None
     """Until when an earlier post may still show itself, whose answer was lost; null: there is none."""
+    run: CreateRun | UnsetType = UNSET
+    """What the same activity goes on with, once the message is posted. Left out where unset: nothing."""
 
     @property
     def watches(self) -> bool:
-        """Whether `create_message` may stay until its turn comes."""
-        return self.turn.stays is True
+        """Whether `create_message` may stay until its turn comes, or with the run."""
+        return self.turn.stays is True or self.run is not UNSET
 
 
 class MessageRef(Wire, frozen=True, kw_only=True):
@@ -141,6 +143,10 @@ class MessageRef(Wire, frozen=True, kw_only=True):
     message_id: str | None
     known_runs: tuple[str, ...] = ()
     """Runs that were on the thread before, where not all of them can be told by a stamp."""
+    run: ActivityResult[RunSnapshot] | None = None
+    """What came of the run that was to be started at once; null: nothing was to be."""
+    run_requested_at: Utc | None = None
+    """When that was attempted."""
 
 
 class Looking(OnThread, frozen=True, kw_only=True):

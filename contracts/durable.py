@@ -7,8 +7,11 @@ import re
 ORCHESTRATOR = "agent_run"
 """Name under which the orchestrator is registered."""
 
-ORCHESTRATOR_VERSION = "1.0"
+ORCHESTRATOR_VERSION = "1.1"
 """Version of its code: `defaultVersion` in host.json."""
+
+OLDER_VERSION = "1.0"
+"""The one before, whose instances go on as they began."""
 
 ENDED_RUNTIME_STATUSES = ("Completed", "Failed", "Terminated", "Canceled")
 """The platform's words for an instance that has ended."""

@@ -30,6 +30,11 @@ class Capabilities:
     grace_seconds: float
     """For so long a lost request may still take effect, or what it has made may not be shown."""
 
+    @property
+    def stamps_all(self) -> bool:
+        """Whether all that is created shows by whom: so an activity may create several things, and be repeated."""
+        return self.stamps_messages and self.lists_all_runs
+
 
 CAPABILITIES: dict[Generation, Capabilities] = {
     "classic": Capabilities(

@@ -28,6 +28,7 @@ from run_past import (
     decoded,
     digest_of,
     micros,
+    moment_in,
     tells_of_rewind,
 )
 from validation.cancel_request import read_cancel_reason
@@ -46,7 +47,7 @@ def read_history(payload: Mapping[str, Any]) -> History:
     """Return what the payload tells. Raises nothing, whatever it holds."""
     events = list(_events(payload))
     begun = next((at for kind, at, _ in events if kind == "ExecutionStarted"), None)
-    created = _moment(payload.get("createdTime")) or datetime.fromtimestamp(0, UTC)
+    created = moment_in(payload.get("createdTime")) or datetime.fromtimestamp(0, UTC)
     started = begun or min((at for _, at, _ in events), default=created)
     return History(
         started=started,
@@ -67,7 +68,7 @@ _Event = tuple[str, datetime, Mapping[str, Any]]
 def _events(payload: Mapping[str, Any]) -> Iterator[_Event]:
     history = payload.get("historyEvents")
     for event in history if isinstance(history, list) else []:
-        if isinstance(event, Mapping) and (at := _moment(event.get("Timestamp"))) is not None:
+        if isinstance(event, Mapping) and (at := moment_in(event.get("Timestamp"))) is not None:
             yield str(event.get("EventType")), at, event
 
 
@@ -76,14 +77,14 @@ def _calls(events: list[_Event]) -> Iterator[Call]:
         name = event.get("Name") if kind == "TaskScheduled" else event.get("FunctionName")
         if not isinstance(name, str) or not name:
             continue
-        started = _moment(event.get("ScheduledTime")) or at
+        started = moment_in(event.get("ScheduledTime")) or at
         match kind:
             case "TaskScheduled":
                 yield Call(name, at)
             case "TaskFailed":
                 yield crashed(name, started, at, event.get("Reason"))
             case "TaskCompleted":
-                yield completed(name, started, at, event.get("Result"))
+                yield from completed(name, started, at, event.get("Result"))
 
 
 def _raised(events: list[_Event]) -> Iterator[Raised]:
@@ -112,7 +113,7 @@ def _pauses(events: list[_Event]) -> list[tuple[datetime, datetime | None]]:
 
 def _past(given: Any, started: datetime) -> Past:
     progress = read_instance_input(given).progress
-    begun = _moment(progress.get("started")) if progress else None
+    begun = moment_in(progress.get("started")) if progress else None
     if progress is None or begun is None:
         return Past()
     try:
@@ -143,13 +144,3 @@ def _sum(progress: Mapping[str, Any], begun: int, started: int) -> Past:
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else 0
-
-
-def _moment(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -284,10 +284,10 @@ def suspect_of(payload: Mapping[str, Any], now: datetime) -> Suspect | None:
             return None
     elif custom is not None and not died_with_its_worker(payload):
         # The step that the custom status shows, and the one after it, may have been executed although the instance was
-        # terminated.
-        started = custom.run_requested or custom.step in {"create_message", "create_run"}
+        # terminated. Behind the thread that is the message, with its run.
+        started = custom.run_requested or custom.step in {"create_thread", "create_message", "create_run"}
         ended = custom.run_state is not None and custom.run_state.is_ended
-        if not started or ended or custom.thread_id is None:
+        if not started or ended:
             return None
     return Suspect(
         instance_id=str(payload["instanceId"]),

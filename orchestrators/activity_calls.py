@@ -8,6 +8,7 @@ from typing import TypedDict
 import msgspec
 
 from contracts.activities import (
+    ActivityResult,
     CancelledRun,
     CancelRun,
     CreateMessage,
@@ -35,7 +36,7 @@ from orchestrators.progress import Progress
 from orchestrators.question import Stage
 from orchestrators.retry_policy import is_to_be_asked_again
 from orchestrators.shown_status import shortened
-from orchestrators.steps import Course, Step, StepFailed, Steps
+from orchestrators.steps import CancelRequested, Course, Step, StepFailed, Steps
 from validation.tool_answers import read_tool_answer
 
 _LONGEST_REFUSAL = 1000
@@ -82,31 +83,55 @@ def create_thread(steps: Steps, progress: Progress) -> Step[None]:
         _has_posted(progress, thread.message_id)
 
 
-def create_message(steps: Steps, progress: Progress) -> Step[None]:
+def create_message(steps: Steps, progress: Progress) -> Step[ActivityResult[RunSnapshot] | None]:
     """Post the message, unless it is posted, or there is none. Then the thread is this instance's until its run has
     ended. Where stamps do not tell the runs apart, the thread is taken over even without a message.
+
+    Where they do, the same activity goes on with the run, unless many come before this instance: that is an episode and
+    an activity less, between the message and its run. Return what came of it; None where it was not attempted.
     """
-    if progress.message_posted or progress.run_requested:
-        return
-    if progress.message is None and (progress.can.stamps_messages or progress.owns_thread):
-        return
     message = _new_message(progress)
+    if progress.message_posted or (message is None and _needs_no_message(progress)):
+        return None
 
     def wanted() -> CreateMessage:
+        turn = _turn(progress)
+        goes_on = _goes_on(steps, progress, turn)
+        progress.goes_on = goes_on or msgspec.UNSET
         return CreateMessage(
             **_asked_by(steps, progress),
             thread_id=_thread_id(progress),
             message=message,
             stamp=progress.message_stamp(),
-            turn=_turn(progress),
+            turn=turn,
             doubt_until=progress.doubt_until,
+            run=_new_run(steps, progress, None) if goes_on else msgspec.UNSET,
         )
 
-    show(steps, progress, "create_message")
-    posted = yield from steps.call("create_message", wanted, MessageRef, progress)
+    show(steps, progress, "create_run" if _goes_on(steps, progress, _turn(progress)) else "create_message")
+    try:
+        posted = yield from steps.call("create_message", wanted, MessageRef, progress)
+    except CancelRequested:
+        progress.run_requested |= steps.has_interrupted and progress.goes_on is True
+        raise
     progress.known_runs, progress.owns_thread = posted.known_runs, True
+    progress.run_requested_at = posted.run_requested_at
     if message is not None:
         _has_posted(progress, posted.message_id)
+    return posted.run
+
+
+def _needs_no_message(progress: Progress) -> bool:
+    return progress.run_requested or progress.can.stamps_messages or progress.owns_thread
+
+
+def _goes_on(steps: Steps, progress: Progress, turn: Turn) -> bool:
+    """Say whether the activity that posts the message starts the run, too. It is raced with a cancel then, which costs
+    whoever stands far back more than it saves.
+    """
+    if steps.began_before_1_1 or not progress.can.stamps_all:
+        return False
+    return progress.position is None or turn.stays is True
 
 
 def _has_posted(progress: Progress, message_id: str | None) -> None:
@@ -115,28 +140,22 @@ def _has_posted(progress: Progress, message_id: str | None) -> None:
         progress.message = None
 
 
-def create_run(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
-    """Start the run, or look at the one that an earlier generation started; watch it."""
+def create_run(
+    steps: Steps, progress: Progress, attempted: ActivityResult[RunSnapshot] | None = None
+) -> Step[RunSnapshot]:
+    """Start the run, or look at the one that an earlier generation started; watch it. `attempted`: what came of the
+    first attempt, where `create_message` has made it.
+    """
     if progress.run_id is not None:
         return (yield from get_run(steps, progress))
 
     def wanted() -> CreateRun:
-        return CreateRun(
-            **_asked_by(steps, progress),
-            thread_id=_thread_id(progress),
-            agent_id=progress.policy.agent_id,
-            agent_version=progress.policy.agent_version,
-            effect=progress.effect(),
-            options=progress.options,
-            metadata=progress.metadata,
-            message=progress.posted_message(),
-            turn=None if progress.owns_thread else _turn(progress),
-        )
+        return _new_run(steps, progress, None if progress.owns_thread else _turn(progress))
 
     show(steps, progress, "create_run")
     progress.run_requested = True
     progress.run_requested_at = progress.run_requested_at or steps.now
-    run = yield from steps.call("create_run", wanted, RunSnapshot, progress)
+    run = yield from steps.call("create_run", wanted, RunSnapshot, progress, attempted)
     progress.owns_thread = True
     progress.saw(run, steps.now)
     return run
@@ -271,8 +290,22 @@ def show(steps: Steps, progress: Progress, step: str, status: Status | None = No
     steps.show(progress.custom_status())
 
 
+def _new_run(steps: Steps, progress: Progress, turn: Turn | None) -> CreateRun:
+    return CreateRun(
+        **_asked_by(steps, progress),
+        thread_id=_thread_id(progress),
+        agent_id=progress.policy.agent_id,
+        agent_version=progress.policy.agent_version,
+        effect=progress.effect(),
+        options=progress.options,
+        metadata=progress.metadata,
+        message=progress.posted_message(),
+        turn=turn,
+    )
+
+
 def _turn(progress: Progress) -> Turn:
-    seen = progress.attempts.last.position if progress.attempts.last else None
+    seen = progress.position
     return Turn(
         if_busy=progress.if_thread_busy,
         replaces=progress.replaces,

@@ -3,7 +3,7 @@
 1. validate the input
 2. create a thread, unless the caller named one
 3. post the message
-4. start the run
+4. start the run, in the same activity where that can be repeated safely
 5. look at the run behind durable timers, until it has ended
 6. fetch the response, unless the last look brought it along
 7. delete the thread, if that was asked for and the run has succeeded
@@ -158,9 +158,10 @@ def _operation_id(policy: RunPolicy, execution_id: str) -> str:
 def _run_agent(steps: Steps, progress: Progress) -> Step[RunSnapshot]:
     """Steps 2 to 5; return the run that has ended. Whatever the progress holds already is not done again."""
     yield from create_thread(steps, progress)
-    yield from create_message(steps, progress)
+    attempted = yield from create_message(steps, progress)
     while True:
-        run = yield from create_run(steps, progress)
+        run = yield from create_run(steps, progress, attempted)
+        attempted = None
         run = yield from _until_ended(steps, progress, run)
         delay = _delay_before_another_run(steps, progress, run)
         if delay is None:

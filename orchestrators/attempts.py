@@ -12,6 +12,9 @@ LEAVES_DOUBT = frozenset(
 )
 """Failures of a request that may have taken effect all the same."""
 
+UNKNOWN_END = frozenset({ErrorCode.WORKER_DIED, ErrorCode.ACTIVITY_FAILED})
+"""Failures of an activity that nobody has brought the end of."""
+
 
 class Attempts(msgspec.Struct, kw_only=True):
     """Attempts at the present step; a field may be added with a default, never renamed or removed."""

@@ -7,6 +7,7 @@ began and ends before the next one, and the status API tells the former.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from azure.durable_functions.models.history import HistoryEventType as Kind
@@ -46,19 +47,19 @@ def happened(history: Sequence[Any]) -> Happened:
 
 
 def _calls(history: Sequence[Any]) -> list[Call]:
-    calls: dict[int, Call] = {}
+    calls: dict[int, Iterable[Call]] = {}
     for event in history:
         match event.event_type:
             case Kind.TASK_SCHEDULED:
-                calls[event.event_id] = Call(str(event.Name), event.timestamp)
+                calls[event.event_id] = [Call(str(event.Name), event.timestamp)]
             case Kind.TASK_COMPLETED if event.TaskScheduledId in calls:
-                begun = calls[event.TaskScheduledId]
+                (begun,) = calls[event.TaskScheduledId]
                 result = getattr(event, "Result", None)
                 calls[event.TaskScheduledId] = completed(begun.activity, begun.started, event.timestamp, result)
             case Kind.TASK_FAILED if event.TaskScheduledId in calls:
-                begun = calls[event.TaskScheduledId]
-                calls[event.TaskScheduledId] = crashed(begun.activity, begun.started, event.timestamp, event.Reason)
-    return sorted(calls.values(), key=lambda call: call.started)
+                (begun,) = calls[event.TaskScheduledId]
+                calls[event.TaskScheduledId] = [crashed(begun.activity, begun.started, event.timestamp, event.Reason)]
+    return sorted(chain.from_iterable(calls.values()), key=lambda call: call.started)
 
 
 def _answers(history: Iterable[Any]) -> Iterable[Raised]:

@@ -17,13 +17,16 @@ from contracts.past import Past
 from contracts.request import AgentRunRequest, IfThreadBusy, RunOptions, RunPolicy
 from contracts.runs import Effect, PostedMessage, RunSnapshot, RunState, Stamp, Tokens, composite_run_id
 from contracts.status import CustomStatus, Status, WaitingFor
-from orchestrators.attempts import LEAVES_DOUBT, Attempts
+from orchestrators.attempts import LEAVES_DOUBT, UNKNOWN_END, Attempts
 from orchestrators.question import Question, Stage
 from orchestrators.retry_policy import Situation, retry_delay, share_of
 from orchestrators.shown_status import with_error, with_question
 
 CREATING = frozenset({"create_message", "create_run", "submit_tool_outputs"})
 """Activities that create what must not be there twice."""
+
+STARTING = frozenset({"create_message", "create_run"})
+"""Activities that may start the run."""
 
 STOPPING_STEP = "cancel_run"
 """The step at which an orchestration stops its run, until it knows how that has ended."""
@@ -66,6 +69,8 @@ class Progress(msgspec.Struct, kw_only=True):
     checks_answer: bool = False
     """There is a message of ours, and the thread is not ours alone: see whether the run has answered it."""
     thread_id: Id | None = None
+    goes_on: bool | UnsetType = UNSET
+    """The activity that posts the message starts the run, too, as it was asked last. Unset: it was not asked."""
     run_requested: bool = False
     """A run may exist although `run_id` is not known: the answer to its creation may have been lost."""
     run_id: Id | None = None
@@ -144,6 +149,11 @@ class Progress(msgspec.Struct, kw_only=True):
         # By the run that has asked, so that an answer to the same calls that is asked for again finds what an earlier
         # one has started.
         return self._stamp(f"answer-{self.run_number}-{self.run_id}")
+
+    @property
+    def position(self) -> int | None:
+        """How many stood before this one in the thread's line when it was last told; None where it was told of none."""
+        return self.attempts.last.position if self.attempts.last else None
 
     def posted_message(self) -> PostedMessage | None:
         """Return the message that the run is to answer, where another one may have come between."""
@@ -231,6 +241,9 @@ class Progress(msgspec.Struct, kw_only=True):
         self.attempts.count(failure, activity)
         if activity in CREATING:
             self._doubt(failure, now)
+        if activity == "create_message" and failure is not None:
+            self.step = activity
+            self.run_requested |= self.goes_on is True and failure.code in UNKNOWN_END
         if failure is None:
             return None
         if self.if_thread_busy == "replace":
@@ -238,7 +251,7 @@ class Progress(msgspec.Struct, kw_only=True):
         situation = Situation(
             waits_for_thread=self.if_thread_busy != "fail",
             stopping=self.step == STOPPING_STEP,
-            may_have_acted=activity == "create_run" and self.attempts.may_have_acted,
+            may_have_acted=activity in STARTING and self.run_requested and self.attempts.may_have_acted,
             share=share_of(self.instance_id, activity, self.attempts.failed),
             remaining_seconds=(self.deadline - now).total_seconds(),
         )

@@ -25,7 +25,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from app_log import log_event
 from contracts.activities import ActivityResult, Failure, OnThread
-from contracts.durable import CANCEL_EVENT
+from contracts.durable import CANCEL_EVENT, OLDER_VERSION
 from contracts.wire import Wire, from_wire, to_wire
 from look_schedule import within_deadline
 from orchestrators.retry_policy import failure_of_exception
@@ -153,6 +153,11 @@ class Steps:
         events: Sequence[Any] = self._context.histories
         return events
 
+    @property
+    def began_before_1_1(self) -> bool:
+        """Whether the history is one of the code that started a run by an activity of its own, always."""
+        return bool(self._context.version == OLDER_VERSION)
+
     def new_id(self) -> str:
         """Return an id that no other execution has; the same in every replay."""
         return str(self._context.new_uuid())
@@ -163,16 +168,26 @@ class Steps:
         """From here on neither a cancel nor the length of the history interrupts: the orchestration is about to end."""
         self._interruptible = False
 
-    def call(self, activity: str, make: Callable[[], Wire], kind: type[V], course: Course) -> Step[V]:
-        """Call the activity until it succeeds, each time with what `make` returns; return its value.
+    def call(
+        self,
+        activity: str,
+        make: Callable[[], Wire],
+        kind: type[V],
+        course: Course,
+        attempted: ActivityResult[V] | None = None,
+    ) -> Step[V]:
+        """Call the activity until it succeeds, each time with what `make` returns; return its value. `attempted`: what
+        came of the first attempt, where another activity has made it.
 
         Raises `StepFailed` where trying again is no use, and `DeadlinePassed`, `CancelRequested` or `GenerationFull`
         between two attempts; the course lets the next generation go on counting.
         """
         while True:
-            self._heed_cancel()
-            self._heed_deadline(course)
-            result = yield from self.attempt(activity, make(), kind)
+            if attempted is None:
+                self._heed_cancel()
+                self._heed_deadline(course)
+                attempted = yield from self.attempt(activity, make(), kind)
+            result, attempted = attempted, None
             failure = result.failure
             delay = course.delay_after(activity, failure, self.now)
             if failure is None:
@@ -210,6 +225,11 @@ class Steps:
         if not task.is_completed:
             self._interrupted = task
             self._heed_cancel()
+
+    @property
+    def has_interrupted(self) -> bool:
+        """Whether there is an activity that a cancel has interrupted, and whose end nobody has waited for."""
+        return self._interrupted is not None
 
     def wait_for_interrupted(self) -> Step[Interrupted | None]:
         """Wait for the end of the activity that a cancel has interrupted; return it, None where there is none."""

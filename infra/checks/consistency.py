@@ -33,7 +33,7 @@ SCHEDULER_PROVIDER = {
 DURABLE = {
     "hubName": "%TASKHUB_NAME%",
     "extendedSessionsEnabled": False,
-    "defaultVersion": "1.0",
+    "defaultVersion": "1.1",
     "versionMatchStrategy": "CurrentOrOlder",
     "versionFailureStrategy": "Reject",
 }

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from activities.watch import MOST_WATCHES
+from contracts.durable import ORCHESTRATOR_VERSION
 from http_api.console import files as served
 from orchestrators.steps import RACE_SECONDS
 from tests.contract.project import ROOT, deployed_modules
@@ -152,7 +153,7 @@ def test_python_keeps_no_sessions():
 
 
 def test_old_instances_keep_their_version():
-    assert DURABLE["defaultVersion"] == "1.0"
+    assert DURABLE["defaultVersion"] == ORCHESTRATOR_VERSION == "1.1"
     assert (DURABLE["versionMatchStrategy"], DURABLE["versionFailureStrategy"]) == ("CurrentOrOlder", "Reject")
 
 

@@ -64,6 +64,8 @@ class ScriptedFoundry:
         """When the run was looked at, in seconds since the start."""
         self.after_answer: dict[float, State] = {0: "active", 2: "completed"}
         self.simulation: Simulation
+        self.acted: list[tuple[str, Any]] = []
+        """What was done, and what it was given: an activity may go on with what another one does, too."""
         self._cancelled_at: float | None = None
 
     def simulate(self, request: dict[str, Any] | None = None, **options: Any) -> Simulation:
@@ -103,20 +105,22 @@ class ScriptedFoundry:
         }
 
     def called(self, name: str) -> list[Any]:
-        return [c.payload for c in self.simulation.calls if c.name == name]
+        """Return what the activity was given each time, be it by another activity that went on with it."""
+        return [payload for called, payload in self.acted if called == name]
 
     def _activity(self, name: str) -> Callable[[Any, float], Any]:
-        def act(payload: Any, seconds: float) -> Any:
-            queued = self.overrides.get(name)
-            if queued:
-                answer = queued.pop(0)
-                if isinstance(answer, Exception):
-                    raise answer
-                if answer is not None:
-                    return answer(payload, seconds) if callable(answer) else answer
-            return getattr(self, name)(payload, seconds)
+        return lambda payload, seconds: self._acts(name, payload, seconds)
 
-        return act
+    def _acts(self, name: str, payload: Any, seconds: float) -> Any:
+        self.acted.append((name, payload))
+        queued = self.overrides.get(name)
+        if queued:
+            answer = queued.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            if answer is not None:
+                return answer(payload, seconds) if callable(answer) else answer
+        return getattr(self, name)(payload, seconds)
 
     def plan_run(self, payload: Any, seconds: float) -> Any:
         return ok(
@@ -130,7 +134,15 @@ class ScriptedFoundry:
     def create_message(self, payload: Any, seconds: float) -> Any:
         if payload["stamp"] not in self.messages:
             self.messages.append(payload["stamp"])
-        return ok({"message_id": f"msg_{len(self.messages)}"})
+        posted = {"message_id": f"msg_{len(self.messages)}"}
+        if "run" not in payload:
+            return ok(posted)
+        started = self._acts("create_run", payload["run"], seconds)
+        result, stayed = (started.answer, started.seconds) if isinstance(started, Takes) else (started, 0.0)
+        if isinstance(result, Exception):
+            return started
+        at = self.simulation.now.isoformat()
+        return Takes(ok({**posted, "run": result, "run_requested_at": at}), stayed)
 
     def create_run(self, payload: Any, seconds: float) -> Any:
         known = next((r for r in self.runs if r["stamp"] == payload["effect"]["stamp"]), None)

@@ -36,7 +36,7 @@ def test_a_short_run_is_seen_to_its_end_by_the_activity_that_started_it() -> Non
     foundry = watched({0: "active", 2: "completed"})
     ended = foundry.run()
     assert ended.output["response"] == "answer of run_1"
-    assert [c.name for c in foundry.simulation.calls] == ["create_thread", "create_message", "create_run"]
+    assert [c.name for c in foundry.simulation.calls] == ["create_thread", "create_message"]
     assert ended.custom_status["polls"] == len(foundry.looked_at) == 3
     assert ended.timers == []
 
@@ -161,3 +161,102 @@ def test_a_cancel_is_acknowledged_at_once_while_it_stays_and_ended_when_no_messa
     assert (ended.status, ended.output) == ("Terminated", "cancelled on request, before a Foundry run was started")
     assert len(foundry.called("create_message")) == 2
     assert not foundry.called("create_run")
+
+
+# --- the activity that posts the message goes on with the run ---
+
+
+def test_a_run_that_could_not_be_started_at_once_is_tried_again_by_itself() -> None:
+    foundry = watched({0: "active", 2: "completed"}, create_run=[down(), down(retry_after_seconds=7)])
+    ended = foundry.run()
+    assert ended.status == "Completed"
+    assert [c.name for c in foundry.simulation.calls] == ["create_thread", "create_message", "create_run", "create_run"]
+    assert (len(foundry.messages), len(foundry.runs)) == (1, 1)
+    assert {s["retrying"] for s in ended.custom_statuses} == {"service_unavailable", None}
+    assert all(s["message_posted"] for s in ended.custom_statuses if s["retrying"])
+
+
+def test_the_run_of_a_message_is_the_same_whoever_starts_it() -> None:
+    foundry = watched({0: "active", 2: "completed"}, create_run=[down()])
+    foundry.run({"thread_id": "thread_x", "metadata": {"a": "b"}, "run_options": {"temperature": 0.5}})
+    at_once, by_itself = foundry.called("create_run")
+    assert at_once["message"] == {**by_itself["message"], "message_id": None}, "its id is not known before"
+    assert by_itself["message"]["message_id"] == "msg_1"
+    different = {key for key in by_itself if at_once[key] != by_itself[key]}
+    assert different == {"message"}
+
+
+def test_a_failure_for_good_of_the_run_is_the_end() -> None:
+    foundry = watched({0: "active"}, create_run=[failure("invalid_request", message="no such agent")])
+    ended = foundry.run()
+    assert (ended.status, ended.custom_status["message_posted"]) == ("Failed", True)
+    assert ended.output.endswith("invalid_request: no such agent")
+
+
+def test_a_worker_that_dies_with_both_leaves_no_second_run() -> None:
+    """It may have started the run: whatever comes next looks for that."""
+
+    def dies(payload: Any, seconds: float) -> Any:
+        foundry.create_run(payload, seconds)
+        return ActivityCrashError(DEAD_WORKER)
+
+    foundry = ScriptedFoundry({0: "active", 9: "completed"}, create_run=[dies])
+    ended = foundry.run()
+    assert (ended.status, len(foundry.messages), len(foundry.runs)) == ("Completed", 1, 1)
+    retrying = next(s for s in ended.custom_statuses if s["retrying"])
+    assert (retrying["step"], retrying["run_requested"]) == ("create_message", True)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_run_that_a_dead_worker_has_left_is_stopped(cancelled: bool) -> None:
+    def dies(payload: Any, seconds: float) -> Any:
+        foundry.create_run(payload, seconds)
+        return ActivityCrashError(DEAD_WORKER)
+
+    refused = [None, failure("forbidden")]
+    foundry = ScriptedFoundry({0: "active"}, create_run=[dies], create_message=[None] if cancelled else refused)
+    ended = foundry.run(events=[(1, "cancel")] if cancelled else [], timeout=40)
+    assert ended.status == ("Terminated" if cancelled else "Failed")
+    assert foundry.called("cancel_run")
+    assert ended.custom_status["run_status"] == "cancelled"
+
+
+def test_a_worker_that_dies_at_the_message_of_many_generations_posts_it_once() -> None:
+    foundry = ScriptedFoundry(
+        create_message=[ActivityCrashError(DEAD_WORKER), *[failure("connection_failed", retryable=True)] * 12]
+    )
+    ended = foundry.run(timeout=3600)
+    assert ended.generations > 1
+    assert (ended.status, len(foundry.messages), len(foundry.runs)) == ("Completed", 1, 1)
+
+
+def test_whoever_stands_far_back_starts_no_run_with_its_message() -> None:
+    foundry = ScriptedFoundry(create_message=[busy(STAYS_FROM + 1), busy(STAYS_FROM), None])
+    ended = foundry.run({"thread_id": "thread_x"})
+    assert ["run" in payload for payload in foundry.called("create_message")] == [True, False, True]
+    assert not any(s["run_requested"] for s in ended.custom_statuses if s["step"] == "create_message")
+    steps = [s["step"] for s in ended.custom_statuses]
+    assert list(dict.fromkeys(steps)) == ["create_run", "create_message", "get_run", "done"]
+
+
+def test_instances_of_the_version_before_start_their_run_by_an_activity_of_its_own() -> None:
+    foundry = watched({0: "active", 2: "completed"})
+    ended = foundry.run(version="1.0")
+    assert ended.status == "Completed"
+    assert [c.name for c in foundry.simulation.calls] == ["create_thread", "create_message", "create_run"]
+    assert "run" not in foundry.called("create_message")[0]
+
+
+def test_the_age_of_a_run_counts_from_when_it_was_asked_for() -> None:
+    """Not from when the activity began, which may have stayed in the line before."""
+    foundry = watched({0: "active", 30: "completed"})
+    post = foundry.create_message
+
+    def late(payload: Any, seconds: float) -> Any:
+        taken = post(payload, seconds)
+        value = {**taken.answer["value"], "run_requested_at": "2026-11-21T10:00:04Z"}
+        return Takes(ok(value), taken.seconds + 4)
+
+    foundry.overrides["create_message"] = [late]
+    foundry.run()
+    assert foundry.called("get_run")[0]["watch_from"] == pytest.approx(WATCH_SECONDS + 1.2, abs=0.3)

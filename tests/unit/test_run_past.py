@@ -36,7 +36,8 @@ LOST = {"code": "connection_failed", "message": PROMPT, "summary": None}
 
 def did(activity: str, begin: float, *, seconds: float = 0.5, failure: Any = None, **value: Any) -> Call:
     result = {"value": None if failure else value, "failure": failure}
-    return completed(activity, after(begin), after(begin + seconds), result)
+    (call,) = completed(activity, after(begin), after(begin + seconds), result)
+    return call
 
 
 def after(seconds: float) -> Any:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from contracts.durable import ORCHESTRATOR_VERSION
 from contracts.status import RunError
 from contracts.wire import to_wire
 from http_api.timeline_events import TimelineEvent
@@ -18,7 +19,7 @@ from http_api.timeline_history import read_history
 from tests.unit.scripted import PROMPT, no_deadline
 from tests.unit.timelines import HISTORIES, NOW, at, events_of, payload_of, prefixes, recorded, told
 
-NAMES = sorted(path.stem for path in (HISTORIES / "1.0").glob("*.json"))
+NAMES = sorted(path.stem for path in (HISTORIES / ORCHESTRATOR_VERSION).glob("*.json"))
 SEVERAL = [name for name in NAMES if len(recorded(name)) > 1 and name != "unsupported-action"]
 """A question that nobody has answered has its number of the generation that asked it: one history would not tell it."""
 
@@ -89,59 +90,59 @@ def lines_of(payload: dict[str, Any]) -> list[str]:
             "success",
             [
                 "create_thread 00.0-00.1 done",
-                "create_message 00.1-00.2 done",
-                "create_run 00.2-00.3 done",
-                "looks 01.4-03.9 done 3",
-                "ended 03.9-03.9 done Success",
+                "create_message 00.1-00.1 done",
+                "create_run 00.1-00.2 done",
+                "looks 01.3-03.8 done 3",
+                "ended 03.8-03.8 done Success",
             ],
         ),
         (
             "retries",
             [
                 "create_thread 00.0-02.3 done service_unavailable",
-                "create_message 02.3-02.4 done",
-                "create_run 02.4-05.9 done service_unavailable worker_died",
-                "looks 07.0-09.5 done 3",
-                "ended 09.5-09.5 done Success",
+                "create_message 02.3-02.3 done",
+                "create_run 02.3-05.8 done service_unavailable worker_died",
+                "looks 06.9-09.4 done 3",
+                "ended 09.4-09.4 done Success",
             ],
         ),
         (
             "busy-thread",
             [
-                "create_message 00.0-02.5 done thread_busy thread_busy",
-                "create_run 02.5-02.6 done",
-                "looks 03.7-06.2 done 3",
-                "ended 06.2-06.2 done Success",
+                "create_message 00.0-02.4 done thread_busy thread_busy",
+                "create_run 02.4-02.5 done",
+                "looks 03.6-06.1 done 3",
+                "ended 06.1-06.1 done Success",
             ],
         ),
         (
             "not-found",
             [
                 "create_thread 00.0-00.1 done",
-                "create_message 00.1-00.2 done",
-                "create_run 00.2-00.3 failed not_found",
-                "cancel_run 00.3-00.4 done",
-                "ended 00.4-00.4 failed Failed not_found",
+                "create_message 00.1-00.1 done",
+                "create_run 00.1-00.2 failed not_found",
+                "cancel_run 00.2-00.3 done",
+                "ended 00.3-00.3 failed Failed not_found",
             ],
         ),
         (
             "look-refused",
             [
                 "create_thread 00.0-00.1 done",
-                "create_message 00.1-00.2 done",
-                "create_run 00.2-00.3 done",
-                "looks 01.4-12.1 done 4 forbidden forbidden forbidden",
-                "ended 12.1-12.1 done Success",
+                "create_message 00.1-00.1 done",
+                "create_run 00.1-00.2 done",
+                "looks 01.3-12.0 done 4 forbidden forbidden forbidden",
+                "ended 12.0-12.0 done Success",
             ],
         ),
         (
             "watched",
             [
                 "create_thread 00.0-00.1 done",
-                "create_message 00.1-00.2 done",
-                "create_run 00.2-04.1 done 5",
-                "looks 05.2-07.1 done 3",
-                "ended 07.1-07.1 done Success",
+                "create_message 00.1-00.1 done",
+                "create_run 00.1-05.4 done 6",
+                "looks 06.5-06.6 done 1",
+                "ended 06.6-06.6 done Success",
             ],
         ),
     ],
@@ -155,12 +156,12 @@ def test_a_run_of_several_generations() -> None:
     *_, last = recorded("timeout")
     assert lines_of(payload_of(last)) == [
         "create_thread 00.0-00.1 done",
-        "create_message 00.1-00.2 done",
-        "create_run 00.2-00.3 done",
-        "looks 01.4-19.5 done 16",
-        "cancel_run 19.5-19.6 done",
-        "looks 20.7-22.0 done 2",
-        "ended 22.0-22.0 failed Failed timeout",
+        "create_message 00.1-00.1 done",
+        "create_run 00.1-00.2 done",
+        "looks 01.3-19.4 done 16",
+        "cancel_run 20.5-20.6 done",
+        "looks 21.7-23.0 done 2",
+        "ended 23.0-23.0 failed Failed timeout",
     ]
 
 
@@ -183,11 +184,11 @@ def test_of_an_earlier_generation_the_last_failure_of_a_step_is_told_without_wor
 def test_a_run_that_kept_no_past_says_as_far_as_it_is_known_what_was_dropped() -> None:
     events = events_of(of_before(recorded("timeout")[-1]))
     assert told(events) == [
-        "earlier 00.0-19.4 done 15",
-        "looks 19.4-19.5 done 1",
-        "cancel_run 19.5-19.6 done",
-        "looks 20.7-22.0 done 2",
-        "ended 22.0-22.0 failed Failed timeout",
+        "earlier 00.0-19.3 done 15",
+        "looks 19.3-19.4 done 1",
+        "cancel_run 20.5-20.6 done",
+        "looks 21.7-23.0 done 2",
+        "ended 23.0-23.0 failed Failed timeout",
     ]
     assert (events[0].runs, events[0].questions) == (1, 0)
 
@@ -199,34 +200,49 @@ def test_a_past_that_does_not_fit_is_none() -> None:
     assert events_of(shown) == events_of(of_before(last))
 
 
+def test_an_activity_that_has_gone_on_with_the_run_is_told_as_two() -> None:
+    """The message may have waited for its turn, and the clock of the worker is not that of the platform."""
+    run = {"value": {"run_id": "run_1", "state": "completed", "looks": 3}, "failure": None}
+
+    def told_with(moment: str, of_run: Any = run) -> list[str]:
+        value = {"message_id": "msg_1", "run": of_run, "run_requested_at": moment}
+        return lines_of(payload(done("create_message", 1, 6, value)))
+
+    assert told_with(at(4)) == ["create_message 01.0-04.0 done", "create_run 04.0-06.0 done 3"]
+    assert told_with(at(0)) == ["create_message 01.0-01.0 done", "create_run 01.0-06.0 done 3"]
+    assert told_with(at(9)) == ["create_message 01.0-06.0 done", "create_run 06.0-06.0 done 3"]
+    assert told_with("never") == ["create_message 01.0-06.0 done"]
+    refused = {"value": None, "failure": {"code": "forbidden", "message": PROMPT, "summary": "no"}}
+    assert told_with(at(4), refused)[1] == "create_run 04.0-06.0 failed forbidden"
+
+
 def test_a_cancel_interrupts_a_watch() -> None:
     [generation] = recorded("cancel-in-the-first-watch")
     shown = payload_of(generation)
     assert lines_of(shown) == [
         "create_thread 00.0-00.1 done",
-        "create_message 00.1-00.2 done",
-        "create_run 00.2- running",
+        "create_message 00.1- running",
         "cancel 02.0-02.0 done",
         "cancel_run 02.0-02.1 done",
-        "looks 03.2-04.1 done 2",
-        "terminate_instance 04.1- running",
+        "looks 03.2-05.1 done 2",
+        "terminate_instance 05.1- running",
     ]
-    shown["historyEvents"].append(simply("ExecutionTerminated", 4.3, Input="cancelled"))
-    assert lines_of({**shown, "runtimeStatus": "Terminated", "output": "cancelled"})[2::4] == [
-        "create_run 00.2- interrupted",
-        "terminate_instance 04.1- done",
+    shown["historyEvents"].append(simply("ExecutionTerminated", 5.3, Input="cancelled"))
+    assert lines_of({**shown, "runtimeStatus": "Terminated", "output": "cancelled"})[1::4] == [
+        "create_message 00.1- interrupted",
+        "terminate_instance 05.1- done",
     ]
     assert (
         lines_of({**shown, "runtimeStatus": "Terminated", "output": "cancelled"})[-1]
-        == "ended 04.3-04.3 done Cancelled"
+        == "ended 05.3-05.3 done Cancelled"
     )
 
 
 def test_questions_and_their_answers_over_two_generations() -> None:
     first, second = (payload_of(generation) for generation in recorded("tool-outputs"))
     assert lines_of(first)[3:] == [
-        "question 00.3-04.0 done tool_outputs_1",
-        "looks 01.4- running 6",
+        "question 00.2-04.0 done tool_outputs_1",
+        "looks 01.3- running 6",
         "answer 04.0-04.0 done tool_outputs_1",
         "question 04.0- running tool_outputs_2",  # the answer did not fit
     ]
@@ -236,8 +252,8 @@ def test_questions_and_their_answers_over_two_generations() -> None:
         "ended 11.5-11.5 done Success",
     ]
     assert lines_of(second)[3:] == [
-        "question 00.3-04.0 done tool_outputs_1",
-        "looks 01.4-08.8 done 7",
+        "question 00.2-04.0 done tool_outputs_1",
+        "looks 01.3-08.8 done 7",
         "answer 04.0-04.0 done tool_outputs_1",
         "question 04.0-09.0 done tool_outputs_2",
         "answer 09.0-09.0 done tool_outputs_2",
@@ -258,8 +274,8 @@ def test_questions_and_their_answers_over_two_generations() -> None:
 def test_an_answer_that_foundry_refuses_is_asked_for_again() -> None:
     first, *_ = recorded("answer-refused")
     assert lines_of(payload_of(first))[3:] == [
-        "question 00.3-04.0 done tool_outputs_1",
-        "looks 01.4-03.9 done 3",
+        "question 00.2-04.0 done tool_outputs_1",
+        "looks 01.3-03.8 done 3",
         "answer 04.0-04.0 done tool_outputs_1",
         "submit_tool_outputs 04.0-04.1 failed answer_refused",
         "question 04.0- running tool_outputs_2",
@@ -271,13 +287,13 @@ def test_a_question_that_nobody_needs_answered_any_more_is_over() -> None:
     *_, last = recorded("unsupported-action")
     assert lines_of(payload_of(last)) == [
         "create_thread 00.0-00.1 done",
-        "create_message 00.1-00.2 done",
-        "create_run 00.2-00.3 done",
-        "looks 01.4-22.9 done 18",
-        "question 02.7-24.2 done tool_outputs_1",
-        "cancel_run 22.9-23.0 done",
-        "looks 24.1-25.4 done 2",
-        "ended 25.4-25.4 failed Failed unsupported_action",
+        "create_message 00.1-00.1 done",
+        "create_run 00.1-00.2 done",
+        "looks 01.3-22.8 done 18",
+        "question 02.6-24.1 done tool_outputs_1",
+        "cancel_run 22.8-22.9 done",
+        "looks 24.0-25.3 done 2",
+        "ended 25.3-25.3 failed Failed unsupported_action",
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from contracts.durable import ORCHESTRATOR_VERSION
 from http_api.status_document import status_document
 from http_api.timeline import timeline
 from http_api.timeline_events import TimelineEvent
@@ -33,7 +34,9 @@ def at(seconds: float) -> str:
 
 def recorded(name: str) -> list[dict[str, Any]]:
     """The generations of a recorded orchestration."""
-    found: list[dict[str, Any]] = json.loads((HISTORIES / "1.0" / f"{name}.json").read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = json.loads(
+        (HISTORIES / ORCHESTRATOR_VERSION / f"{name}.json").read_text(encoding="utf-8")
+    )
     return found
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from contracts.durable import ORCHESTRATOR_VERSION
 from local.foundry_emulator.agents import builtin_agents
 from tests.contract.test_functions import HTTP
 from tests.worker.comparison import REPOSITORY, Both, Json, Player, body_of
 
-SUCCESS = REPOSITORY / "tests" / "histories" / "1.0" / "success.json"
+SUCCESS = REPOSITORY / "tests" / "histories" / ORCHESTRATOR_VERSION / "success.json"
 AGENT = "asst_history00000000000000000"
 [CHART_AGENT] = [agent for agent in builtin_agents() if agent.name == "chart"]
 CHART_FILES = [file.id for file in CHART_AGENT.script.files]
