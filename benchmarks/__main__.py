@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [--only NAME] [--out DIR] [--seed N]`: measure, print tables, write files."""
+"""`python -m benchmarks [--quick] [--only NAME] [--out DIR] [--seed N] [--before DIR]`: measure, print, write."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         figure_began = time.monotonic()
         commits: set[str | None] = {commit()}
         print(f"--- {name}", flush=True)
-        options = Options(given.quick, given.seed, lambda text: print(f"    {text}", flush=True))
+        options = Options(given.quick, given.seed, lambda text: print(f"    {text}", flush=True), given.before)
         try:
             figure: Figure = importlib.import_module(f"benchmarks.figures.{name}").measure(options)
         except Exception as error:  # noqa: BLE001 - the others are worth having
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of latest.json and the plots")
     parser.add_argument("--seed", type=int, default=20261121, help="of every random choice")
+    parser.add_argument("--before", type=Path, help="checkout of an earlier commit that `watches` compares with, too")
     return parser
 
 

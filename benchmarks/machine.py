@@ -70,19 +70,19 @@ def _version(package: str) -> str | None:
         return None
 
 
-def commit() -> str | None:
-    """Return the commit of the working tree; "-dirty" where files but our own results differ; None without git."""
-    head = _git("rev-parse", "--short", "HEAD")
+def commit(checkout: Path = APP_ROOT) -> str | None:
+    """Return the commit of a working tree; "-dirty" where files but our own results differ; None without git."""
+    head = _git(checkout, "rev-parse", "--short", "HEAD")
     if not head:
         return None
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
+    changed = _git(checkout, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
     return f"{head}-dirty" if changed else head
 
 
-def _git(*arguments: str) -> str | None:
+def _git(checkout: Path, *arguments: str) -> str | None:
     command = ["git", *arguments]
     try:
-        found = subprocess.run(command, cwd=APP_ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+        found = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError:
         return None
     return found.stdout.strip() if found.returncode == 0 else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,11 +13,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Options:
-    """`quick` asks for a fraction of the work; `say` prints progress; `seed` makes every random choice."""
+    """`quick` asks for a fraction of the work; `say` prints progress; `seed` makes every random choice. `before` is a
+    checkout of an earlier commit, which some figures measure, too.
+    """
 
     quick: bool
     seed: int
     say: Callable[[str], None]
+    before: Path | None = None
 
     def pick(self, quick: T, full: T) -> T:
         """Return the one that applies."""

@@ -17,7 +17,7 @@ from contracts.generations import Generation
 from tests.orchestrator.conversations import POLICY as SECOND
 from tests.orchestrator.conversations import Conversations
 from tests.orchestrator.scripted_foundry import ScriptedFoundry
-from tests.orchestrator.simulation import Ended
+from tests.orchestrator.simulation import VERSION, Ended
 
 CLASSIC = {"agent_id": "asst_1"}
 
@@ -57,14 +57,18 @@ def app_run(
     activity_seconds: float,
     watches: bool = True,
     generation: Generation = "classic",
+    version: str = VERSION,
+    thread_id: str | None = None,
 ) -> tuple[ScriptedFoundry, Ended]:
-    """Run the real orchestrator in virtual time on a run of this duration; without `watches` every look is one look."""
+    """Run the real orchestrator in virtual time on a run of this duration; without `watches` every look is one look.
+    `version`: of the orchestrator, whose older path it takes.
+    """
     kind, agent = (ScriptedFoundry, CLASSIC) if generation == "classic" else (Conversations, SECOND)
     foundry = kind({0: "active", duration: "completed"})
     foundry.watches = watches
-    simulation = foundry.simulate(exact_timers=exact_timers, activity_seconds=activity_seconds)
+    simulation = foundry.simulate(exact_timers=exact_timers, activity_seconds=activity_seconds, version=version)
     simulation.handle = Meter(simulation.handle)
-    request, policy = {"user_message": "hello"}, {**agent, "timeout_seconds": 86_400}
+    request, policy = {"user_message": "hello", "thread_id": thread_id}, {**agent, "timeout_seconds": 86_400}
     ended = simulation.run({"request": request, "policy": policy})
     if ended.status != "Completed":
         raise RuntimeError(f"the orchestration ended as {ended.status}: {ended.output}")
@@ -80,7 +84,7 @@ def app_looks(
     request more, for the answer.
     """
     foundry, ended = app_run(longest, exact_timers=exact_timers, activity_seconds=activity_seconds, watches=watches)
-    created = next(c.at for c in foundry.simulation.calls if c.name == "create_run")
+    created = next(c.at for c in foundry.simulation.calls if c.name == "create_message")  # with the run
     looks = foundry.looked_at
     return Looks([at - created for at in looks], ended.seconds - looks[-1] + request_seconds)
 

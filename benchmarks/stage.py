@@ -180,9 +180,10 @@ class AppHost:
         app: Path = APP_ROOT,
         storage: BlobEndpoint | None = None,
         watches: bool = True,
+        before: Path | None = None,
     ) -> None:
         """`storage` holds the app's documents, where they are to be counted; default: the host's own. Without `watches`
-        a look at a run is one look.
+        a look at a run is one look. `before`: a checkout of an earlier commit, whose app and local host it is.
         """
         arguments = ["--quiet", "--timers", "exact" if exact_timers else "azure-storage"]
         environment = {**emulator.environment, "PYTHON_THREADPOOL_THREAD_COUNT": deployed_threads()}
@@ -190,7 +191,8 @@ class AppHost:
             environment |= ONE_LOOK
         if storage is not None:
             environment["AzureWebJobsStorage"] = storage.connection_string
-        self.process = HostProcess(app, env=environment, args=arguments)
+        repository = before or APP_ROOT
+        self.process = HostProcess(before or app, env=environment, args=arguments, repository=repository)
         self._connection: http.client.HTTPConnection | None = None
 
     def __enter__(self) -> Self:

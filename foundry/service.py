@@ -82,8 +82,8 @@ class AgentService(Protocol):
         """Delete the message, which no run has answered. It may be gone already."""
         ...
 
-    def awaits_run(self, thread_id: str, instance_id: str) -> bool:
-        """Say whether the thread's newest message is the instance's, and has no run yet."""
+    def awaits_answer(self, thread_id: str, instance_id: str) -> bool:
+        """Say whether the thread's newest message is the instance's: another run of it needs no other message."""
         ...
 
     def create_run(

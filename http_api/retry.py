@@ -115,8 +115,8 @@ async def _asked(client: df.DurableOrchestrationClient, instance_id: str) -> Ask
 
 
 async def _message_waits(settings: Settings, thread_id: str | None, instance_id: str) -> bool:
-    """Say whether the instance's message stands on the thread without a run, although the instance did not learn it:
-    the answer to its post was lost, or the instance was ended from outside meanwhile.
+    """Say whether the instance's message stands on the thread unanswered, although the instance did not learn it: the
+    answer to its post was lost, or the instance was ended from outside meanwhile.
     """
     if thread_id is None:
         return False
@@ -124,7 +124,7 @@ async def _message_waits(settings: Settings, thread_id: str | None, instance_id:
         settings,
         _looks,
         LOOK_SECONDS,
-        lambda service: service.awaits_run(thread_id, instance_id),
+        lambda service: service.awaits_answer(thread_id, instance_id),
         thread_id=thread_id,
         gone=f"the run's thread {thread_id} does not exist any more: start a new run",
     )

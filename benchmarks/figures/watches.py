@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
+from benchmarks.machine import commit
 from benchmarks.numbers import p95
 from benchmarks.options import Options
 from benchmarks.report import Cell, Check, Figure, Table
@@ -23,7 +24,7 @@ OFF = 0.15
 AFTERWARDS = 3.0
 """Longer than an answer takes on any side: nobody is asked meanwhile, which would cost processor time."""
 
-WITH, WITHOUT, SDK = "the app", "the app without watches", "SDK's 1 s loop"
+WITH, WITHOUT, BEFORE, SDK = "the app", "the app without watches", "the app before", "SDK's 1 s loop"
 SHORT = 10.0
 
 
@@ -44,23 +45,24 @@ def measure(options: Options) -> Figure:
     crowds = options.pick({0.3: 4}, dict.fromkeys(ALONE, AT_ONCE))
     rows: list[list[Cell]] = []
     checks: list[Check] = []
+    before = BEFORE if options.before else WITHOUT
     plans = [*((d, n, 1) for d, n in alone.items()), *((d, n, n) for d, n in crowds.items())]
     wanted = [(near, at_once, _durations(chance, near, runs)) for near, runs, at_once in plans]
     with (
         Emulator((0.0, *(d for _, _, durations in wanted for d in durations))) as emulator,
         AppHost(emulator) as watching,
-        AppHost(emulator, watches=False) as looking,
+        AppHost(emulator, watches=bool(options.before), before=options.before) as looking,
     ):
         for host in (watching, looking):
             host.start(0.0)  # warm
             host.until_completed(1, patience=30)
-        hosts = {WITH: watching, WITHOUT: looking}
+        hosts = {WITH: watching, before: looking}
         done = 1
         for near, at_once, durations in wanted:
             sides = _sides(emulator, hosts, durations, at_once, done)
             done += len(durations)
             rows += [[near, at_once, name, *_row(side, sides[SDK])] for name, side in sides.items()]
-            checks += _checks(near, at_once, sides)
+            checks += _checks(near, at_once, sides, before)
             options.say(f"{near:g} s, {at_once} at once: {median(sides[WITH].lags):.2f} s of lag")
     return Figure(
         "Watches: with them, without, and the SDK's loop",
@@ -72,10 +74,16 @@ def measure(options: Options) -> Figure:
         checks,
         [
             f"Durations are up to {OFF:.0%} off, all sides get the same, at the same time, on one emulator.",
-            "Without watches: `FOUNDRY_MAX_LOOKS_PER_SECOND` is 0. A lag is counted as in `lag_measured`.",
+            f"{_described(options)} A lag is counted as in `lag_measured`.",
             "Half of the time between two looks is the lag: 1.3 looks a second are 0.385 s.",
         ],
     )  # fmt: skip
+
+
+def _described(options: Options) -> str:
+    if options.before is None:
+        return "Without watches: `FOUNDRY_MAX_LOOKS_PER_SECOND` is 0."
+    return f"Before: app and local host at commit {commit(options.before)}."
 
 
 def _durations(chance: random.Random, near: float, runs: int) -> list[float]:
@@ -143,15 +151,15 @@ def _row(side: Side, sdk: Side) -> list[Cell]:
     return [median(side.lags), p95(side.lags), looks, median(side.outcomes), ratio, 1000 * side.cpu_per_run]
 
 
-def _checks(near: float, at_once: int, sides: dict[str, Side]) -> list[Check]:
+def _checks(near: float, at_once: int, sides: dict[str, Side], compared: str) -> list[Check]:
     what = f"runs of {near:g} s, " + ("alone" if at_once == 1 else f"{at_once} at once")
-    app, before, sdk = (sides[name] for name in (WITH, WITHOUT, SDK))
+    app, before, sdk = (sides[name] for name in (WITH, compared, SDK))
     limit = (0.3 if at_once == 1 else 0.5) if near <= SHORT else 0.05 * near
     checks = [Check(f"{what}: lag p50", median(app.lags), limit, "s")]
     if near <= SHORT:
         checks += [
             Check(f"{what}: lag p95", p95(app.lags), 1.0, "s"),
-            Check(f"{what}: processor time to that without watches", app.cpu_per_run / before.cpu_per_run, 0.6),
+            Check(f"{what}: processor time to that of {compared}", app.cpu_per_run / before.cpu_per_run, 0.6),
         ]
     if near >= 1:
         ratio = median(app.outcomes) / median(sdk.outcomes)

@@ -139,14 +139,12 @@ class ClassicAgentService:
             if not error.names_it:
                 raise
 
-    def awaits_run(self, thread_id: str, instance_id: str) -> bool:
-        """Say whether the thread's newest message is the instance's, and has no run yet."""
+    def awaits_answer(self, thread_id: str, instance_id: str) -> bool:
+        """Say whether the thread's newest message is the instance's, whatever has become of its run: one that has
+        answered has a newer one.
+        """
         newest = self._newest(f"{thread_path(thread_id)}/messages")
-        if newest is None or newest.get("role") != "user" or instance_of(newest) != instance_id:
-            return False
-        run = next((r for r in self.list_runs(thread_id) if r.instance_id == instance_id), None)
-        # A run that failed for lack of quota is started again for the same message.
-        return run is None or run.rate_limited
+        return newest is not None and newest.get("role") == "user" and instance_of(newest) == instance_id
 
     def create_run(
         self,

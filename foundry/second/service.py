@@ -284,7 +284,7 @@ class ResponsesAgentService:
             if not error.names_it:
                 raise
 
-    def awaits_run(self, thread_id: str, instance_id: str) -> bool:
+    def awaits_answer(self, thread_id: str, instance_id: str) -> bool:
         """Say whether the conversation's newest message is a user's, and the instance has no response yet. Whose the
         message is cannot be told; where no response says whose it is, nothing is assumed.
         """

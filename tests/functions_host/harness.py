@@ -43,6 +43,7 @@ class HostProcess:
     """The local host in a subprocess. Use it as a context manager; it leaves no process behind.
 
     ``db`` defaults to a file that lives as long as this object, so that ``kill`` and ``restart`` keep the state.
+    ``repository`` is the checkout whose host it is.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class HostProcess:
         args: Sequence[str] = (),
         start_timeout: float = 60,
         says_port: bool = True,
+        repository: Path = REPOSITORY,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="functions-host-")
         folder = Path(self._folder.name)
         self.app_root = Path(app_root)
+        self._repository = repository
         self.db = str(db) if db is not None else str(folder / "state.db")
         self.ready: dict[str, Any] = {}
         self._ready_file = folder / "ready.json"
@@ -106,7 +109,7 @@ class HostProcess:
             arguments += ["--port", port]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self._env}
         environment["PYTHONPATH"] = os.pathsep.join(
-            p for p in (str(REPOSITORY), environment.get("PYTHONPATH", "")) if p
+            p for p in (str(self._repository), environment.get("PYTHONPATH", "")) if p
         )
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -115,7 +118,7 @@ class HostProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                cwd=REPOSITORY,
+                cwd=self._repository,
             )
 
     def kill(self) -> None:

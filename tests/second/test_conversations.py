@@ -115,18 +115,18 @@ def test_what_a_gateway_does_not_find_may_still_be_there(world):
 
 def test_a_message_that_no_response_has_answered_awaits_one(world):
     thread_id = world.thread()
-    assert world.service.awaits_run(thread_id, "i-1")
+    assert world.service.awaits_answer(thread_id, "i-1")
     world.ended(thread_id)
-    assert not world.service.awaits_run(thread_id, "i-1")
+    assert not world.service.awaits_answer(thread_id, "i-1")
     world.service.create_message(thread_id, HI, world.stamp())
-    assert not world.service.awaits_run(thread_id, "i-1")  # it has had its run
-    assert world.service.awaits_run(thread_id, "i-2")
+    assert not world.service.awaits_answer(thread_id, "i-1")  # it has had its run
+    assert world.service.awaits_answer(thread_id, "i-2")
 
 
 def test_a_message_whose_run_lacked_quota_awaits_one(world):
     thread_id = world.thread()
     assert world.ended(thread_id, "rateLimitedOnce").rate_limited
-    assert world.service.awaits_run(thread_id, "i-1")
+    assert world.service.awaits_answer(thread_id, "i-1")
 
 
 def test_where_no_response_shows_a_stamp_nothing_awaits_one(world):
@@ -134,7 +134,7 @@ def test_where_no_response_shows_a_stamp_nothing_awaits_one(world):
     world.ended(thread_id)
     world.service.create_message(thread_id, HI, world.stamp())
     world.emulator.set_unknowns(response_metadata_list="empty")
-    assert not world.service.awaits_run(thread_id, "i-2")
+    assert not world.service.awaits_answer(thread_id, "i-2")
 
 
 # --- deletion ---------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ ASKED = {
     "create_message": lambda s: s.create_message(THREAD, MESSAGE, STAMP),
     "find_message": lambda s: s.find_message(THREAD, MESSAGE, STAMP),
     "take_back_message": lambda s: s.take_back_message(THREAD, "msg_1"),
-    "awaits_run": lambda s: s.awaits_run(THREAD, "i-1"),
+    "awaits_answer": lambda s: s.awaits_answer(THREAD, "i-1"),
     "create_run": lambda s: s.create_run(THREAD, "a", {}, {}, STAMP),
     "get_run": lambda s: s.get_run(THREAD, RUN),
     "list_runs": lambda s: s.list_runs(THREAD),

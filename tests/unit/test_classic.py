@@ -691,19 +691,10 @@ def user_message(stamp=None, **fields):
 OTHER = Stamp(instance_id="other", operation_id="op-9:message")
 
 
-@pytest.mark.parametrize(
-    ("runs", "expected"),
-    [
-        ([], True),
-        ([run_body(metadata=OWN)], True),
-        ([run_body(metadata=OTHER.as_metadata())], False),
-        ([run_body("failed", metadata=OTHER.as_metadata(), last_error={"code": "rate_limit_exceeded"})], True),
-    ],
-)
-def test_the_newest_message_awaits_a_run_of_its_own_instance(runs, expected):
-    service, network = service_of(page([user_message(OTHER)]), page(runs))
-    assert service.awaits_run(THREAD, "other") is expected
-    assert network.paths == ["GET /threads/thread_1/messages", "GET /threads/thread_1/runs"]
+def test_the_newest_message_awaits_an_answer_whatever_became_of_its_run():
+    service, network = service_of(page([user_message(OTHER)]))
+    assert service.awaits_answer(THREAD, "other")
+    assert network.paths == ["GET /threads/thread_1/messages"]
 
 
 @pytest.mark.parametrize(
@@ -717,9 +708,9 @@ def test_the_newest_message_awaits_a_run_of_its_own_instance(runs, expected):
         {"id": "m", "metadata": {"durable_instance_id": 5}},
     ],
 )
-def test_a_newest_message_of_somebody_else_is_no_message_that_awaits_a_run(newest):
+def test_a_newest_message_of_somebody_else_awaits_no_answer(newest):
     service, _ = service_of(page([newest] if newest else []))
-    assert service.awaits_run(THREAD, "other") is False
+    assert service.awaits_answer(THREAD, "other") is False
 
 
 def test_the_runs_of_a_thread_are_listed():

@@ -37,7 +37,7 @@ class FakeService:
     def within(self, seconds):
         return self
 
-    def awaits_run(self, thread_id, instance_id):
+    def awaits_answer(self, thread_id, instance_id):
         self.asked.append(thread_id)
         if self.failure:
             raise self.failure

@@ -213,7 +213,7 @@ def test_an_activity_that_has_gone_on_with_the_run_is_told_as_two() -> None:
     assert told_with(at(9)) == ["create_message 01.0-06.0 done", "create_run 06.0-06.0 done 3"]
     assert told_with("never") == ["create_message 01.0-06.0 done"]
     refused = {"value": None, "failure": {"code": "forbidden", "message": PROMPT, "summary": "no"}}
-    assert told_with(at(4), refused)[1] == "create_run 04.0-06.0 failed forbidden"
+    assert told_with(at(4), refused)[1] == "create_run 04.0- retrying forbidden"
 
 
 def test_a_cancel_interrupts_a_watch() -> None:

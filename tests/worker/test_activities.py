@@ -69,6 +69,33 @@ def create_message(player: Player) -> None:
     assert player.activity("create_message", wanted)["failure"]["code"] == "instance_not_seen"
 
 
+def create_message_with_its_run(player: Player) -> None:
+    thread_id = _thread(player)
+    run = {
+        "runs_as": ME, "thread_id": thread_id, "agent_id": AGENT, "effect": EFFECT,
+        "message": {"stamp": STAMP, "message_id": None},
+    }  # fmt: skip
+    wanted = {"runs_as": ME, "thread_id": thread_id, "message": {"content": "Why?"}, "stamp": STAMP, "run": run}
+    posted = player.activity("create_message", wanted)["value"]
+    assert posted["run"]["value"]["state"] == "active"
+    again = player.activity("create_message", wanted)["value"]
+    assert (again["message_id"], again["run"]["value"]["run_id"]) == (
+        posted["message_id"],
+        posted["run"]["value"]["run_id"],
+    )
+    player.clock.advance(30)
+    seen = player.activity(
+        "get_run", {"runs_as": ME, "thread_id": thread_id, "run_id": again["run"]["value"]["run_id"]}
+    )
+    assert seen["value"]["answer"]["messages"]
+    other = {**STAMP, "operation_id": "op-2"}
+    refused = {**wanted, "stamp": other, "run": {**run, "agent_id": "asst_nobody", "effect": {"stamp": other}}}
+    posted = player.activity("create_message", refused)["value"]
+    assert posted["message_id"]
+    assert posted["run"]["failure"]["code"] == "not_found"
+    assert "ValidationError" in player.activity("create_message", {**wanted, "run": {"thread_id": 1}})
+
+
 def create_run(player: Player) -> None:
     run = _started(player)
     wanted = {
@@ -159,6 +186,10 @@ SCENARIOS: dict[str, Callable[[Player], None]] = {
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_activity_returns_and_fails_alike(name: str, product: Both) -> None:
     assert [note for note in product(SCENARIOS[name]) if note.get("invoked") == name]
+
+
+def test_a_message_goes_on_with_its_run_alike(product: Both) -> None:
+    assert [note for note in product(create_message_with_its_run) if note.get("invoked") == "create_message"]
 
 
 PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
