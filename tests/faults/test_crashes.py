@@ -35,6 +35,12 @@ def own_thread(world: World, activity: str) -> dict[str, str]:
     return {"thread_id": new_thread(world)} if activity == "create_message" and takes_along else {}
 
 
+def by_itself(world: World, activity: str) -> None:
+    """Have the orchestrator call the activity, where another one would go on with what it does."""
+    if activity == "create_run" and CAPABILITIES[present()].stamps_all:
+        world.emulator.faults.add("status", operation=service_operation(activity), status=503)
+
+
 def created_before(activity: str) -> int:
     """How many requests of the same kind a run makes before those of the activity."""
     return int(activity == "submit_tool_outputs" and CAPABILITIES[present()].answer_is_new_run)
@@ -106,6 +112,7 @@ def test_killed_after_the_activity_returned_and_before_the_episode_was_recorded(
         crashes = Crashes(world, caller)
         activity_again, episode_again = result_unrecorded(activity), episode_unrecorded(activity)
         crashes.arm(activity_again)
+        by_itself(world, activity)
         fields = own_thread(world, activity)
         instance_id = caller.start(AGENTS.get(activity, "history"), "killed", **fields)
         provoke(caller, instance_id, activity)
