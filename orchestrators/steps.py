@@ -44,8 +44,9 @@ transactions than they save processor time (benchmarks/README.md, `replay_cost`)
 
 
 RACE_SECONDS = 330.5
-"""A timer stands in every race, or the extension would not see the cancel win (durable-protocol.md, rule 21). It is
-longer than an activity may take (`functionTimeout` in host.json), and most instances.
+"""A timer stands in every race but the first of a generation, in which the waiter for the cancel is fresh: or the
+extension would not see the cancel win (durable-protocol.md, rule 21). It is longer than an activity may take
+(`functionTimeout` in host.json), and most instances.
 """
 
 
@@ -216,7 +217,9 @@ class Steps:
 
     def _race(self, task: Any) -> Step[None]:
         """Wait for the task, or raise `CancelRequested`: then the task goes on, and what it returns is ignored."""
-        self._cancel_is_raced = True
+        is_first, self._cancel_is_raced = not self._cancel_is_raced, True
+        if is_first and not self.began_before_1_1:
+            yield self._context.task_any([task, self._cancel])
         while not task.is_completed and not self._cancel.is_completed:
             timer = self._context.create_timer(self.now + timedelta(seconds=RACE_SECONDS))
             yield self._context.task_any([task, self._cancel, timer])

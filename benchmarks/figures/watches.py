@@ -14,7 +14,7 @@ from benchmarks.options import Options
 from benchmarks.report import Cell, Check, Figure, Table
 from benchmarks.stage import AppHost, Emulator, SdkLoops, sdk_loops, together
 
-ALONE = {0.3: 6, 1.0: 6, 3.0: 5, 10.0: 3, 30.0: 2}
+ALONE = {0.3: 12, 1.0: 12, 3.0: 11, 10.0: 5, 30.0: 3}
 """How many runs of about that duration, one after the other. Each duration is up to 15 % off, so that no schedule is
 favoured by whole seconds.
 """
