@@ -5,8 +5,8 @@ then each `SHORTEST_GAP_SECONDS`, less often the older the run is. A look again 
 storage transaction, but a slot of the worker, so a watch is over after `WATCH_SECONDS`.
 
 **A durable timer** paces the watches: the instance waits without a worker. Between two watches of a young run lies the
-shortest timer that every backend keeps (1.5 s), from the twentieth second on the timer is 9 % of the run's age. From
-the first minute on a watch would hardly come to its second look: a look is one look, and the timers alone pace.
+shortest timer that every backend keeps (1.5 s), from half a minute on the timer grows with 9 % of the run's age. From
+the first minute on a look is one look, and the timers alone pace: what they are late is little beside such a run.
 
 **No run of 2 s to 10 min is looked at more than 1.3 times as often as by a loop of one look a second**
 (tests/unit/test_look_schedule.py). That loop looks 1, 2, 3 ... s after the start; the look that sees the end counts:
@@ -34,12 +34,14 @@ FIRST_LOOKS = (0.4, 1.2, 3.0, 3.5, 4.3, 5.25)
 SHORTEST_GAP_SECONDS = 0.72
 """Between two looks of a later watch. Less than 1 / 1.3 s: the timers between watches save looks."""
 
-GAP_SHARE_OF_AGE = 1 / 16
+GAP_SHARE_OF_AGE = 1 / 27
 WATCHED_UNTIL_SECONDS = 60.0
 CLOSEST_SECONDS = 1 / 3
 """A look that came late may stand near the next one's age: that one is left out, so there are three in a second."""
 
 SHARE_OF_AGE = 0.09
+YOUNG_SECONDS = 12.0
+"""Of a run that is watched the share is one of its age beyond that: so the bound on looks is made use of."""
 LONGEST_DELAY_SECONDS = 60.5
 SHORTEST_DELAY_SECONDS = 1.5
 
@@ -60,9 +62,13 @@ def is_watched(age_seconds: float) -> bool:
     return age_seconds <= WATCHED_UNTIL_SECONDS
 
 
-def next_poll_delay(age_seconds: float) -> float:
-    """Return the seconds that the durable timer waits before a run that is so old is looked at, or watched, again."""
-    proportional = math.floor(SHARE_OF_AGE * max(0.0, age_seconds) + 0.25) + 0.5
+def next_poll_delay(age_seconds: float, *, as_before_1_1: bool = False) -> float:
+    """Return the seconds that the durable timer waits before a run that is so old is looked at, or watched, again.
+
+    Instances of version 1.0 of the orchestrator keep the pace that they had.
+    """
+    young = YOUNG_SECONDS if is_watched(age_seconds) and not as_before_1_1 else 0.0
+    proportional = math.floor(SHARE_OF_AGE * max(0.0, age_seconds - young) + 0.25) + 0.5
     return min(max(proportional, SHORTEST_DELAY_SECONDS), LONGEST_DELAY_SECONDS)
 
 

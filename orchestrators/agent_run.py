@@ -180,7 +180,7 @@ def _until_ended(steps: Steps, progress: Progress, run: RunSnapshot) -> Step[Run
         if waited is not None and waited >= UNSUPPORTED_SECONDS:
             raise StepFailed(unsupported_action(progress))
         if progress.question.stage is not Stage.HELD:
-            delay = next_poll_delay(progress.run_age(steps.now))
+            delay = next_poll_delay(progress.run_age(steps.now), as_before_1_1=steps.began_before_1_1)
             if waited is not None:
                 delay = min(delay, whole_and_half(UNSUPPORTED_SECONDS - waited))
             yield from steps.sleep(delay, progress)

@@ -283,7 +283,8 @@ def _stop_run(steps: Steps, progress: Progress) -> Step[tuple[RunSnapshot | None
             run = yield from activity_calls.cancel_run(steps, progress)  # it may have been created after the look
         while run is not None and verdict_of(run) is Verdict.GOES_ON:
             steps.show(progress.custom_status())
-            yield from steps.sleep(next_poll_delay((steps.now - asked_at).total_seconds()), progress)
+            delay = next_poll_delay((steps.now - asked_at).total_seconds(), as_before_1_1=steps.began_before_1_1)
+            yield from steps.sleep(delay, progress)
             run = yield from activity_calls.get_run(steps, progress, asked_at)
     except (DeadlinePassed, StepFailed):
         return run, progress.attempts.last

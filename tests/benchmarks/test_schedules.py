@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.figures.lag_virtual import share_of
-from benchmarks.figures.storage_cost import counted_app
+from benchmarks.figures.storage_cost import counted_app, counted_before
 from benchmarks.schedules import Looks, app_looks, app_run, naive_looks, sdk_looks
 
 
@@ -34,7 +34,9 @@ def test_runs_of_both_generations_are_counted():
     classic, second = (
         counted_app(0.3, exact_timers=False, generation=generation) for generation in ("classic", "responses")
     )
-    assert classic.activities == second.activities + 1, "a new conversation takes its message along"
+    assert classic.activities == second.activities == 2, "thread, then message and run; or the reverse"
+    assert counted_app(0.3, exact_timers=False, thread_id="thread_x").activities == 1
+    assert counted_before(0.3, exact_timers=False).activities == 4
 
 
 def test_the_loops_beside_it():
