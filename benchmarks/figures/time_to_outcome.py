@@ -52,7 +52,7 @@ def measure(options: Options) -> Figure:
                 "sees that asked the start route to wait for the outcome."
             ),
             (
-                "A run that completes in the answer to its creation costs the SDK two requests; durable are four "
+                "A run that completes in the answer to its creation costs the SDK two requests; durable are two "
                 "activities, each stored before and after. The real service answers `queued` to a creation: then the "
                 "SDK sleeps a second before its first look, and the app 0.4 s, without a timer."
             ),
