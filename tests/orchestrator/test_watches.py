@@ -275,3 +275,10 @@ def test_a_run_that_an_earlier_execution_has_started_is_stopped(cancelled: bool)
     assert ended.status == ("Terminated" if cancelled else "Failed")
     assert foundry.called("cancel_run")
     assert ended.custom_status["run_status"] == "cancelled"
+
+
+def test_a_message_that_is_posted_after_its_cancel_is_known_to_be() -> None:
+    foundry = ScriptedFoundry(create_run=[lambda *_: Takes(failure("forbidden"), 5)])
+    ended = foundry.run(events=[(1, "cancel")])
+    assert ended.output == "cancelled on request, before a Foundry run was started"
+    assert ended.custom_status["message_posted"] is True
