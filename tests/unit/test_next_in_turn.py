@@ -25,6 +25,7 @@ from store.documents import StoreError
 from tests.unit.test_activities import (  # noqa: F401 - fixtures count
     ME,
     MESSAGE,
+    NEW_RUN,
     RUN,
     _given,
     environment,
@@ -198,6 +199,25 @@ def test_a_store_that_goes_away_ends_a_stay_and_says_so(time, service, store, ot
     time.happenings[1.0] = lambda: _given.update(open_store=away)
     assert post().failure.code == "store_unavailable"
     assert time.now < 1.5
+
+
+def test_the_run_has_the_time_that_its_message_has_left(time, service, store, others, post, environment):
+    """An activity that exceeds `functionTimeout` costs its worker everything in flight."""
+    environment.setenv("FOUNDRY_MAX_LOOKS_PER_SECOND", "0")
+    environment.setattr(foundry_calls.host_clock, "seconds", lambda: time.now)
+    given, at_once = [], service.create_message
+    service.within = lambda seconds: given.append(round(seconds)) or service
+
+    def slow(*message):
+        time.now += slow.seconds
+        return at_once(*message)
+
+    service.create_message = slow
+    run = msgspec.structs.replace(NEW_RUN, turn=None)
+    for slow.seconds in (90, 119):
+        service.created.clear()
+        assert post(msgspec.structs.replace(MESSAGE, run=run)).value.run.value is not None
+    assert given == [120, 30, 120, 10]
 
 
 def test_only_a_few_stay_at_once_and_each_gives_its_place_back(time, store, others, post):
