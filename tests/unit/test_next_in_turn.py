@@ -17,6 +17,7 @@ from activities.next_in_turn import MOST_STAYS, NEAR, STAY_SECONDS, Stays, TurnS
 from activities.slots import Slots
 from activities.threads import MOST_AT_ONCE
 from contracts.activities import ActivityResult, MessageRef, Turn
+from contracts.runs import RunState
 from contracts.wire import from_wire, to_wire
 from ownership.line import Place
 from ownership.threads import leave, take_place
@@ -218,6 +219,22 @@ def test_the_run_has_the_time_that_its_message_has_left(time, service, store, ot
         service.created.clear()
         assert post(msgspec.structs.replace(MESSAGE, run=run)).value.run.value is not None
     assert given == [120, 30, 120, 10]
+
+
+def test_who_does_not_wait_is_told_of_a_run_whose_end_an_earlier_execution_has_seen(store, others, post, service):
+    run = msgspec.structs.replace(NEW_RUN, turn=None)
+    wanted = msgspec.structs.replace(MESSAGE, turn=Turn(if_busy="fail"), run=run)
+    service.run = msgspec.structs.replace(RUN, state=RunState.COMPLETED)
+    service.create_run = lambda *_, **__: service.run
+    assert post(wanted).value.run.value.state == RunState.COMPLETED
+    take_place(store, "thread_1", "next", lambda _: False)
+    others.add("next")
+    assert line(store) == ["next"]
+    assert post(wanted).failure.code == "thread_busy", "no run bears its stamp"
+    service.find_run = lambda *_: service.run
+    posted = post(wanted).value
+    assert (posted.message_id, posted.run.value.state) == ("message_1", RunState.COMPLETED)
+    assert line(store) == ["next"]
 
 
 def test_only_a_few_stay_at_once_and_each_gives_its_place_back(time, store, others, post):
