@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from activities.bounds import bounded_answer, bounded_run
-from activities.turns import OtherInstances, Ticket, Turns, former_run, is_done
+from activities.turns import NotItsTurnError, OtherInstances, Ticket, Turns, former_run, is_done
 from app_log import log_event
 from contracts.activities import (
     CancelledRun,
@@ -86,7 +86,13 @@ class AgentCalls:
 
     def create_message(self, wanted: CreateMessage) -> MessageRef:
         """Take over the thread and post the message, unless it is there, once the instance owns the thread."""
-        ticket = self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
+        try:
+            ticket = self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
+        except NotItsTurnError:
+            # An earlier execution may have seen the run's end, and left the line: who does not wait would never learn.
+            if wanted.turn.if_busy != "fail" or wanted.message is None or not self._has_its_run(wanted):
+                raise
+            return MessageRef(message_id=self.service.find_message(wanted.thread_id, wanted.message, wanted.stamp))
         known_runs = self.service.take_over(wanted.thread_id, wanted.stamp.instance_id, ticket.former)
         if wanted.message is None:
             return MessageRef(message_id=None, known_runs=known_runs)
@@ -101,6 +107,10 @@ class AgentCalls:
         except ThreadBusyError as error:
             raise self._told(error, wanted.thread_id) from None
         return MessageRef(message_id=created, known_runs=known_runs)
+
+    def _has_its_run(self, wanted: CreateMessage) -> bool:
+        found = None if wanted.run is msgspec.UNSET else self.service.find_run(wanted.thread_id, wanted.run.effect)
+        return found is not None
 
     def _beyond_doubt(self, until: datetime | None) -> None:
         """Raise an error while a request whose answer was lost may still show what it has done: sent again now, it

@@ -121,7 +121,8 @@ async def _with_its_run(posted: MessageRef, wanted: CreateRun, began: float) -> 
     if wanted.message is not None:
         wanted = replace(wanted, message=replace(wanted.message, message_id=posted.message_id))
     requested_at = host_clock.now()
-    run = await watched("create_run", wanted, _at_foundry(AgentCalls.create_run), age=0.0, began=began)
+    act = _at_foundry(AgentCalls.create_run, spent=host_clock.seconds() - began)
+    run = await watched("create_run", wanted, act, age=0.0, began=began)
     return replace(posted, run=run, run_requested_at=requested_at)
 
 
@@ -224,13 +225,14 @@ def look_again(settings: Settings, ref: RunRef) -> RunSnapshot | None:
 
 
 def _at_foundry(
-    call: Callable[[AgentCalls, Asked], Output], others: OtherInstances | None = None
+    call: Callable[[AgentCalls, Asked], Output], others: OtherInstances | None = None, *, spent: float = 0.0
 ) -> Callable[[Settings, Asked], Output]:
-    """Return the call, given this worker's connections, and the time it has."""
+    """Return the call, given this worker's connections, and the time it has. `spent`: seconds of the same activity."""
 
     def act(settings: Settings, wanted: Asked) -> Output:
         now = host_clock.now()
-        service = agent_service(settings, wanted.generation).within(seconds_for(wanted, now))
+        seconds = min(seconds_for(wanted, now), max(LONGEST_SECONDS - spent, SHORTEST_SECONDS))
+        service = agent_service(settings, wanted.generation).within(seconds)
         return call(AgentCalls(service, settings, document_store, now, others), wanted)
 
     return act

@@ -16,6 +16,13 @@ UNKNOWN_END = frozenset({ErrorCode.WORKER_DIED, ErrorCode.ACTIVITY_FAILED})
 """Failures of an activity that nobody has brought the end of."""
 
 
+def may_be_of_a_repetition(failure: Failure) -> bool:
+    """Say whether another execution of the activity may have gone further than this failure tells: a host that dies
+    gives it back, and what the second execution meets may pass. Who waits for the thread has started no run.
+    """
+    return failure.code in UNKNOWN_END or (failure.retryable and failure.code != ErrorCode.THREAD_BUSY)
+
+
 class Attempts(msgspec.Struct, kw_only=True):
     """Attempts at the present step; a field may be added with a default, never renamed or removed."""
 

@@ -17,7 +17,7 @@ from contracts.past import Past
 from contracts.request import AgentRunRequest, IfThreadBusy, RunOptions, RunPolicy
 from contracts.runs import Effect, PostedMessage, RunSnapshot, RunState, Stamp, Tokens, composite_run_id
 from contracts.status import CustomStatus, Status, WaitingFor
-from orchestrators.attempts import LEAVES_DOUBT, UNKNOWN_END, Attempts
+from orchestrators.attempts import LEAVES_DOUBT, Attempts, may_be_of_a_repetition
 from orchestrators.question import Question, Stage
 from orchestrators.retry_policy import Situation, retry_delay, share_of
 from orchestrators.shown_status import with_error, with_question
@@ -243,7 +243,7 @@ class Progress(msgspec.Struct, kw_only=True):
             self._doubt(failure, now)
         if activity == "create_message" and failure is not None:
             self.step = activity
-            self.run_requested |= self.goes_on is True and failure.code in UNKNOWN_END
+            self.run_requested |= self.goes_on is True and may_be_of_a_repetition(failure)
         if failure is None:
             return None
         if self.if_thread_busy == "replace":

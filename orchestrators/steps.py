@@ -124,8 +124,7 @@ class Steps:
         self._awaited: tuple[str | None, Any] = (None, None)
         self._timers = 0
         self._calls: list[Any] = []
-        self._interrupted: Any = None
-        self._last_activity = ""
+        self._interrupted: tuple[str, Any] | None = None
         self._interruptible = True
         self.trace_id = _trace_id(context)
         """The id of the trace that the instance belongs to, if the platform names it; every log event has it."""
@@ -201,10 +200,9 @@ class Steps:
     def attempt(self, activity: str, message: Wire, kind: type[V]) -> Step[ActivityResult[V]]:
         """Call the activity once; return its value or its failure."""
         task = self._context.call_activity(activity, to_wire(message))
-        self._last_activity = activity
         self._calls.append(task)
         if self._interruptible and isinstance(message, OnThread) and message.watches:
-            yield from self._race(task)
+            yield from self._race(activity, task)
         elif not self._cancel_is_raced:
             # The SDK knows a waiter only once it has been yielded, so the first call of a generation is a race too.
             self._cancel_is_raced = True
@@ -215,7 +213,7 @@ class Steps:
             return ActivityResult(failure=failure_of_exception(str(error)))
         return from_wire(ActivityResult[kind], wire)  # type: ignore[valid-type]
 
-    def _race(self, task: Any) -> Step[None]:
+    def _race(self, activity: str, task: Any) -> Step[None]:
         """Wait for the task, or raise `CancelRequested`: then the task goes on, and what it returns is ignored."""
         is_first, self._cancel_is_raced = not self._cancel_is_raced, True
         if is_first and not self.began_before_1_1:
@@ -226,7 +224,7 @@ class Steps:
             if not timer.is_completed:
                 timer.cancel()
         if not task.is_completed:
-            self._interrupted = task
+            self._interrupted = activity, task
             self._heed_cancel()
 
     @property
@@ -236,13 +234,14 @@ class Steps:
 
     def wait_for_interrupted(self) -> Step[Interrupted | None]:
         """Wait for the end of the activity that a cancel has interrupted; return it, None where there is none."""
-        task, self._interrupted = self._interrupted, None
-        if task is None:
+        interrupted, self._interrupted = self._interrupted, None
+        if interrupted is None:
             return None
+        activity, task = interrupted
         result = None
         with suppress(Exception):  # its worker has died, say: whatever it did is looked for by its stamp
             result = yield task
-        return Interrupted(self._last_activity, result)
+        return Interrupted(activity, result)
 
     def sleep(self, seconds: float, course: Course) -> Step[None]:
         """Wait `seconds`, or until the deadline, a cancel, or the awaited event, whichever comes first.

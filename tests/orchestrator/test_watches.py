@@ -260,3 +260,25 @@ def test_the_age_of_a_run_counts_from_when_it_was_asked_for() -> None:
     foundry.overrides["create_message"] = [late]
     foundry.run()
     assert foundry.called("get_run")[0]["watch_from"] == pytest.approx(WATCH_SECONDS + 1.2, abs=0.3)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_run_that_an_earlier_execution_has_started_is_stopped(cancelled: bool) -> None:
+    """A host that dies gives the activity back, and its second execution may fail before it has found anything."""
+
+    def again(payload: Any, seconds: float) -> Any:
+        foundry.create_run(payload["run"], seconds)
+        return down(retry_after_seconds=100)
+
+    foundry = ScriptedFoundry({0: "active"}, create_message=[again])
+    ended = foundry.run(events=[(1, "cancel")] if cancelled else [], timeout=40)
+    assert ended.status == ("Terminated" if cancelled else "Failed")
+    assert foundry.called("cancel_run")
+    assert ended.custom_status["run_status"] == "cancelled"
+
+
+def test_a_message_that_is_posted_after_its_cancel_is_known_to_be() -> None:
+    foundry = ScriptedFoundry(create_run=[lambda *_: Takes(failure("forbidden"), 5)])
+    ended = foundry.run(events=[(1, "cancel")])
+    assert ended.output == "cancelled on request, before a Foundry run was started"
+    assert ended.custom_status["message_posted"] is True

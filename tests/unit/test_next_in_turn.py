@@ -17,6 +17,7 @@ from activities.next_in_turn import MOST_STAYS, NEAR, STAY_SECONDS, Stays, TurnS
 from activities.slots import Slots
 from activities.threads import MOST_AT_ONCE
 from contracts.activities import ActivityResult, MessageRef, Turn
+from contracts.runs import RunState
 from contracts.wire import from_wire, to_wire
 from ownership.line import Place
 from ownership.threads import leave, take_place
@@ -25,6 +26,7 @@ from store.documents import StoreError
 from tests.unit.test_activities import (  # noqa: F401 - fixtures count
     ME,
     MESSAGE,
+    NEW_RUN,
     RUN,
     _given,
     environment,
@@ -198,6 +200,41 @@ def test_a_store_that_goes_away_ends_a_stay_and_says_so(time, service, store, ot
     time.happenings[1.0] = lambda: _given.update(open_store=away)
     assert post().failure.code == "store_unavailable"
     assert time.now < 1.5
+
+
+def test_the_run_has_the_time_that_its_message_has_left(time, service, store, others, post, environment):
+    """An activity that exceeds `functionTimeout` costs its worker everything in flight."""
+    environment.setenv("FOUNDRY_MAX_LOOKS_PER_SECOND", "0")
+    environment.setattr(foundry_calls.host_clock, "seconds", lambda: time.now)
+    given, at_once = [], service.create_message
+    service.within = lambda seconds: given.append(round(seconds)) or service
+
+    def slow(*message):
+        time.now += slow.seconds
+        return at_once(*message)
+
+    service.create_message = slow
+    run = msgspec.structs.replace(NEW_RUN, turn=None)
+    for slow.seconds in (90, 119):
+        service.created.clear()
+        assert post(msgspec.structs.replace(MESSAGE, run=run)).value.run.value is not None
+    assert given == [120, 30, 120, 10]
+
+
+def test_who_does_not_wait_is_told_of_a_run_whose_end_an_earlier_execution_has_seen(store, others, post, service):
+    run = msgspec.structs.replace(NEW_RUN, turn=None)
+    wanted = msgspec.structs.replace(MESSAGE, turn=Turn(if_busy="fail"), run=run)
+    service.run = msgspec.structs.replace(RUN, state=RunState.COMPLETED)
+    service.create_run = lambda *_, **__: service.run
+    assert post(wanted).value.run.value.state == RunState.COMPLETED
+    take_place(store, "thread_1", "next", lambda _: False)
+    others.add("next")
+    assert line(store) == ["next"]
+    assert post(wanted).failure.code == "thread_busy", "no run bears its stamp"
+    service.find_run = lambda *_: service.run
+    posted = post(wanted).value
+    assert (posted.message_id, posted.run.value.state) == ("message_1", RunState.COMPLETED)
+    assert line(store) == ["next"]
 
 
 def test_only_a_few_stay_at_once_and_each_gives_its_place_back(time, store, others, post):
