@@ -86,12 +86,10 @@ class AgentCalls:
 
     def create_message(self, wanted: CreateMessage) -> MessageRef:
         """Take over the thread and post the message, unless it is there, once the instance owns the thread."""
-        try:
-            ticket = self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
-        except NotItsTurnError:
-            # An earlier execution may have seen the run's end, and left the line: who does not wait would never learn.
-            if wanted.turn.if_busy != "fail" or wanted.message is None or not self._has_its_run(wanted):
-                raise
+        effect = None if wanted.run is msgspec.UNSET else wanted.run.effect
+        ticket = self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn, effect)
+        if ticket is None:
+            assert wanted.message is not None, "nothing goes on without a message"
             return MessageRef(message_id=self.service.find_message(wanted.thread_id, wanted.message, wanted.stamp))
         known_runs = self.service.take_over(wanted.thread_id, wanted.stamp.instance_id, ticket.former)
         if wanted.message is None:
@@ -108,10 +106,6 @@ class AgentCalls:
             raise self._told(error, wanted.thread_id) from None
         return MessageRef(message_id=created, known_runs=known_runs)
 
-    def _has_its_run(self, wanted: CreateMessage) -> bool:
-        found = None if wanted.run is msgspec.UNSET else self.service.find_run(wanted.thread_id, wanted.run.effect)
-        return found is not None
-
     def _beyond_doubt(self, until: datetime | None) -> None:
         """Raise an error while a request whose answer was lost may still show what it has done: sent again now, it
         would be done twice.
@@ -122,9 +116,24 @@ class AgentCalls:
                 retry_after_seconds=min((until - self.now).total_seconds(), BETWEEN_LOOKS_SECONDS),
             )
 
-    def _take_turn(self, thread_id: str, instance: str, turn: Turn) -> Ticket:
+    def _take_turn(self, thread_id: str, instance: str, turn: Turn, effect: Effect | None) -> Ticket | None:
+        """Return the ticket; None where the instance has had its turn. Raises `NotItsTurnError`.
+
+        `effect` tells the run that this activity starts. An earlier execution may have seen its end, and left the line
+        to others: who does not wait would fail, or have the next one cancelled, although its own run is done.
+        """
         assert self.others is not None, "whoever takes a turn can ask about the others"
-        return Turns(self.store(), self.service, self.others).take(thread_id, instance, turn)
+        turns = Turns(self.store(), self.service, self.others)
+        try:
+            return turns.take(thread_id, instance, turn)
+        except NotItsTurnError as busy:
+            if turn.if_busy != "wait" and effect is not None and self._bears_stamp(thread_id, effect):
+                return None
+            turns.replace(busy.owner, instance, turn)
+            raise
+
+    def _bears_stamp(self, thread_id: str, effect: Effect) -> bool:
+        return self.service.capabilities.stamps_all and self.service.find_run(thread_id, effect) is not None
 
     def _left(self, run: RunSnapshot, wanted: OnThread) -> RunSnapshot:
         """Leave the thread's line where the run has ended; return the run. That never fails the activity: whoever has
@@ -141,7 +150,7 @@ class AgentCalls:
         # his own making.
         _check_agent(self.settings, ResolvedAgent(wanted.agent_id, wanted.generation, wanted.agent_version))
         if wanted.turn is not None:
-            self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn)
+            self._take_turn(wanted.thread_id, wanted.runs_as, wanted.turn, wanted.effect)
         if known := self.service.find_run(wanted.thread_id, wanted.effect):
             return self._seen(known, wanted)
         self._in_time(wanted)

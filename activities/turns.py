@@ -116,8 +116,6 @@ class Turns:
         )
         if place.is_owner:
             return Ticket(self.store, thread_id, instance, place.is_alone, place.former)
-        if turn.if_busy == "replace" and turn.replaces in {None, place.owner}:
-            self._replace(place.owner, instance)
         raise NotItsTurnError(thread_id, place, self._worked.get(place.owner, 0.0))
 
     def _has_ended(self, other: str) -> bool:
@@ -156,7 +154,10 @@ class Turns:
         self._runs[owner] = run
         return is_done(run)
 
-    def _replace(self, owner: str, instance: str) -> None:
+    def replace(self, owner: str, instance: str, turn: Turn) -> None:
+        """Ask the owner to cancel, where the instance is to replace it, unless it is asked already."""
+        if turn.if_busy != "replace" or turn.replaces not in {None, owner}:
+            return
         shown = read_custom_status(self._seen.get(owner, {}).get("customStatus"))
         if shown is None or shown.status != "Cancelling":
             self.others.ask_to_cancel(owner, f"replaced by instance {instance}")

@@ -221,9 +221,12 @@ def test_the_run_has_the_time_that_its_message_has_left(time, service, store, ot
     assert given == [120, 30, 120, 10]
 
 
-def test_who_does_not_wait_is_told_of_a_run_whose_end_an_earlier_execution_has_seen(store, others, post, service):
+@pytest.mark.parametrize("if_busy", ["fail", "replace"])
+def test_who_does_not_wait_is_told_of_a_run_whose_end_an_earlier_execution_has_seen(
+    store, others, post, service, if_busy
+):
     run = msgspec.structs.replace(NEW_RUN, turn=None)
-    wanted = msgspec.structs.replace(MESSAGE, turn=Turn(if_busy="fail"), run=run)
+    wanted = msgspec.structs.replace(MESSAGE, turn=Turn(if_busy=if_busy, replaces="old"), run=run)
     service.run = msgspec.structs.replace(RUN, state=RunState.COMPLETED)
     service.create_run = lambda *_, **__: service.run
     assert post(wanted).value.run.value.state == RunState.COMPLETED
@@ -231,10 +234,12 @@ def test_who_does_not_wait_is_told_of_a_run_whose_end_an_earlier_execution_has_s
     others.add("next")
     assert line(store) == ["next"]
     assert post(wanted).failure.code == "thread_busy", "no run bears its stamp"
+    wanted = msgspec.structs.replace(wanted, turn=Turn(if_busy=if_busy))
     service.find_run = lambda *_: service.run
     posted = post(wanted).value
     assert (posted.message_id, posted.run.value.state) == ("message_1", RunState.COMPLETED)
     assert line(store) == ["next"]
+    assert others.asked == [], "the next one is left alone"
 
 
 def test_only_a_few_stay_at_once_and_each_gives_its_place_back(time, store, others, post):

@@ -289,11 +289,11 @@ def test_a_question_that_nobody_needs_answered_any_more_is_over() -> None:
         "create_thread 00.0-00.1 done",
         "create_message 00.1-00.1 done",
         "create_run 00.1-00.2 done",
-        "looks 01.3-22.8 done 18",
-        "question 02.6-24.1 done tool_outputs_1",
-        "cancel_run 22.8-22.9 done",
-        "looks 24.0-25.3 done 2",
-        "ended 25.3-25.3 failed Failed unsupported_action",
+        "looks 01.3-23.0 done 19",
+        "question 02.6-24.3 done tool_outputs_1",
+        "cancel_run 23.0-23.1 done",
+        "looks 24.2-25.5 done 2",
+        "ended 25.5-25.5 failed Failed unsupported_action",
     ]
 
 

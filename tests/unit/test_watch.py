@@ -60,7 +60,7 @@ def test_the_older_the_run_the_fewer_the_looks_but_for_the_first_seconds() -> No
         service = Service(RUN)
         service.news(age=age)
         counts.append(len(service.looks))
-    assert counts == [6, 7, 2, 1]
+    assert counts == [6, 7, 4, 2]
 
 
 @pytest.mark.parametrize("news", [DONE, ASKS], ids=["ended", "asks"])
