@@ -26,7 +26,7 @@ def naive_monitor(context: df.DurableOrchestrationContext) -> Generator[Any, Any
         polls += 1
         context.set_custom_status({"polls": polls})
     text = yield context.call_activity("naive_answer", run)
-    return {"run_id": run["id"], "response": text}
+    return {"run_id": run["id"], "thread_id": run["thread_id"], "response": text}
 
 
 @app.activity_trigger(input_name="agent")
