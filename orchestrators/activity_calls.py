@@ -94,7 +94,11 @@ def create_message(steps: Steps, progress: Progress) -> Step[ActivityResult[RunS
     if progress.message_posted or (message is None and _needs_no_message(progress)):
         return None
 
+    asked_at = steps.now
+
     def wanted() -> CreateMessage:
+        nonlocal asked_at
+        asked_at = steps.now
         turn = _turn(progress)
         goes_on = _goes_on(steps, progress, turn)
         progress.goes_on = goes_on or msgspec.UNSET
@@ -115,7 +119,8 @@ def create_message(steps: Steps, progress: Progress) -> Step[ActivityResult[RunS
         progress.run_requested |= steps.has_interrupted and progress.goes_on is True
         raise
     progress.known_runs, progress.owns_thread = posted.known_runs, True
-    progress.run_requested_at = posted.run_requested_at
+    if posted.run_requested_at is not None:  # by the worker's clock
+        progress.run_requested_at = min(max(posted.run_requested_at, asked_at), steps.now)
     if message is not None:
         _has_posted(progress, posted.message_id)
     return posted.run

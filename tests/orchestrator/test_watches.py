@@ -247,19 +247,24 @@ def test_instances_of_the_version_before_start_their_run_by_an_activity_of_its_o
     assert "run" not in foundry.called("create_message")[0]
 
 
-def test_the_age_of_a_run_counts_from_when_it_was_asked_for() -> None:
-    """Not from when the activity began, which may have stayed in the line before."""
+@pytest.mark.parametrize(
+    ("moment", "worked"), [("10:00:04Z", WATCH_SECONDS), ("23:00:00Z", 0), ("01:00:00Z", WATCH_SECONDS + 4)]
+)
+def test_the_age_of_a_run_counts_from_when_it_was_asked_for(moment: str, worked: float) -> None:
+    """Not from when the activity began, which may have stayed in the line before; and within the activity's own time,
+    since the worker's clock may be another one.
+    """
     foundry = watched({0: "active", 30: "completed"})
     post = foundry.create_message
 
     def late(payload: Any, seconds: float) -> Any:
         taken = post(payload, seconds)
-        value = {**taken.answer["value"], "run_requested_at": "2026-11-21T10:00:04Z"}
+        value = {**taken.answer["value"], "run_requested_at": f"2026-11-21T{moment}"}
         return Takes(ok(value), taken.seconds + 4)
 
     foundry.overrides["create_message"] = [late]
     foundry.run()
-    assert foundry.called("get_run")[0]["watch_from"] == pytest.approx(WATCH_SECONDS + 1.2, abs=0.3)
+    assert foundry.called("get_run")[0]["watch_from"] == pytest.approx(worked + 1.2, abs=0.3)
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
