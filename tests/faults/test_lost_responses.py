@@ -125,7 +125,12 @@ def test_situation_d_a_hidden_run_ends_between_the_last_look_and_the_repetition(
 
 @pytest.mark.parametrize("p3", ["locked", "in_progress", "conflict"])
 def test_with_a_lock_a_hidden_run_longer_than_the_grace_is_waited_for(world: World, p3: str) -> None:
-    conversation = lose(world, "create_response", "longer", new_thread(world), p2="hidden", p3=p3)
+    """Its end falls between a look and a repetition now and then, which is situation (d): then once more."""
+    for _ in range(3):
+        conversation = lose(world, "create_response", "longer", new_thread(world), p2="hidden", p3=p3)
+        if counts(conversation) != (1, 2):
+            break
+        assert one_stamp(conversation)
     assert counts(conversation) == (1, 1)
     assert len(world.emulator.ledger().of("create_response")) > 1
 
