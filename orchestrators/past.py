@@ -47,18 +47,20 @@ def happened(history: Sequence[Any]) -> Happened:
 
 
 def _calls(history: Sequence[Any]) -> list[Call]:
+    begun: dict[int, Call] = {}
     calls: dict[int, Iterable[Call]] = {}
     for event in history:
         match event.event_type:
             case Kind.TASK_SCHEDULED:
-                calls[event.event_id] = [Call(str(event.Name), event.timestamp)]
-            case Kind.TASK_COMPLETED if event.TaskScheduledId in calls:
-                (begun,) = calls[event.TaskScheduledId]
+                begun[event.event_id] = Call(str(event.Name), event.timestamp)
+                calls[event.event_id] = [begun[event.event_id]]
+            case Kind.TASK_COMPLETED if event.TaskScheduledId in begun:
+                call = begun[event.TaskScheduledId]
                 result = getattr(event, "Result", None)
-                calls[event.TaskScheduledId] = completed(begun.activity, begun.started, event.timestamp, result)
-            case Kind.TASK_FAILED if event.TaskScheduledId in calls:
-                (begun,) = calls[event.TaskScheduledId]
-                calls[event.TaskScheduledId] = [crashed(begun.activity, begun.started, event.timestamp, event.Reason)]
+                calls[event.TaskScheduledId] = completed(call.activity, call.started, event.timestamp, result)
+            case Kind.TASK_FAILED if event.TaskScheduledId in begun:
+                call = begun[event.TaskScheduledId]
+                calls[event.TaskScheduledId] = [crashed(call.activity, call.started, event.timestamp, event.Reason)]
     return sorted(chain.from_iterable(calls.values()), key=lambda call: call.started)
 
 
